@@ -1,0 +1,56 @@
+"""Audio arrays, and sound files in and out (soundfile)."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ShapeError
+
+__all__ = ["Audio", "read_audio", "to_stereo", "write_audio"]
+
+Audio = npt.NDArray[np.float32]
+"""Sound as [C, N] float32 in -1..1."""
+
+
+def read_audio(path: str | Path) -> tuple[Audio, int]:
+    """Read a sound file (WAV, FLAC, OGG, MP3, AIFF).
+
+    Returns:
+        [C, N] and its sample rate in Hz.
+    Raises:
+        OSError: the file is missing or not sound; the message names it.
+    """
+    import soundfile
+
+    try:
+        data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise OSError(f"{path}: not readable as sound ({error}); give a WAV, FLAC, OGG, MP3 or AIFF file") from None
+    return np.ascontiguousarray(data.T), int(rate)
+
+
+def write_audio(path: str | Path, audio: Audio, sample_rate: int) -> None:
+    """Write [C, N] as WAV (32-bit float) or FLAC (24-bit) by the name's ending.
+
+    Raises:
+        OSError: the folder is missing, the disk is full, or the ending is unknown.
+    """
+    import soundfile
+
+    if audio.ndim != 2:
+        raise ShapeError(f"audio is [C, N], got shape {audio.shape}")
+    subtype = {".wav": "FLOAT", ".flac": "PCM_24"}.get(Path(path).suffix.lower())
+    if subtype is None:
+        raise OSError(f"{path}: sound is written as .wav or .flac; rename the file")
+    try:
+        soundfile.write(str(path), audio.T, sample_rate, subtype=subtype)
+    except soundfile.SoundFileError as error:
+        raise OSError(f"{path}: cannot be written ({error})") from None
+
+
+def to_stereo(audio: Audio) -> Audio:
+    """[2, N] of any [C, N]: one channel is doubled, channels beyond two are dropped."""
+    if audio.shape[0] == 1:
+        return np.repeat(audio, 2, axis=0)
+    return audio[:2]

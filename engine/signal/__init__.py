@@ -1,0 +1,1 @@
+"""Streaming signal processing with explicit state: resampling, joining, levels."""

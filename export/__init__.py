@@ -1,0 +1,7 @@
+"""Export: turns weights into graphs. Only graphs cross into engine.
+
+- ``sources``: published checkpoints, with licence and citation.
+- ``rename/MODEL``: their weight names to ours, every name used exactly once.
+- ``graphs/MODEL``: a training model wrapped as step functions with named tensors and explicit state.
+- ``trace``, ``shrink``, ``parity``, ``write``: to ONNX, smaller, proved against torch, as a bundle on disk.
+"""
