@@ -1,0 +1,91 @@
+"""A bundle on disk: a folder of graphs, each saying in its own metadata what it is."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from engine.manifest import METADATA_KEY, Manifest
+
+__all__ = ["bundle_id", "write_bundle"]
+
+
+def bundle_id(graphs: Mapping[str, onnx.ModelProto]) -> str:
+    """Sixteen hexadecimal digits that name exactly these graphs: equal weights and operators, equal id."""
+    digest = hashlib.sha256()
+    for role in sorted(graphs):
+        digest.update(role.encode())
+        digest.update(graphs[role].graph.SerializeToString(deterministic=True))
+    return digest.hexdigest()[:16]
+
+
+def write_bundle(
+    outdir: Path,
+    graphs: Mapping[str, onnx.ModelProto],
+    *,
+    family: str,
+    build: str,
+    facts: Mapping[str, Any],
+    parity: Mapping[str, float],
+    source: str,
+    licence: str,
+    state: Mapping[str, tuple[str, ...]] | None = None,
+) -> str:
+    """Write ``outdir/ROLE.onnx`` for every graph, with the manifest in its metadata.
+
+    Each file is written beside its place and then moved there, so a reader never meets half a graph.
+
+    Args:
+        outdir: made if missing; graphs of the same roles are replaced, other files are left alone.
+        graphs: role to graph.
+        family: the model, a file name in ``engine.models``.
+        build: how weights are kept: ``fp32``, ``fp16`` or ``int8``.
+        facts: what the engine must know about the model, the same in every graph of the bundle.
+        parity: role to the number of `export.parity.parity`.
+        source: where the weights come from.
+        licence: under which they may be used.
+        state: role to the inputs that carry state; each such input ``h`` needs an output ``h_next``.
+    Returns:
+        The bundle id.
+    Raises:
+        ValueError: a state without its pair, or a parity missing.
+    """
+    states = state or {}
+    for role, graph in graphs.items():
+        if role not in parity:
+            raise ValueError(f"graph '{role}' has no parity number; measure it before writing")
+        inputs = {spec.name for spec in graph.graph.input}
+        outputs = {spec.name for spec in graph.graph.output}
+        for name in states.get(role, ()):
+            if name not in inputs or f"{name}_next" not in outputs:
+                raise ValueError(f"graph '{role}': state '{name}' needs an input '{name}' and an output '{name}_next'")
+    identity = bundle_id(graphs)
+    outdir.mkdir(parents=True, exist_ok=True)
+    for role, graph in graphs.items():
+        manifest = Manifest(
+            family=family,
+            role=role,
+            bundle=identity,
+            build=build,
+            state=states.get(role, ()),
+            facts=facts,
+            source=source,
+            licence=licence,
+            parity=parity[role],
+        )
+        labelled = onnx.ModelProto()
+        labelled.CopyFrom(graph)
+        labelled.producer_name, labelled.producer_version = "ripieno", ""
+        onnx.helper.set_model_props(labelled, {METADATA_KEY: manifest.to_json()})
+        _replace(outdir / f"{role}.onnx", labelled.SerializeToString(deterministic=True))
+    return identity
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one move."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_bytes(content)
+    os.replace(draft, path)

@@ -1,0 +1,6 @@
+"""Networks, one readable file each, with ``forward`` for training.
+
+- ``layers``: padding, noise, modulation and residual blocks that several networks share.
+- ``musika``: sizes, coordinates and the 44.1 kHz networks of Musika; building, saving and loading both variants.
+- ``musika22``: the 22.05 kHz networks of the Musika paper.
+"""
