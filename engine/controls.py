@@ -69,7 +69,8 @@ def parameters(owner: type) -> tuple[tuple[str, type, Live], ...]:
 
 def walk(controls: object, prefix: tuple[str, ...] = ()) -> Iterator[Control]:
     """Every control of a (nested) dataclass, depth first, in order of declaration."""
-    for name, kind, live in _declared(type(controls)):
+    owner: Any = type(controls)
+    for name, kind, live in _declared(owner):
         value = getattr(controls, name)
         if live is None:
             yield from walk(value, (*prefix, name))
