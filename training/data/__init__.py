@@ -5,4 +5,5 @@
 - ``compose``: a seed and a genre to a Piece.
 - ``voices``: one sound of each instrument, in numpy.
 - ``synth``: a Piece to stereo sound and to the conditions of every frame; ``python -m training.data.synth``.
+- ``conducted``: composed pieces as a conducted model sees them: stems, and what is known of each frame.
 """

@@ -56,8 +56,10 @@ def compose(
     for_tempo, for_style, for_chords, for_density, for_brightness = map(np.random.default_rng, streams)
     drawn_key, drawn_chords = _draw_chords(for_chords, bars)
     tempo = float(np.round(for_tempo.uniform(90.0, 150.0), 2)) if tempo_bpm is None else float(tempo_bpm)
-    if not 30.0 <= tempo <= 300.0:
+    if not 30.0 <= tempo <= 300.0:  # Also refuses NaN.
         raise PieceError(f"got tempo {tempo} bpm, wanted 30..300")
+    if chords is not None and not (chords and all(chords)):
+        raise PieceError("got chords with an empty bar or none at all, wanted one chord or more in every bar")
     style = Style.draw(for_style)
     densities = _curve("density", for_density, bars, density)
     progression = drawn_chords if chords is None else tuple(chords[bar % len(chords)] for bar in range(bars))

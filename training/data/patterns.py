@@ -72,7 +72,7 @@ def _arp(
         ladder = _ladder(_chord_in(chords, tick), lowest)
         if ladder:
             pitch = ladder[ARPS[style.arp_pattern][step % 8]]
-            yield Hit("arp", start + tick, length, pitch, velocity * (1.0 if step % 4 == 0 else 0.85))
+            yield Hit("arp", start + tick, length, pitch, velocity * (1.0 if step % 4 == 0 else 0.75))
 
 
 def _bass(
@@ -141,9 +141,10 @@ def ambient_bar(start: int, chords: tuple[Chord, ...], density: float, style: St
     active = active_steps(density, style.fill)
     off = tuple(step for step in active if step % 4)
     for step in BEATS:
+        # Accents on one and three: the pulse must stay the strongest onset under any bells.
         yield Hit("pulse", start + step * TICKS_PER_STEP, TICKS_PER_STEP, 0, 1.0 if step in (0, 8) else 0.85)
     for step in off:
-        yield Hit("shaker", start + step * TICKS_PER_STEP, TICKS_PER_STEP, 0, 0.4 + 0.4 * density)
+        yield Hit("shaker", start + step * TICKS_PER_STEP, TICKS_PER_STEP, 0, 0.35 + 0.3 * density)
 
     low = 52 + round(7 * style.register)
     yield from _held("warm", start, chords, low, 0.9)

@@ -53,12 +53,14 @@ def _read(cycle: Sound, pitch: float, count: int, sample_rate: int) -> Sound:
     """The cycle repeated at `pitch` for `count` samples, from its start, by 32-bit phase arithmetic."""
     step = round(440.0 * 2.0 ** ((pitch - 69) / 12.0) / sample_rate * 2**32)
     phase = np.arange(count, dtype=np.uint32) * np.uint32(step)
-    return cycle[phase >> np.uint32(20)]
+    sound: Sound = cycle[phase >> np.uint32(20)]
+    return sound
 
 
 def _decay(count: int, time_s: float, sample_rate: int) -> Sound:
     """exp(-t / time_s) for `count` samples."""
-    return np.exp(np.arange(count, dtype=np.float32) * np.float32(-1.0 / (time_s * sample_rate)))
+    curve: Sound = np.exp(np.arange(count, dtype=np.float32) * np.float32(-1.0 / (time_s * sample_rate)))
+    return curve
 
 
 def _edges(sound: Sound, attack_s: float, release_s: float, sample_rate: int) -> Sound:
@@ -80,9 +82,9 @@ def _noise(low_hz: float, high_hz: float, count: int, sample_rate: int) -> Sound
     return np.asarray(noise * np.sqrt(0.1 / np.mean(noise**2)), np.float32)
 
 
-def cutoff(brightness: float, lowest_hz: float) -> float:
+def _cutoff(brightness: float, lowest_hz: float) -> float:
     """Lowpass of an instrument in Hz: `lowest_hz` at brightness 0, five octaves above it at 1."""
-    return lowest_hz * 2.0 ** (5.0 * brightness)
+    return float(lowest_hz * 2.0 ** (5.0 * brightness))
 
 
 def tone(
@@ -100,7 +102,7 @@ def tone(
 
 def _bass(pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int) -> Sound:
     count = round((duration_s + 0.02) * sample_rate)
-    base = cutoff(brightness, 130.0 + 120.0 * style.bass_tone)
+    base = _cutoff(brightness, 130.0 + 120.0 * style.bass_tone)
     soft = _read(_cycle(pitch, 0.6, base, sample_rate), pitch, count, sample_rate)
     hard = _read(_cycle(pitch, 0.6, 2.0 * base, sample_rate), pitch, count, sample_rate)
     pluck = _decay(count, 0.07, sample_rate)
@@ -110,14 +112,14 @@ def _bass(pitch: int, duration_s: float, style: Style, brightness: float, sample
 
 def _sub(pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int) -> Sound:
     count = round((duration_s + 0.06) * sample_rate)
-    cycle = _cycle(pitch, 0.8, cutoff(0.6 * brightness, 90.0 + 60.0 * style.bass_tone), sample_rate)
+    cycle = _cycle(pitch, 0.8, _cutoff(0.6 * brightness, 90.0 + 60.0 * style.bass_tone), sample_rate)
     swell = 0.75 + 0.25 * _decay(count, 0.4, sample_rate)
     return _edges(_read(cycle, pitch, count, sample_rate) * swell, 0.02, 0.08, sample_rate)
 
 
 def _pad(pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int) -> Sound:
     count = round((duration_s + 0.04) * sample_rate)
-    cycle = _cycle(pitch, style.chord_tone, cutoff(brightness, 300.0), sample_rate)
+    cycle = _cycle(pitch, style.chord_tone, _cutoff(brightness, 300.0), sample_rate)
     # Two readers three cents apart: one slow beat, no chorus.
     sound = _read(cycle, pitch - 0.015, count, sample_rate) + _read(cycle, pitch + 0.015, count, sample_rate)
     return _edges(0.5 * sound, 0.015, 0.06, sample_rate)
@@ -125,7 +127,7 @@ def _pad(pitch: int, duration_s: float, style: Style, brightness: float, sample_
 
 def _warm(pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int) -> Sound:
     count = round((duration_s + 0.12) * sample_rate)
-    cycle = _cycle(pitch, style.chord_tone, cutoff(brightness, 260.0), sample_rate)
+    cycle = _cycle(pitch, style.chord_tone, _cutoff(brightness, 260.0), sample_rate)
     sound = _read(cycle, pitch - 0.02, count, sample_rate) + _read(cycle, pitch + 0.02, count, sample_rate)
     sound *= 0.38 + 0.12 * _decay(count, 0.5, sample_rate)
     return _edges(sound, 0.06, 0.18, sample_rate)
@@ -133,7 +135,7 @@ def _warm(pitch: int, duration_s: float, style: Style, brightness: float, sample
 
 def _stab(pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int) -> Sound:
     count = round((duration_s + 0.05) * sample_rate)
-    base = cutoff(brightness, 350.0)
+    base = _cutoff(brightness, 350.0)
     soft = _read(_cycle(pitch, style.chord_tone, base, sample_rate), pitch, count, sample_rate)
     hard = _read(_cycle(pitch, style.chord_tone, 2.5 * base, sample_rate), pitch, count, sample_rate)
     sound = soft + (hard - soft) * _decay(count, 0.05, sample_rate)
@@ -144,7 +146,7 @@ def _stab(pitch: int, duration_s: float, style: Style, brightness: float, sample
 def _arp(pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int) -> Sound:
     ring_s = 0.08 + 0.22 * style.arp_length
     count = round(max(duration_s, 2.5 * ring_s) * sample_rate)
-    base = cutoff(brightness, 500.0)
+    base = _cutoff(brightness, 500.0)
     soft = _read(_cycle(pitch, style.arp_tone, base, sample_rate), pitch, count, sample_rate)
     hard = _read(_cycle(pitch, style.arp_tone, 2.0 * base, sample_rate), pitch, count, sample_rate)
     sound = soft + (hard - soft) * _decay(count, 0.04, sample_rate)
@@ -179,14 +181,17 @@ def drum(instrument: str, style: Style, brightness: float, sample_rate: int) -> 
         "rim": (1200.0 + 800.0 * style.hat_tone, 0.012 + 0.01 * style.hat_length, 0.0005),
     }[instrument]
     count = round((6.0 * time_s + attack_s) * sample_rate)
-    tilt = 0.45 + 0.55 * brightness
-    high_hz = 2200.0 if instrument == "rim" else 5000.0 + 11000.0 * brightness
+    tilt = 0.3 + 0.7 * brightness
+    high_hz = 2200.0 if instrument == "rim" else 3000.0 * 2.0 ** (2.4 * brightness)
     sound = _noise(low_hz * tilt, high_hz, count, sample_rate) * _decay(count, time_s, sample_rate)
-    return _edges(sound * np.float32(0.5 + 0.7 * brightness), attack_s, 2.0 * time_s, sample_rate)
+    return _edges(sound * np.float32(0.35 + 0.85 * brightness), attack_s, 2.0 * time_s, sample_rate)
 
 
 def _kick(soft: bool, style: Style, brightness: float, sample_rate: int) -> Sound:
-    """A sine that falls from `reach` above 48 Hz, zero-mean; the ambient pulse is slower and has no click."""
+    """A sine that falls from `reach` above 48 Hz, zero-mean, under a click: short in techno, a soft brush in ambient.
+
+    The click spans the spectrum, because ears and beat trackers both find the beat by it, not by the sine.
+    """
     length_s = (0.09 if soft else 0.075) + 0.05 * style.kick_length
     reach, fall_s = (70.0, 0.045) if soft else (130.0 + 150.0 * style.kick_tone, 0.026)
     count = round(4.0 * length_s * sample_rate)
@@ -194,12 +199,13 @@ def _kick(soft: bool, style: Style, brightness: float, sample_rate: int) -> Soun
     cycles = 48.0 * t + reach * fall_s * (1.0 - np.exp(-t / fall_s))
     envelope = _decay(count, length_s, sample_rate)
     sound = np.asarray(np.sin(2.0 * np.pi * cycles), np.float32) * envelope
-    if not soft:
-        click = _noise(1500.0, 4000.0 + 6000.0 * brightness, count, sample_rate)
-        sound += click * _decay(count, 0.003, sample_rate) * np.float32(0.3 + 0.5 * brightness)
+    low_hz, decay_s, level = (250.0, 0.022, 0.75) if soft else (400.0, 0.012, 1.1)
+    click = _noise(low_hz, 3500.0 * 2.0 ** (2.0 * brightness), count, sample_rate)
+    sound += click * _decay(count, decay_s, sample_rate) * np.float32(level * (0.6 + 0.4 * brightness))
     _edges(sound, 0.004 if soft else 0.001, 0.03, sample_rate)
     window = _edges(envelope.copy(), 0.004, 0.03, sample_rate)
-    return sound - window * (sound.sum() / window.sum())
+    sound -= window * (sound.sum() / window.sum())
+    return sound
 
 
 def _clap(style: Style, brightness: float, sample_rate: int) -> Sound:
