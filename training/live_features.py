@@ -21,6 +21,11 @@ FEATURES = SUBFRAMES * BANDS * 2 + 2 * (GATES - 1) * _OCTAVES
 class LiveFeatures(nn.Module):
     """[B, 2, N] sound and [B, GATES, 12, F] gates to [B, FEATURES, T]."""
 
+    mel: Tensor
+    semitones: Tensor
+    window: Tensor
+    long_window: Tensor
+
     def __init__(self, sample_rate: int = 44100) -> None:
         super().__init__()
         self.register_buffer("mel", torch.from_numpy(mel_matrix(sample_rate, 1024, BANDS)), persistent=False)

@@ -95,8 +95,8 @@ def render_pieces(
 def told(piece: Piece, start: int, frames: int, hop: int, subhop: int, sample_rate: int) -> tuple[F32, F32, F32, F32]:
     """(clock, gates, frame, controls) of `frames` latent frames from sample `start` on; shapes as in `Crop`.
 
-    A latent frame is told the tick of its start, and the chord at its middle. A decoder frame is told the tick of its end,
-    which is the moment its values are for.
+    A latent frame is told the tick of its start, and the chord at its middle. A decoder frame is told the tick of
+    its end, which is the moment its values are for.
     """
     rate = samples_per_tick(piece.tempo_bpm, sample_rate)
     per = hop // subhop

@@ -9,8 +9,8 @@ What differs, and why:
 - Style modulates each frame by itself; nothing is averaged over a patch, so there are no patches.
 - Generator and decoder are *conducted*: they are given the phase of beat and bar and the sounding chord
   (`engine.music.conducting`), so tempo and harmony are followed, not guessed.
-- The decoder makes sines, transients and noise (Serra and Smith 1990; Verma and Meng 2000; Engel et al. 2020) instead of
-  magnitude and phase: oscillators that never stop have no phase to learn, so tones are steady and in tune for ever.
+- The decoder makes sines, transients and noise (Serra and Smith 1990; Verma and Meng 2000; Engel et al. 2020)
+  instead of magnitude and phase: oscillators that never stop have no phase to learn, so tones are steady and in tune for ever.
 
 Shapes: B batch, T latent frames, F = 8 T decoder frames of 256 samples, N = 2048 T samples.
 """
@@ -35,6 +35,8 @@ NOTES: Final = 73  # fundamentals, MIDI 24..96
 OSCILLATORS: Final = 103  # partials, MIDI 24..126 (32.7 Hz..11.8 kHz)
 PARTIALS: Final = 16
 BANDS: Final = 48
+NOISE_ROW: Final = 2 * (WINDOW // 2 + 1)  # normal numbers a decoder frame and channel: real, then imaginary
+STRIKE_WAVES: Final = 32  # cosines of a transient frame, 43 Hz apart, up to 1.3 kHz
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,10 +67,15 @@ class LiveConfig:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Sound by kind, each [B, 2, N]: `tones` from the oscillators, `beats` from transients and noise."""
+    """Sound by kind, [B, C, N]: `tones` from the oscillators (2), `strikes` (1), and `hiss`, the noise (2)."""
 
     tones: Tensor
-    beats: Tensor
+    strikes: Tensor
+    hiss: Tensor
+
+    @property
+    def beats(self) -> Tensor:
+        return self.strikes + self.hiss
 
     @property
     def audio(self) -> Tensor:
@@ -94,7 +101,7 @@ class CausalBlock(nn.Module):
         self.point = nn.Conv1d(width, width, 1)
         self.modulate = nn.Conv1d(modulation, 2 * width, 1) if modulation else None
         nn.init.zeros_(self.point.weight)
-        nn.init.zeros_(self.point.bias)  # type: ignore[arg-type]
+        _fill(self.point, 0.0)
 
     def step(self, x: Tensor, cache: Tensor, modulation: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """[B, C, T], cache [B, C, 2 x dilation] -> [B, C, T], next cache."""
@@ -135,6 +142,13 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latents, clock and chord gates to sines, transients and noise. Causal; frame f's values hold at its end."""
 
+    spread: Tensor
+    note_class: Tensor
+    turns: Tensor
+    bands: Tensor
+    basis: Tensor
+    waves: Tensor
+
     def __init__(self, config: LiveConfig) -> None:
         super().__init__()
         self.config = config
@@ -149,10 +163,10 @@ class Decoder(nn.Module):
         self.noise = nn.Conv1d(width, 2 * BANDS, 1)
         self.strike = nn.Sequential(
             nn.Conv1d(width + CLOCK_FEATURES, 192, 1), nn.SiLU(), nn.Conv1d(192, 192, 1), nn.SiLU(),
-            nn.Conv1d(192, WINDOW, 1),
+            nn.Conv1d(192, STRIKE_WAVES, 1),
         )  # fmt: skip
-        nn.init.constant_(self.notes.bias, -3.0)  # type: ignore[arg-type]
-        nn.init.constant_(self.noise.bias, -4.0)  # type: ignore[arg-type]
+        _fill(self.notes, -3.0)
+        _fill(self.noise, -4.0)
         self._tables()
 
     def _tables(self) -> None:
@@ -169,34 +183,47 @@ class Decoder(nn.Module):
         rate = self.config.sample_rate
         turn = 2.0 * torch.pi * oscillator_hz()[:, None] / rate * torch.arange(SUBHOP, dtype=torch.float64)
         ramp = (torch.arange(SUBHOP, dtype=torch.float64) + 1.0) / SUBHOP
-        rows = [torch.cos(turn) * (1 - ramp), torch.sin(turn) * (1 - ramp), torch.cos(turn) * ramp, torch.sin(turn) * ramp]
+        rows = [
+            torch.cos(turn) * (1 - ramp),
+            torch.sin(turn) * (1 - ramp),
+            torch.cos(turn) * ramp,
+            torch.sin(turn) * ramp,
+        ]
         self.register_buffer("turns", torch.cat(rows).float(), persistent=False)
         bins = WINDOW // 2 + 1
         hz = torch.arange(bins) * rate / WINDOW
         centres = torch.logspace(2.0, 4.3, BANDS)
         centres = centres.clamp(max=rate / 2)
         place = torch.searchsorted(centres, hz.clamp(centres[0], centres[-1])).clamp(1, BANDS - 1)
-        share = ((hz.clamp(centres[0], centres[-1]) - centres[place - 1]) / (centres[place] - centres[place - 1])).clamp(0, 1)
+        share = (
+            (hz.clamp(centres[0], centres[-1]) - centres[place - 1]) / (centres[place] - centres[place - 1])
+        ).clamp(0, 1)
         bands = torch.zeros(BANDS, bins)
         bands[place - 1, torch.arange(bins)] += 1 - share
         bands[place, torch.arange(bins)] += share
-        bands[:, hz < 60.0] = 0.0
+        # Below, strikes alone are heard: noise there would cover the body of a drum.
+        bands[:, hz < 300.0] = 0.0
         self.register_buffer("bands", bands, persistent=False)
         n = torch.arange(WINDOW, dtype=torch.float64)
         angle = 2.0 * torch.pi * torch.arange(bins, dtype=torch.float64)[:, None] * n / WINDOW
         window = 0.5 - 0.5 * torch.cos(2.0 * torch.pi * n / WINDOW)
         basis = torch.cat([torch.cos(angle), -torch.sin(angle)]) * window / bins**0.5
         self.register_buffer("basis", basis.float(), persistent=False)
-        self.register_buffer("window", window.float(), persistent=False)
+        order = torch.arange(STRIKE_WAVES, dtype=torch.float64)[:, None]
+        waves = torch.cos(torch.pi * order * (n + 0.5) / WINDOW) * window
+        self.register_buffer("waves", waves.float(), persistent=False)
 
     def hidden(self, latents: Tensor, clock: Tensor, caches: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """[B, latent, T], [B, CLOCK_FEATURES, F] -> [B, width, F] and the next caches."""
         h = self.into(latents) + self.clock(clock)
         after = []
-        for block, cache in zip(self.blocks, caches, strict=True):
-            h, cache = block.step(h, cache)
+        for index, block in enumerate(self._causal_blocks()):
+            h, cache = block.step(h, caches[index])
             after.append(cache)
         return h, after
+
+    def _causal_blocks(self) -> list[CausalBlock]:
+        return [block for block in self.blocks if isinstance(block, CausalBlock)]
 
     def empty_caches(self, batch: int, like: Tensor) -> list[Tensor]:
         """The caches of a start from silence."""
@@ -229,28 +256,31 @@ class Decoder(nn.Module):
         rows = torch.cat([starts * sin, starts * cos, amplitudes * sin, amplitudes * cos], dim=-1)
         return torch.matmul(rows, self.turns).flatten(2)
 
-    def frames(self, h: Tensor, clock: Tensor, noise: Tensor) -> Tensor:
-        """Windowed frames [B, 2, F, WINDOW] of transients and noise, for overlap-add by SUBHOP.
+    def hiss(self, h: Tensor, noise: Tensor) -> Tensor:
+        """Windowed frames [B, 2, F, WINDOW] of noise, for overlap-add by SUBHOP.
 
         Args:
             noise: [B, 2, F, 2 x bins] standard normal, real then imaginary parts.
         """
         bands = positive(self.noise(h)).reshape(h.shape[0], 2, BANDS, -1).transpose(2, 3)
         magnitude = torch.matmul(bands, self.bands)
-        hiss = torch.matmul(noise * torch.cat([magnitude, magnitude], dim=-1), self.basis)
-        strike = self.strike(torch.cat([h, clock], dim=1)).transpose(1, 2) * self.window
-        return hiss + strike[:, None]
+        return torch.matmul(noise * torch.cat([magnitude, magnitude], dim=-1), self.basis)
+
+    def strikes(self, h: Tensor, clock: Tensor) -> Tensor:
+        """Windowed frames [B, 1, F, WINDOW] of transients, the waves of drums, for overlap-add by SUBHOP."""
+        weights: Tensor = self.strike(torch.cat([h, clock], dim=1)).transpose(1, 2)
+        return torch.matmul(weights, self.waves)[:, None]
 
     def forward(self, latents: Tensor, clock: Tensor, gates: Tensor, phase: Tensor, noise: Tensor) -> Parts:
-        """A whole stretch from silence: see `hidden`, `amplitudes`, `tones` and `frames` for the shapes."""
+        """A whole stretch from silence: see `hidden`, `amplitudes`, `tones` and `hiss` for the shapes."""
         h, _ = self.hidden(latents, clock, self.empty_caches(len(latents), latents))
         amplitudes = self.amplitudes(h, gates)
         tones = self.tones(amplitudes, torch.zeros_like(amplitudes[:, :, 0]), phase)
-        return Parts(tones, overlap_add(self.frames(h, clock, noise)))
+        return Parts(tones, overlap_add(self.strikes(h, clock)), overlap_add(self.hiss(h, noise)))
 
 
 class Generator(nn.Module):
-    """Coordinate, style, controls and conducting to latents; each frame sees the past only, style only its own frame."""
+    """Coordinate, style, controls and conducting to latents; a frame sees the past only."""
 
     def __init__(self, config: LiveConfig) -> None:
         super().__init__()
@@ -262,6 +292,9 @@ class Generator(nn.Module):
         self.mid = nn.Conv1d(width + FRAME_FEATURES + local, 2 * width, 1)
         self.deep = nn.Conv1d(2 * width, width, 1)
         self.out = nn.Conv1d(width, config.latent, 1)
+
+    def _causal_blocks(self) -> list[CausalBlock]:
+        return [block for block in self.blocks if isinstance(block, CausalBlock)]
 
     def step(self, place: Tensor, frame: Tensor, noise: Tensor, caches: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The next frames.
@@ -277,7 +310,7 @@ class Generator(nn.Module):
         told = torch.cat([frame, place], dim=1)
         h = self.into(told)
         after = []
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(self._causal_blocks()):
             h, cache = block.step(h, caches[index], place)
             h = h + self.gains[index] * noise[:, index : index + 1]
             after.append(cache)
@@ -310,6 +343,12 @@ class Critic(nn.Module):
         return scores[:, 0]
 
 
+def _fill(layer: nn.Conv1d, value: float) -> None:
+    """Start a layer's biases at one value."""
+    if layer.bias is not None:
+        nn.init.constant_(layer.bias, value)
+
+
 def positive(x: Tensor) -> Tensor:
     """Any number to 0..2, steep near zero, so small levels are as easy to reach as great ones.
 
@@ -319,7 +358,7 @@ def positive(x: Tensor) -> Tensor:
 
 
 def overlap_add(frames: Tensor) -> Tensor:
-    """[B, 2, F, 2 x SUBHOP] to [B, 2, F x SUBHOP]: each frame's second half lies on the next one's first."""
+    """[B, C, F, 2 x SUBHOP] to [B, C, F x SUBHOP]: each frame's second half lies on the next one's first."""
     first, second = frames[..., :SUBHOP], frames[..., SUBHOP:]
     late = torch.cat([torch.zeros_like(second[:, :, :1]), second[:, :, :-1]], dim=2)
     return (first + late).flatten(2)

@@ -1,0 +1,157 @@
+"""musika-live's graphs: one step of 2048 samples each, all that moves on as inputs and outputs.
+
+``generator``: place, musical time and its caches to one latent frame. ``decoder``: that latent, clock, chord gates,
+oscillator phases and noise to 2048 samples of stereo.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES
+from export.parity import parity
+from export.trace import trace
+from export.write import write_bundle
+from training.models.musika_live import (
+    HOP,
+    NOISE_ROW,
+    OSCILLATORS,
+    SUBFRAMES,
+    SUBHOP,
+    Decoder,
+    Generator,
+    LiveConfig,
+    oscillator_hz,
+)
+
+__all__ = ["DecoderStep", "GeneratorStep", "export", "facts"]
+
+FAMILY: Final = "musika_live"
+
+
+class GeneratorStep(nn.Module):
+    """One latent frame; caches ``h0``, ``h1``, ... in, ``h0_next``, ... out."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, place: Tensor, frame: Tensor, noise: Tensor, *caches: Tensor) -> tuple[Tensor, ...]:
+        latents, after = self.generator.step(place, frame, noise, list(caches))
+        return (latents, *after)
+
+
+class DecoderStep(nn.Module):
+    """One latent frame to 2048 samples; ``level`` and ``tail`` are the oscillators' and the overlap-add's state."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(
+        self,
+        latents: Tensor,
+        clock: Tensor,
+        gates: Tensor,
+        phase: Tensor,
+        noise: Tensor,
+        level: Tensor,
+        tail: Tensor,
+        *caches: Tensor,
+    ) -> tuple[Tensor, ...]:
+        decoder = self.decoder
+        h, after = decoder.hidden(latents, clock, list(caches))
+        amplitudes = decoder.amplitudes(h, gates)
+        tones = decoder.tones(amplitudes, level, phase)
+        frames = decoder.hiss(h, noise) + decoder.strikes(h, clock)
+        first, second = frames[..., :SUBHOP], frames[..., SUBHOP:]
+        beats = first + torch.cat([tail[:, :, None], second[:, :, :-1]], dim=2)
+        return (tones + beats.flatten(2), amplitudes[:, :, -1], second[:, :, -1], *after)
+
+
+def facts(config: LiveConfig) -> dict[str, Any]:
+    """What the engine must know."""
+    return {
+        "sample_rate": config.sample_rate,
+        "hop": HOP,
+        "subframes": SUBFRAMES,
+        "latent": config.latent,
+        "style": config.style,
+        "coordinate": config.coordinate,
+        "controls": ["density", "brightness", "genre"],
+        "generator_noise": len(config.generator_dilations),
+        "decoder_noise": NOISE_ROW,
+        "oscillator_hz": [float(hz) for hz in oscillator_hz()],
+        "frame_features": FRAME_FEATURES,
+        "clock_features": CLOCK_FEATURES,
+        "gates": GATES,
+        "anchor_spacing": 384,
+        "truncation": 1.5,
+    }
+
+
+def _generator_inputs(config: LiveConfig, rng: torch.Generator) -> dict[str, Tensor]:
+    place = config.coordinate + config.style + config.controls
+    inputs = {
+        "place": torch.randn(1, place, 1, generator=rng),
+        "frame": torch.randn(1, FRAME_FEATURES, 1, generator=rng),
+        "noise": torch.randn(1, len(config.generator_dilations), 1, generator=rng),
+    }
+    for index, dilation in enumerate(config.generator_dilations):
+        inputs[f"h{index}"] = torch.randn(1, config.generator, 2 * dilation, generator=rng)
+    return inputs
+
+
+def _decoder_inputs(config: LiveConfig, rng: torch.Generator) -> dict[str, Tensor]:
+    turns = torch.rand(1, SUBFRAMES, OSCILLATORS, generator=rng) * 2.0 * torch.pi
+    inputs = {
+        "latents": torch.tanh(torch.randn(1, config.latent, 1, generator=rng)),
+        "clock": torch.rand(1, CLOCK_FEATURES, SUBFRAMES, generator=rng),
+        "gates": torch.randint(0, 2, (1, GATES, 12, SUBFRAMES), generator=rng).float(),
+        "phase": torch.stack([torch.cos(turns), torch.sin(turns)], dim=1),
+        "noise": torch.randn(1, 2, SUBFRAMES, NOISE_ROW, generator=rng),
+        "level": 0.1 * torch.rand(1, 2, OSCILLATORS, generator=rng),
+        "tail": 0.1 * torch.randn(1, 2, SUBHOP, generator=rng),
+    }
+    for index, dilation in enumerate(config.dilations):
+        inputs[f"h{index}"] = torch.randn(1, config.width, 2 * dilation, generator=rng)
+    return inputs
+
+
+def _graph(module: nn.Module, inputs: Mapping[str, Tensor], made: str, state: tuple[str, ...]) -> onnx.ModelProto:
+    return trace(module, list(inputs.values()), list(inputs), [made, *(f"{name}_next" for name in state)])
+
+
+def export(
+    generator: Generator, decoder: Decoder, config: LiveConfig, outdir: Path, *, source: str, licence: str
+) -> Mapping[str, float]:
+    """Write the bundle; returns the parity of each graph."""
+    rng = torch.Generator().manual_seed(0)
+    graphs: dict[str, onnx.ModelProto] = {}
+    parities: dict[str, float] = {}
+    states: dict[str, tuple[str, ...]] = {}
+    steps: tuple[tuple[str, nn.Module, dict[str, Tensor], str], ...] = (
+        ("generator", GeneratorStep(generator), _generator_inputs(config, rng), "latents"),
+        ("decoder", DecoderStep(decoder), _decoder_inputs(config, rng), "audio"),
+    )
+    for role, module, inputs, made in steps:
+        known = ("place", "frame", "noise", "latents", "clock", "gates", "phase")
+        states[role] = tuple(name for name in inputs if name not in known)
+        graphs[role] = _graph(module, inputs, made, states[role])
+        parities[role] = parity(module, graphs[role], list(inputs.values()))
+    write_bundle(
+        outdir,
+        graphs,
+        family=FAMILY,
+        build="fp32",
+        facts=facts(config),
+        parity=parities,
+        source=source,
+        licence=licence,
+        state=states,
+    )
+    return parities

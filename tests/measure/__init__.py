@@ -1,0 +1,1 @@
+"""Measurements that are recorded rather than asserted: they need a trained bundle and minutes."""
