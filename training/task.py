@@ -1,0 +1,114 @@
+"""What the loop asks of a task, and what it offers one during a step."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from engine.errors import EngineError
+from engine.music.audio import Audio
+
+__all__ = ["Batch", "Preview", "Stepper", "Task", "TrainingError"]
+
+Batch = dict[str, Tensor]
+"""Tensors of one step by name, first axis items."""
+
+
+class TrainingError(EngineError):
+    """Training cannot go on: the message says what happened and what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What to listen to and look at.
+
+    Args:
+        sample_rate: of all sounds, in Hz.
+        sounds: [C, N] by name; a spectrogram of each is drawn as well.
+    """
+
+    sample_rate: int
+    sounds: Mapping[str, Audio] = field(default_factory=dict)
+
+
+class Stepper(ABC):
+    """One training step as a task sees it.
+
+    Args:
+        step: number of the step, from 0.
+        generator: random numbers on the device, a pure function of (seed, step, process).
+        device: where tensors live.
+    """
+
+    step: int
+    generator: torch.Generator
+    device: torch.device
+
+    @abstractmethod
+    def update(self, losses: Mapping[str, Tensor]) -> None:
+        """Move the optimisers of these names down their losses.
+
+        All gradients are taken first, then all weights are moved, so one call trains a generator and a
+        discriminator from the same forward pass; two calls one after the other alternate.
+        """
+
+
+class Task(ABC):
+    """Networks, their optimisers and what one step does.
+
+    A step must depend on nothing but weights, `batch`, `state` and `stepper.generator`: then a run that is killed
+    and resumed is the run that was never killed.
+    """
+
+    @abstractmethod
+    def modules(self) -> dict[str, nn.Module]:
+        """Everything a checkpoint keeps, by name; what no optimiser holds is moved to the device and kept too."""
+
+    def frozen(self) -> dict[str, nn.Module]:
+        """Networks that are only used: moved to the device, put in evaluation mode, never saved."""
+        return {}
+
+    @abstractmethod
+    def optimisers(self) -> dict[str, Optimizer]:
+        """Optimisers by name."""
+
+    def averaged(self) -> tuple[str, ...]:
+        """Names of modules of which a moving average is kept."""
+        return ()
+
+    def prepare(self, device: torch.device) -> None:
+        """Make what batches need (cached samples, latents); called once, after networks are on `device`."""
+        return
+
+    @abstractmethod
+    def batch(self, step: int, rng: np.random.Generator) -> Batch:
+        """The data of a step: a pure function of its arguments; called from several threads."""
+
+    @abstractmethod
+    def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
+        """Train once, calling `stepper.update`; returns numbers worth a curve."""
+
+    def state(self) -> dict[str, float]:
+        """Numbers besides weights that the next step depends on."""
+        return {}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Take back what `state` gave."""
+        return
+
+    def preview(self, step: int, averages: Mapping[str, nn.Module]) -> Preview | None:
+        """Something to hear; `averages` holds the moving averages by name."""
+        return None
+
+    def evaluate(self, averages: Mapping[str, nn.Module]) -> dict[str, float]:
+        """Measurements on music that was never trained on."""
+        return {}
+
+    def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:
+        """Write the weights in the form that export and later recipes read, into an empty `folder`."""
+        return
