@@ -22,13 +22,20 @@ F64 = npt.NDArray[np.float64]
 _KEPT_STRETCHES = 64  # tempo changes remembered; older ones are no longer asked for
 
 
+Bars = tuple[tuple[Chord, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Constant tempo from a sample on: tick = `tick` + (sample - `sample`) / samples per tick."""
+    """Constant tempo and meter from a sample on: tick = `tick` + (sample - `sample`) / samples per tick.
+
+    `beats` is the quarter notes in a bar; 0 stands for the conductor's first meter.
+    """
 
     sample: float
     tick: float
     tempo_bpm: float
+    beats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,10 @@ class Span:
 class Conductor:
     """Transport and harmony of one performance, at the session's sample rate.
 
-    Tick 0 is the first beat of bar 0. Harmony is, in order of precedence: the chord set at a sample (held on a
-    keyboard, or sent), else the progression, one entry a bar, repeated from its own first bar.
+    Tick 0 is the first beat of bar 0; bar lines are the multiples of a bar's ticks. Where the meter changes, musical
+    time moves to the same place of the bar of the same number in the new meter, so bars keep their numbers and beats
+    their phase. Harmony is, in order of precedence: the chord set at a sample (held on a keyboard, or sent), else the
+    progression, one entry a bar, repeated from its own first bar.
 
     Threads: one owner; nobody else may touch it. Give another process a copy.
     """
@@ -77,40 +86,69 @@ class Conductor:
     sample_rate: int
     stretches: list[Stretch] = field(default_factory=lambda: [Stretch(0.0, 0.0, 120.0)])
     beats_per_bar: int = 4
-    progression: tuple[tuple[Chord, ...], ...] = ()
-    progression_bar: int = 0
+    progressions: list[tuple[float, Bars, int]] = field(default_factory=list)
     chords: list[tuple[float, Chord | None]] = field(default_factory=list)
 
     @property
     def bar_ticks(self) -> int:
-        return self.beats_per_bar * TICKS_PER_BEAT
+        """Ticks in a bar, by the latest meter."""
+        return self._beats(self.stretches[-1]) * TICKS_PER_BEAT
+
+    @property
+    def last_change(self) -> float:
+        """The sample of the latest change; what comes after may not be put before it."""
+        chord = self.chords[-1][0] if self.chords else -np.inf
+        progression = self.progressions[-1][0] if self.progressions else -np.inf
+        return max(self.stretches[-1].sample, chord, progression)
 
     def set_tempo(self, tempo_bpm: float, sample: float) -> None:
         """From `sample` on, `tempo_bpm`; the tick there is unchanged, so beats never jump."""
-        self._begin(Stretch(sample, float(self.ticks_at(np.array([sample]))[0]), tempo_bpm))
+        self._begin(Stretch(sample, self.tick_at(sample), tempo_bpm, self._stretch(sample).beats))
 
     def locate(self, tick: float, sample: float) -> None:
         """From `sample` on, musical time goes on from `tick`."""
-        self._begin(Stretch(sample, tick, self.tempo_at(sample)))
+        now = self._stretch(sample)
+        self._begin(Stretch(sample, tick, now.tempo_bpm, now.beats))
 
-    def set_meter(self, beats_per_bar: int) -> None:
-        """Quarter notes in a bar, 1..16; bars are counted anew from tick 0."""
+    def set_meter(self, beats_per_bar: int, sample: float | None = None) -> None:
+        """Quarter notes in a bar, 1..16, from `sample` on; without one for all time, bars counted anew from tick 0."""
         if not 1 <= beats_per_bar <= 16:
             raise ControlError(f"a bar has 1..16 beats, got {beats_per_bar}")
-        self.beats_per_bar = beats_per_bar
+        if sample is None:
+            self.beats_per_bar = beats_per_bar
+            self.stretches = [replace(s, beats=0) for s in self.stretches]
+            return
+        now, tick = self._stretch(sample), self.tick_at(sample)
+        bar, inside = divmod(tick, self._beats(now) * TICKS_PER_BEAT)
+        self._begin(Stretch(sample, bar * beats_per_bar * TICKS_PER_BEAT + inside, now.tempo_bpm, beats_per_bar))
 
     def set_chord(self, chord: Chord | None, sample: float) -> None:
         """From `sample` on, this chord; None gives harmony back to the progression."""
         kept = [row for row in self.chords if row[0] < sample][-_KEPT_STRETCHES:]
         self.chords = [*kept, (sample, chord)]
 
-    def set_progression(self, bars: tuple[tuple[Chord, ...], ...], first_bar: int) -> None:
-        """One entry a bar (its chords share the bar equally), repeated for ever from bar `first_bar`."""
-        self.progression, self.progression_bar = bars, first_bar
+    def set_progression(self, bars: Bars, first_bar: int, sample: float = -np.inf) -> None:
+        """From `sample` on, one entry a bar (its chords share the bar equally), repeated from bar `first_bar`."""
+        kept = [row for row in self.progressions if row[0] < sample][-_KEPT_STRETCHES:]
+        self.progressions = [*kept, (sample, bars, first_bar)]
 
     def tempo_at(self, sample: float) -> float:
         """Quarter notes a minute at a sample."""
         return self._stretch(sample).tempo_bpm
+
+    def bar_ticks_at(self, sample: float) -> int:
+        """Ticks in a bar at a sample."""
+        return self._beats(self._stretch(sample)) * TICKS_PER_BEAT
+
+    def tick_at(self, sample: float) -> float:
+        """Tick at one (fractional) sample."""
+        stretch = self._stretch(sample)
+        return stretch.tick + (sample - stretch.sample) / samples_per_tick(stretch.tempo_bpm, self.sample_rate)
+
+    def bar_at(self, sample: float) -> tuple[int, float]:
+        """(bar, beat in the bar) at a sample, both counted from 0."""
+        bar, inside = divmod(self.tick_at(sample), self.bar_ticks_at(sample))
+        return int(bar), inside / TICKS_PER_BEAT
 
     def ticks_at(self, samples: F64) -> F64:
         """Ticks [N] at (fractional) samples [N]."""
@@ -137,28 +175,30 @@ class Conductor:
 
     def next_line(self, after: float, ticks: int) -> float:
         """The first sample strictly after `after` whose tick is a multiple of `ticks` (a beat, a bar)."""
-        now = float(self.ticks_at(np.array([after]))[0])
-        return self.sample_of((np.floor(now / ticks + 1e-9) + 1.0) * ticks, after)
+        return self.sample_of(float(np.floor(self.tick_at(after) / ticks + 1e-9) + 1.0) * ticks, after)
 
     def chord_at(self, tick: float, sample: float) -> Chord | None:
         """The chord that sounds at a tick which falls on `sample`; None where nothing says."""
         index = bisect_right(self.chords, sample, key=lambda row: row[0]) - 1
         if index >= 0 and self.chords[index][1] is not None:
             return self.chords[index][1]
-        if not self.progression:
+        index = bisect_right(self.progressions, sample, key=lambda row: row[0]) - 1
+        if index < 0 or not self.progressions[index][1]:
             return None
-        bar, inside = divmod(tick, self.bar_ticks)
-        entry = self.progression[int(bar - self.progression_bar) % len(self.progression)]
-        return entry[min(int(inside / self.bar_ticks * len(entry)), len(entry) - 1)]
+        _, bars, first_bar = self.progressions[index]
+        bar_ticks = self.bar_ticks_at(sample)
+        bar, inside = divmod(tick, bar_ticks)
+        entry = bars[int(bar - first_bar) % len(bars)]
+        return entry[min(int(inside / bar_ticks * len(entry)), len(entry) - 1)]
 
-    def span(self, first: int, frames: int, hop: int, sample_rate: int, origin: int = 0) -> Span:
+    def span(self, first: int, frames: int, hop: int, sample_rate: int, origin: float = 0) -> Span:
         """What a chunk is told.
 
         Args:
             first: its first sample at the model's rate, counted from the voice's first.
             frames, hop: model frames in the chunk, samples in a frame (model's rate).
             sample_rate: the model's, Hz.
-            origin: the session's sample at which the voice's first sample sounds.
+            origin: the session's sample (it may fall between two) at which the voice's first sample sounds.
         """
         ratio = self.sample_rate / sample_rate
         samples = origin + (first + hop * np.arange(frames + 1, dtype=np.float64)) * ratio
@@ -171,15 +211,20 @@ class Conductor:
             if chord is not None:
                 chroma[:, column], bass[:, column] = chord.chroma(), chord.bass_vector()
         tempo = np.array([self.tempo_at(s) for s in samples[:-1]], np.float32)
-        return Span(first, ticks, tempo, self.bar_ticks, chroma, bass)
+        return Span(first, ticks, tempo, self.bar_ticks_at(float(samples[0])), chroma, bass)
 
     def copy(self) -> "Conductor":
         """An independent equal conductor."""
-        return replace(self, stretches=list(self.stretches), chords=list(self.chords))
+        return replace(
+            self, stretches=list(self.stretches), chords=list(self.chords), progressions=list(self.progressions)
+        )
 
     def _begin(self, stretch: Stretch) -> None:
         kept = [s for s in self.stretches if s.sample < stretch.sample][-_KEPT_STRETCHES:]
         self.stretches = [*kept, stretch]
+
+    def _beats(self, stretch: Stretch) -> int:
+        return stretch.beats or self.beats_per_bar
 
     def _index(self, sample: float) -> int:
         return max(0, bisect_right(self.stretches, sample, key=lambda s: s.sample) - 1)

@@ -1,12 +1,12 @@
 """What a voice's model must offer: the Streamer protocol, and the timing it declares."""
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from engine.conductor import Span
 from engine.music.audio import Audio
 
-__all__ = ["StreamSpec", "Streamer"]
+__all__ = ["CanJump", "StreamSpec", "Streamer"]
 
 C = TypeVar("C")
 S = TypeVar("S")
@@ -56,3 +56,12 @@ class Streamer(Protocol[C, S]):
         ...
 
     def fork(self, state: S) -> S: ...
+
+
+@runtime_checkable
+class CanJump(Protocol):
+    """What a streamer offers beside, if it can go to another place and keep playing; without it, a jump begins anew."""
+
+    def jump(self, state: object, seed: int) -> None:
+        """Move `state` to the place of `seed`, gliding or at once as the model sees fit."""
+        ...

@@ -1,0 +1,286 @@
+"""A worker seen from its session: in a process of its own, or in this one for tests and offline use.
+
+A process is started with ``spawn``: nothing is shared but the ring and two pipes, on every operating system.
+"""
+
+import multiprocessing
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any, Final, Protocol
+
+from engine.conductor import Conductor
+from engine.orders import Broken, Order, Ready, Report
+from engine.ring import Ring
+from engine.stream import Streamer
+from engine.worker import Pacing, Worker
+
+__all__ = ["LocalPlayer", "Opener", "Player", "ProcessPlayer", "Setup", "ring_capacity"]
+
+Opener = Callable[..., Streamer[Any, Any]]
+"""``opener(bundle, **options)`` gives a streamer; picklable, since it is called in the voice's own process."""
+
+_RING_S: Final = 8.0
+_JOIN_S: Final = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What a worker needs to begin.
+
+    Args:
+        opener: opens the bundle.
+        bundle, seed: what to open; for its first state.
+        session_rate: Hz.
+        conductor: as it is now; orders keep it so.
+        pacing: how far ahead to work; its clock is set by the player.
+        controls: (path, value) pairs to begin with; others keep their defaults.
+        resume: (chunk, pickled state) to go on from.
+        options: passed to `opener`.
+    """
+
+    opener: Opener
+    bundle: str
+    seed: int
+    session_rate: int
+    conductor: Conductor
+    pacing: Pacing
+    controls: tuple[tuple[tuple[str, ...], Any], ...] = ()
+    resume: tuple[int, bytes] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def worker(self, ring: Ring, clock: Callable[[], float] | None) -> Worker:
+        """Open the bundle and put a worker on its first chunk."""
+        from dataclasses import replace
+
+        from engine.controls import with_value
+        from engine.errors import ControlError
+
+        streamer = self.opener(self.bundle, **self.options)
+        controls = streamer.controls()
+        for path, value in self.controls:
+            try:
+                controls = with_value(controls, path, value)
+            except ControlError:
+                continue  # a value carried over from another bundle that this one does not know
+        chunk, state = (0, None) if self.resume is None else (self.resume[0], pickle.loads(self.resume[1]))
+        return Worker(
+            streamer,
+            ring,
+            session_rate=self.session_rate,
+            conductor=self.conductor.copy(),
+            pacing=replace(self.pacing, clock=clock),
+            seed=self.seed,
+            controls=controls,
+            state=state,
+            chunk=chunk,
+        )
+
+
+class Player(Protocol):
+    """One running worker. Threads: the session's housekeeping only."""
+
+    @property
+    def ring(self) -> Ring: ...
+
+    @property
+    def pid(self) -> int:
+        """Its process; 0 if it has none of its own."""
+        ...
+
+    def send(self, order: Order) -> None:
+        """Pass an order on; never waits."""
+        ...
+
+    def reports(self) -> list[Report]:
+        """What it has reported since the last call; `Broken` once it has ended without being asked to."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+    def close(self) -> None:
+        """End it and give its ring's memory back; the mixer must have let go of the ring."""
+        ...
+
+
+def ring_capacity(session_rate: int) -> int:
+    """Samples of a voice's ring: a power of two, at least eight seconds."""
+    return 1 << (int(_RING_S * session_rate) - 1).bit_length()
+
+
+class LocalPlayer:
+    """A worker in this process; `advance` gives it its turns. `stalled` makes it late on purpose."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.ring = Ring(ring_capacity(setup.session_rate))
+        self.stalled = False
+        self.pid = 0
+        self._reports: list[Report] = []
+        self._worker: Worker | None = None
+        try:
+            self._worker = setup.worker(self.ring, None)
+        except Exception as error:  # whatever a bundle's code raises, the session must go on
+            self._reports.append(Broken(f"{setup.bundle}: {error}"))
+            return
+        spec = self._worker.spec
+        self._reports.append(Ready(self._worker.controls, spec.sample_rate, spec.chunk, 0.0))
+
+    def advance(self) -> bool:
+        """One turn of the worker; True if it made a chunk."""
+        if self._worker is None or self.stalled:
+            return False
+        try:
+            made = self._worker.advance()
+        except Exception as error:
+            self._reports += self._worker.take_reports()
+            self._reports.append(Broken(f"{type(error).__name__}: {error}"))
+            self._worker = None
+            return False
+        self._reports += self._worker.take_reports()
+        self.ring.beat()
+        return made
+
+    def send(self, order: Order) -> None:
+        if self._worker is not None:
+            self._worker.receive(order)
+
+    def reports(self) -> list[Report]:
+        reports, self._reports = self._reports, []
+        return reports
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._worker is not None:
+            self._worker = None
+            self._reports.append(Broken("killed"))
+
+    def close(self) -> None:
+        self._worker = None
+
+
+class ProcessPlayer:
+    """A worker in a child process.
+
+    A thread of its own feeds the command pipe, so that a child that hangs can hold up nobody.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        context = multiprocessing.get_context("spawn")
+        capacity = ring_capacity(setup.session_rate)
+        self.ring = Ring.shared(capacity)
+        orders_in, self._orders = context.Pipe(duplex=False)
+        self._events, events_out = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_serve, args=(setup, self.ring.name, capacity, orders_in, events_out), daemon=True
+        )
+        try:
+            self._process.start()
+        except BaseException:
+            self.ring.close()
+            raise
+        # Only the child may hold its ends: then the end of either process is seen by the other.
+        orders_in.close()
+        events_out.close()
+        self._outbox: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._sender = threading.Thread(target=self._send, name="orders", daemon=True)
+        self._sender.start()
+        self._ended = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    def send(self, order: Order) -> None:
+        self._outbox.put(order)
+
+    def reports(self) -> list[Report]:
+        reports: list[Report] = []
+        try:
+            while not self._ended and self._events.poll():
+                report: Report = self._events.recv()
+                reports.append(report)
+                self._ended = isinstance(report, Broken)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self._ended = True
+            self._process.join(_JOIN_S)
+            reports.append(Broken(f"its process ended with code {self._process.exitcode}"))
+        return reports
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        self._outbox.put(None)
+        self._process.join(_JOIN_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._sender.join()
+        self._orders.close()
+        self._events.close()
+        self._process.close()
+        self.ring.close()
+
+    def _send(self) -> None:
+        while (order := self._outbox.get()) is not None:
+            try:
+                self._orders.send(order)
+            except (OSError, ValueError):
+                return
+        try:
+            self._orders.send(None)
+        except (OSError, ValueError):
+            return
+
+
+def _serve(setup: Setup, ring: str, capacity: int, orders: Connection, events: Connection) -> None:
+    """Life of a child process: open, warm up, then turn after turn until told to end or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    memory = Ring.attach(ring, capacity)
+    try:
+        _turns(setup, memory, orders, events)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the parent has gone
+    finally:
+        memory.close()
+
+
+def _turns(setup: Setup, ring: Ring, orders: Connection, events: Connection) -> None:
+    begun = time.perf_counter()
+    try:
+        worker = setup.worker(ring, time.perf_counter)
+        worker.warm()
+    except Exception as error:
+        events.send(Broken(f"{setup.bundle}: {error}"))
+        return
+    ready_s = time.perf_counter() - begun
+    events.send(Ready(worker.controls, worker.spec.sample_rate, worker.spec.chunk, ready_s))
+    while True:
+        while orders.poll():
+            order: Order | None = orders.recv()
+            if order is None:
+                return
+            worker.receive(order)
+        try:
+            made = worker.advance()
+        except Exception as error:
+            _report(worker, events)
+            events.send(Broken(f"{type(error).__name__}: {error}"))
+            sys.exit(1)
+        _report(worker, events)
+        ring.beat()
+        if not made:
+            orders.poll(worker.wait_s())
+
+
+def _report(worker: Worker, events: Connection) -> None:
+    for report in worker.take_reports():
+        events.send(report)

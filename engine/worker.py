@@ -1,0 +1,284 @@
+"""One voice's turn: obey, step, fill the ring; the same in a child process, in a test, and in a replay.
+
+A worker's sound is a function of its seed, its controls, and the list of (chunk, order) and (chunk, position) that it
+reports. When it makes a chunk depends on time; what the chunk holds does not.
+"""
+
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from engine.conductor import Conductor
+from engine.controls import with_value
+from engine.errors import EngineError
+from engine.messages import Jump, Play, Set, Stop
+from engine.music.audio import Audio, to_stereo
+from engine.music.units import db_to_amplitude, rescale
+from engine.orders import Began, Order, Refused, Report, Took, conduct, conducts
+from engine.ring import Ring
+from engine.signal.level import glide
+from engine.signal.resample import Resampler
+from engine.stream import CanJump, Streamer
+
+__all__ = ["Pacing", "StepError", "Worker"]
+
+_GLIDE_S: Final = 0.010  # a change of level takes this long, so it does not click
+_SNAPSHOT_S: Final = 0.5
+_PEAK_DECAY: Final = 0.97  # per chunk: a single slow step is forgotten after about a hundred
+
+
+class StepError(EngineError):
+    """A streamer made what is not sound: restart it from an older state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """How far ahead of the mixer a worker keeps its ring.
+
+    Args:
+        fill: samples to have ready at least; a step begins when there are fewer (and its own time is added to them).
+        lead: samples ahead of the reader at which a run of sound that is asked for at once begins.
+        tail: samples still to be made after the one at which a stop is asked for, so that it can fade.
+        clock: seconds of work; None where time does not pass (tests, replay).
+    """
+
+    fill: int
+    lead: int = 0
+    tail: int = 0
+    clock: Callable[[], float] | None = None
+
+
+class Worker:
+    """Owner of one voice's state, controls and conductor, and writer of its ring.
+
+    Threads: one.
+
+    Args:
+        streamer: the weights.
+        ring: where sound goes.
+        session_rate: Hz of the ring.
+        conductor: an own copy.
+        seed: for the first state, unless `state` is given.
+        controls: the present controls; the streamer's defaults if None.
+        state, chunk: where to go on; chunk 0 is the first.
+    """
+
+    def __init__(
+        self,
+        streamer: Streamer[Any, Any],
+        ring: Ring,
+        *,
+        session_rate: int,
+        conductor: Conductor,
+        pacing: Pacing,
+        seed: int = 0,
+        controls: object | None = None,
+        state: object | None = None,
+        chunk: int = 0,
+    ) -> None:
+        self.streamer, self.ring, self.conductor, self.pacing = streamer, ring, conductor, pacing
+        self.spec, self._rate = streamer.spec, session_rate
+        self.controls: Any = streamer.controls() if controls is None else controls
+        self.state: Any = streamer.begin(seed) if state is None else state
+        self.chunk = chunk
+        self.playing = False
+        self._inbox: list[Order] = []
+        self._reports: list[Report] = []
+        self._stop_at: int | None = None
+        self._begin_chunk, self._begin_at = chunk, 0
+        self._level = self._wanted_level()
+        self._resampler = Resampler(self.spec.sample_rate, session_rate, 2)
+        self._every = max(1, round(_SNAPSHOT_S * self.spec.sample_rate / self.spec.chunk))
+        self._step_s, self._step_peak_s, self._late = 0.0, 0.0, 0
+        self._work_s, self._since_s = 0.0, 0.0
+
+    # one turn
+
+    def receive(self, order: Order) -> None:
+        """Take an order; it is obeyed at the first chunk edge at or after its sample."""
+        self._inbox.append(order)
+
+    def advance(self) -> bool:
+        """One turn: obey what is due, then make a chunk if the ring wants one. True if a chunk was made.
+
+        Raises:
+            StepError: the streamer made something that is not sound; nothing of it was written.
+        """
+        self._obey_due()
+        ring = self.ring
+        if self.playing and self._stop_at is not None and ring.written >= self._stop_at:
+            self.playing, self._stop_at = False, None
+        if not self.playing:
+            ring.commit(max(ring.written, ring.read_position))
+            return False
+        ahead = ring.written - ring.read_position
+        if ahead < 0:
+            # The reader has passed what would come next: do not make what nobody will hear.
+            self.begin_at(ring.read_position + self._lead())
+        elif ahead >= self._low_water():
+            return False
+        self.make_chunk()
+        return True
+
+    def wait_s(self) -> float:
+        """How long nothing needs to be done unless an order comes, 1..20 ms."""
+        if not self.playing:
+            return 0.02
+        ahead = self.ring.written - self.ring.read_position
+        return min(0.02, max(0.001, (ahead - self._low_water()) / self._rate))
+
+    def take_reports(self) -> list[Report]:
+        """What has happened since the last call."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    # what a replay calls directly
+
+    def edge(self, chunk: int) -> int:
+        """The session's sample at which a chunk of the present run begins."""
+        made = (chunk - self._begin_chunk) * self.spec.chunk
+        return self._begin_at + rescale(made, self.spec.sample_rate, self._rate)
+
+    def begin_at(self, position: int) -> None:
+        """Leave a gap (or none): the next chunk sounds at `position` or, if that is made already, right after it."""
+        ring = self.ring
+        position = max(position, ring.written)
+        self._begin_chunk, self._begin_at = self.chunk, position
+        self._resampler = Resampler(self.spec.sample_rate, self._rate, 2)
+        self._level = self._wanted_level()
+        ring.jump(position)
+        self.playing, self._stop_at = True, None
+        self._reports.append(Began(self.chunk, position))
+
+    def obey(self, order: Order) -> None:
+        """Carry out one order now, before the next chunk, and report it."""
+        command = order.command
+        try:
+            if conducts(command):
+                conduct(self.conductor, command, order.sample)
+            elif isinstance(command, Set):
+                self.controls = with_value(self.controls, command.path[1:], command.value)
+            elif isinstance(command, Jump):
+                self._jump(command.seed)
+        except EngineError as error:
+            self._reports.append(Refused(order.number, str(error)))
+            return
+        heard = self._heard(self.chunk) if self.playing else self.ring.read_position
+        if conducts(command):
+            heard = max(heard, round(order.sample))
+        self._reports.append(Took(order.number, self.chunk, heard, order))
+
+    def make_chunk(self) -> None:
+        """Step once and write what comes of it."""
+        spec, clock = self.spec, self.pacing.clock
+        ratio = self._rate / spec.sample_rate
+        # A sound that lags its span by the streamer's latency is told of a later time, so that it comes out in time.
+        origin = self._begin_at - (self._begin_chunk * spec.chunk - spec.latency) * ratio
+        span = self.conductor.span(self.chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate, origin)
+        self.ring.commit(self._heard(self.chunk + 1))
+        begun = clock() if clock else 0.0
+        sound = self._checked(self.streamer.step(self.state, self.controls, span))
+        level = self._wanted_level()
+        sound = glide(sound, self._level, level, round(_GLIDE_S * spec.sample_rate))
+        self._level = level
+        out = self._resampler.process(to_stereo(sound))
+        if self.ring.written + out.shape[1] < self.ring.read_position:
+            self._late += 1
+        self.ring.write(out)
+        self.chunk += 1
+        if clock:
+            self._time(clock() - begun)
+        if self.chunk % self._every == 0:
+            self.ring.save(self.chunk, self.pickled())
+
+    def pickled(self) -> bytes:
+        """The state, as `Ring.save` keeps it."""
+        return pickle.dumps(self.state, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def warm(self) -> None:
+        """Step twice with a throw-away state: first runs allocate and choose algorithms, and may take long."""
+        spec = self.spec
+        scratch = self.streamer.begin(0)
+        for chunk in range(2):
+            span = self.conductor.span(chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate)
+            begun = time.perf_counter()
+            self._checked(self.streamer.step(scratch, self.controls, span))
+            self._step_s = self._step_peak_s = time.perf_counter() - begun
+        self._publish()
+
+    # inside
+
+    def _obey_due(self) -> None:
+        waiting: list[Order] = []
+        for order in self._inbox:
+            command = order.command
+            if isinstance(command, Play):
+                self._play(order)
+            elif isinstance(command, Stop):
+                stop_at = self.ring.read_position if order.sample < 0 else round(order.sample)
+                self._stop_at = stop_at + self.pacing.tail
+            elif conducts(command) or not self.playing or order.sample <= self.edge(self.chunk):
+                self.obey(order)
+            else:
+                waiting.append(order)
+        self._inbox = waiting
+
+    def _play(self, order: Order) -> None:
+        if self.playing:
+            self._stop_at = None  # stopped, but not yet run out: go on without a gap
+            return
+        self.begin_at(max(round(order.sample), self.ring.read_position + self._lead()))
+
+    def _jump(self, seed: int) -> None:
+        if isinstance(self.streamer, CanJump):
+            self.streamer.jump(self.state, seed)
+        else:
+            self.state = self.streamer.begin(seed)
+
+    def _heard(self, chunk: int) -> int:
+        """The session's sample at which a chunk's controls are heard."""
+        return self.edge(chunk) + rescale(self.spec.latency, self.spec.sample_rate, self._rate)
+
+    def _wanted_level(self) -> float:
+        muted = bool(getattr(self.controls, "mute", False))
+        return 0.0 if muted else db_to_amplitude(float(getattr(self.controls, "gain", 0.0)))
+
+    def _checked(self, sound: Audio) -> Audio:
+        spec = self.spec
+        if sound.shape != (spec.channels, spec.chunk):
+            raise StepError(f"the streamer made {sound.shape} samples, its spec says {(spec.channels, spec.chunk)}")
+        if not np.isfinite(sound).all():
+            bad = np.count_nonzero(~np.isfinite(sound))
+            raise StepError(f"chunk {self.chunk} has {bad} samples that are no number")
+        return sound
+
+    def _low_water(self) -> int:
+        # A step that begins now is done only after its own time, and the filter holds some of its sound back.
+        return self.pacing.fill + round(self._step_peak_s * self._rate)
+
+    def _lead(self) -> int:
+        lead = self.pacing.lead
+        return lead + round(1.5 * self._step_peak_s * self._rate) if lead else 0
+
+    def _time(self, took_s: float) -> None:
+        self._step_s += 0.1 * (took_s - self._step_s)
+        self._step_peak_s = max(took_s, self._step_peak_s * _PEAK_DECAY)
+        self._publish()
+
+    def _publish(self) -> None:
+        now_s, work_s = time.monotonic(), time.process_time()
+        if now_s - self._since_s < 0.25:
+            return
+        cpu = (work_s - self._work_s) / (now_s - self._since_s) if self._since_s else 0.0
+        self._since_s, self._work_s = now_s, work_s
+        length_s = self.spec.chunk / self.spec.sample_rate
+        self.ring.publish(
+            realtime=length_s / self._step_s if self._step_s > 0 else 0.0,
+            cpu=cpu,
+            step_peak_s=self._step_peak_s,
+            late=self._late,
+        )
