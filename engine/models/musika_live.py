@@ -33,6 +33,8 @@ _LAYER_NOISE: Final = 3
 _HISS: Final = 4
 _CHORDS: Final = 5
 
+_HALF: Final = np.float32(0.5)
+_SPREAD: Final = np.float32(12.0**0.5)
 _JUMP_FRAMES: Final = 4  # latent frames in which a jump reaches its new place (186 ms)
 _LOOPS: Final = ((1, 6, 4, 5), (1, 5, 6, 4), (6, 4, 1, 5), (2, 5, 1, 6), (1, 3, 4, 5))
 
@@ -175,7 +177,9 @@ class MusikaLive:
         latents = self._generator.run(
             {"place": place[None, :, None], "frame": frame[None], "noise": layers[None, :, None]}, state.generator
         )["latents"]
-        hiss = keyed_normal(2 * self._subframes * self._row, state.seed, _HISS, state.index)
+        # Even numbers of unit variance: over the many bins of a frame their sum is as normal as normal ones', at a
+        # third of the cost.
+        hiss = (keyed_uniform(2 * self._subframes * self._row, state.seed, _HISS, state.index) - _HALF) * _SPREAD
         audio: Audio = self._decoder.run(
             {
                 "latents": latents,

@@ -20,10 +20,13 @@ F64 = npt.NDArray[np.float64]
 # of a drum (seconds) and the wave of its body (Hz) from them.
 _BEAT_DECAYS_S: Final = (0.005, 0.02, 0.07, 0.25)
 _STEP_DECAYS_S: Final = (0.005, 0.02, 0.07)
-_BODY_HZ: Final = (35.0, 45.0, 55.0, 70.0, 90.0, 120.0, 160.0, 220.0)
+# Bodies of drums: sines that fall from `reach` above a resting pitch, as a struck membrane's do.
+_REST_HZ: Final = (45.0, 52.0)
+_REACH_HZ: Final = (0.0, 60.0, 120.0, 180.0, 240.0, 300.0)
+_FALL_S: Final = 0.03
 _BODY_DECAY_S: Final = 0.15
 
-CLOCK_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 2 * len(_BODY_HZ)
+CLOCK_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 2 * len(_REST_HZ) * len(_REACH_HZ)
 FRAME_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 1 + 12
 GATES: Final = 6
 
@@ -53,7 +56,9 @@ def clock_features(ticks: F64, tempo_bpm: F32, bar_ticks: int) -> F32:
     """
     seconds_per_tick = 60.0 / (tempo_bpm.astype(np.float64) * TICKS_PER_BEAT)
     since = np.mod(ticks, TICKS_PER_BEAT) * seconds_per_tick
-    wave = 2.0 * np.pi * np.array(_BODY_HZ)[:, None] * since
+    fallen = _FALL_S * (1.0 - np.exp(-since / _FALL_S))
+    cycles = [rest * since + reach * fallen for rest in _REST_HZ for reach in _REACH_HZ]
+    wave = 2.0 * np.pi * np.stack(cycles)
     body = np.concatenate([np.cos(wave), np.sin(wave)]) * np.exp(-since / _BODY_DECAY_S)
     rows = [
         _phases(ticks, bar_ticks),

@@ -51,6 +51,7 @@ class DecoderStep(nn.Module):
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
+        decoder.stepping = True
 
     def forward(
         self,

@@ -1,0 +1,17 @@
+"""musika-live's generator, as in the starter bundle; needs a run of `musika_live_autoencoder`."""
+
+from training.config import Data, Optim, Recipe
+from training.tasks.musika_live import LiveGan
+
+__all__ = ["RECIPE"]
+
+RECIPE = Recipe(
+    task=LiveGan(),
+    data=Data(pieces=1200, bars=8, seed=1000, valid=0.02),
+    optim=Optim(lr=1e-3, critic_lr=4e-4, betas=(0.5, 0.99), warmup=200, decay=6000, clip=2.0, average=0.998),
+    steps=6000,
+    batch=32,
+    save_every=500,
+    preview_every=0,
+    evaluate_every=500,
+)

@@ -1,0 +1,1 @@
+"""What is trained: one task a file, made from settings by a recipe, run by the loop."""
