@@ -1,0 +1,196 @@
+"""Pieces of music by name: an index with checksums, a split that never moves, and what is known of each piece.
+
+A corpus is a folder of sound files or a number of composed pieces; everything after it cannot tell which.
+"""
+
+import hashlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import EngineError
+from engine.music.audio import Audio
+from engine.music.units import samples_per_tick
+from training.config import Data
+from training.data.compose import Genre, Piece, compose
+from training.data.synth import render
+
+__all__ = [
+    "Composed",
+    "Corpus",
+    "DataError",
+    "Entry",
+    "checksum",
+    "density_curve",
+    "open_corpus",
+    "split",
+    "tempo_value",
+]
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+log = logging.getLogger(__name__)
+
+
+class DataError(EngineError):
+    """There is nothing to train on: the message says where it was looked for and what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One piece.
+
+    Args:
+        name: for people.
+        checksum: SHA-256 of the sound file, or of what a composed piece is made from.
+        duration_s: length in seconds.
+    """
+
+    name: str
+    checksum: str
+    duration_s: float
+
+
+def checksum(parts: Iterable[bytes]) -> str:
+    """SHA-256 of all parts, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def split(entries: Iterable[Entry], valid: float) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """Pieces to train on and pieces held out.
+
+    A piece's side depends on its own checksum, so adding files moves none, and one recording under two names
+    cannot be on both sides. Where chance leaves a side empty (few pieces), the piece nearest to it changes over;
+    a single piece is on both.
+
+    Args:
+        valid: share held out, 0..1; 0 holds out nothing.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.checksum)
+    if valid <= 0.0:
+        return tuple(ordered), ()
+    if len(ordered) == 1:
+        return tuple(ordered), tuple(ordered)
+    count = sum(int(entry.checksum[:8], 16) < valid * 2.0**32 for entry in ordered)
+    count = min(max(count, 1), len(ordered) - 1)
+    return tuple(ordered[count:]), tuple(ordered[:count])
+
+
+def density_curve(onsets: F64, times: F64, bandwidth_s: float = 0.5, full_rate: float = 16.0) -> F32:
+    """Note density by kernel estimation: a Gaussian on every onset.
+
+    Args:
+        onsets: seconds, any order.
+        times: [T] seconds at which the curve is wanted.
+        bandwidth_s: of the Gaussian. The original's is not known; half a second is a beat at 120 bpm.
+        full_rate: onsets per second that count as 1, which is also the most.
+    Returns:
+        [T] in 0..1.
+    """
+    if not len(onsets) or not len(times):
+        return np.zeros(len(times), np.float32)
+    step = bandwidth_s / 20.0
+    first, last = min(onsets.min(), times.min()) - 4 * bandwidth_s, max(onsets.max(), times.max()) + 4 * bandwidth_s
+    edges = np.arange(first, last + 2 * step, step)
+    counts, _ = np.histogram(onsets, edges)
+    bell = np.exp(-0.5 * (np.arange(-80, 81) / 20.0) ** 2)
+    rate = np.convolve(counts, bell / bell.sum(), mode="same") / step
+    centres = edges[:-1] + step / 2.0
+    return np.asarray(np.clip(np.interp(times, centres, rate) / full_rate, 0.0, 1.0), np.float32)
+
+
+def tempo_value(tempo_bpm: float) -> float:
+    """Tempo as a model hears of it: log2(bpm / 120), 0 at 120 and 1 an octave faster."""
+    return float(np.log2(tempo_bpm / 120.0))
+
+
+class Corpus(ABC):
+    """Pieces, and their sound on demand.
+
+    Threads: all methods may be called from several threads at once.
+
+    Args:
+        entries: the readable pieces.
+        problems: a line for every piece that was left out, and why.
+    """
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...] = ()
+
+    @abstractmethod
+    def audio(self, entry: Entry, sample_rate: int) -> Audio:
+        """The whole piece, [2, N].
+
+        Raises:
+            OSError: it cannot be read any more.
+        """
+
+    @abstractmethod
+    def rhythm(self, entry: Entry) -> tuple[float, F64]:
+        """Tempo in bpm and onset times in seconds."""
+
+
+class Composed(Corpus):
+    """Pieces that are composed and rendered when they are asked for; the same numbers give the same corpus.
+
+    Args:
+        data: its `pieces`, `bars`, `genres` and `seed`.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._made: dict[str, tuple[int, Genre]] = {}
+        self._bars = data.bars
+        entries = []
+        for index in range(data.pieces):
+            genre: Genre = data.genres[index % len(data.genres)]
+            seed = data.seed * 1_000_003 + index
+            piece = compose(seed, genre, bars=data.bars)
+            # By its notes, not by its seed: when the composer learns something new, cached sound is made anew.
+            digest = checksum([repr(asdict(piece)).encode()])
+            self._made[digest] = (seed, genre)
+            entries.append(Entry(f"{genre}-{seed:06d}", digest, piece.duration_s))
+        self.entries = tuple(entries)
+
+    def piece(self, entry: Entry) -> Piece:
+        """The piece behind an entry."""
+        seed, genre = self._made[entry.checksum]
+        return _composed(seed, genre, self._bars)
+
+    def audio(self, entry: Entry, sample_rate: int) -> Audio:
+        return render(self.piece(entry), sample_rate)
+
+    def rhythm(self, entry: Entry) -> tuple[float, F64]:
+        piece = self.piece(entry)
+        ticks = np.unique([hit.start_tick for hit in piece.hits])  # struck together is heard as one
+        return piece.tempo_bpm, ticks.astype(np.float64) * samples_per_tick(piece.tempo_bpm, 1)
+
+
+@lru_cache(maxsize=64)
+def _composed(seed: int, genre: Genre, bars: int) -> Piece:
+    return compose(seed, genre, bars=bars)
+
+
+def open_corpus(data: Data) -> Corpus:
+    """The corpus that a recipe asks for.
+
+    Raises:
+        DataError: the folder holds nothing that can be read.
+    """
+    if not data.folder:
+        return Composed(data)
+    # Only here: composed pieces must train on machines without sound file libraries.
+    from training.data.audio import Folder
+
+    corpus = Folder(Path(data.folder), Path(data.cache))
+    for problem in corpus.problems:
+        log.warning("%s", problem)
+    return corpus
