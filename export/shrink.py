@@ -1,24 +1,19 @@
 """Smaller graphs: weights in half precision, or matrix products in whole numbers."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from export.parity import run_graph
-
 __all__ = ["to_fp16", "to_int8"]
-
-Array = npt.NDArray[np.generic]
 
 _FEW: Final = 1024
 """Weights with fewer values than this stay as they are: they cost nothing."""
 
-_MOVERS: Final = frozenset({"Concat", "Identity", "Pad", "Reshape", "Slice", "Transpose", "Unsqueeze"})
-"""Operators that only move values, so they may as well move bytes."""
+_MOVERS: Final = frozenset({"Gather", "Identity", "Pad", "Reshape", "Slice", "Transpose", "Unsqueeze"})
+"""Operators that only move values of one tensor, so they may as well move bytes."""
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -40,19 +35,17 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     return small
 
 
-def to_int8(
-    model: onnx.ModelProto, calibration: Sequence[Mapping[str, Array]], keep: Collection[str] = ()
-) -> onnx.ModelProto:
+def to_int8(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
     """Do matrix products with constant weights in whole numbers: int8 weights, uint8 values between.
 
-    Weights have one scale for each output column. Values have one fixed scale for each tensor, found on `calibration`:
-    since no scale depends on what else is in the batch and sums of whole numbers are exact, a block of the batch
-    comes out the same whatever its neighbours are. Operators that only move values are done on bytes.
+    Weights have one scale for each output column. Values have one scale for each tensor and call, from its least and
+    greatest value, so nothing is ever cut off and no calibration is needed. It also means that everything in one call
+    shares scales: give such a graph a fixed batch size, then equal calls give equal results to the last bit.
+    Operators that only move values are done on bytes.
 
     Args:
         model: products must be ``MatMul`` nodes whose second input is a constant matrix; a constant vector added
             right after is taken in as well.
-        calibration: inputs like those the graph will meet, name to array.
         keep: names of weight matrices that stay fp32.
     Returns:
         A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat`` and a processor with 8-bit dot
@@ -61,16 +54,21 @@ def to_int8(
     work = onnx.ModelProto()
     work.CopyFrom(model)
     _hoist_constants(work.graph)
-    return _Quantiser(work, keep).run(calibration)
+    return _Quantiser(work, keep).run()
 
 
 def _hoist_constants(graph: onnx.GraphProto) -> None:
-    """Turn ``Constant`` nodes into weights, so there is one place to look."""
+    """Turn ``Constant`` nodes, and other names of weights, into weights: then there is one place to look."""
     nodes = []
+    weights = {weight.name: weight for weight in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             values = numpy_helper.to_array(node.attribute[0].t)
             graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        elif node.op_type == "Identity" and node.input[0] in weights:
+            graph.initializer.append(
+                numpy_helper.from_array(numpy_helper.to_array(weights[node.input[0]]), node.output[0])
+            )
         else:
             nodes.append(node)
     del graph.node[:]
@@ -80,8 +78,8 @@ def _hoist_constants(graph: onnx.GraphProto) -> None:
 class _Quantiser:
     """One rewriting of one graph.
 
-    A product's *roots* are the tensors that its left side is assembled from by moving values only. Products that share
-    a root share a scale, so each root is quantised once.
+    A product's *root* is the tensor that its left side is made from by moving values only. Each root is quantised once,
+    whatever the number of products that it reaches.
     """
 
     def __init__(self, model: onnx.ModelProto, keep: Collection[str]) -> None:
@@ -89,26 +87,21 @@ class _Quantiser:
         self._graph = model.graph
         self._keep = keep
         self._weights = {w.name: numpy_helper.to_array(w) for w in self._graph.initializer}
-        self._producer = {name: node for node in self._graph.node for name in node.output}
+        self._producer: dict[str, onnx.NodeProto] = {name: node for node in self._graph.node for name in node.output}
         self._users: dict[str, list[onnx.NodeProto]] = {}
         for node in self._graph.node:
             for name in node.input:
                 self._users.setdefault(name, []).append(node)
-        self._added: list[onnx.TensorProto] = []
-        self._bytes: dict[str, str] = {}
-        self._new: dict[str, list[onnx.NodeProto]] = {}
+        self._added: dict[str, onnx.TensorProto] = {}
+        self._made: set[str] = set()
+        self._dropped: set[str] = set()
 
-    def run(self, calibration: Sequence[Mapping[str, Array]]) -> onnx.ModelProto:
-        products = [node for node in self._graph.node if self._wanted(node)]
-        groups = _merge({node.output[0]: self._roots(node.input[0]) for node in products})
-        scales = self._scales(sorted({root for group in groups.values() for root in group}), groups, calibration)
-        replaced: dict[str, list[onnx.NodeProto]] = {}
-        for node in products:
-            replaced[node.output[0]] = self._product(node, scales[node.output[0]])
+    def run(self) -> onnx.ModelProto:
+        """Replace every product that can be replaced."""
         nodes: list[onnx.NodeProto] = []
         for node in self._graph.node:
-            nodes.extend(replaced.get(node.output[0], [node]))
-        self._finish(nodes)
+            nodes.extend(self._product(node) if self._wanted(node) else [node])
+        self._finish([node for node in nodes if node.output[0] not in self._dropped or node.domain])
         return self._model
 
     def _wanted(self, node: onnx.NodeProto) -> bool:
@@ -117,116 +110,83 @@ class _Quantiser:
         weight = self._weights[node.input[1]]
         return weight.ndim == 2 and weight.size >= _FEW and weight.dtype == np.float32
 
-    def _roots(self, name: str) -> frozenset[str]:
+    def _moves(self, name: str) -> onnx.NodeProto | None:
+        """The node that makes `name` by moving values of one tensor only, zeros put in allowed."""
         node = self._producer.get(name)
-        if node is None or node.op_type not in _MOVERS or not self._pads_zero(node):
-            return frozenset({name})
-        return frozenset().union(*(self._roots(source) for source in self._moved(node)))
-
-    def _moved(self, node: onnx.NodeProto) -> Sequence[str]:
-        """The inputs of a mover that carry values, without its shapes and indices."""
-        return list(node.input) if node.op_type == "Concat" else [node.input[0]]
-
-    def _pads_zero(self, node: onnx.NodeProto) -> bool:
-        if node.op_type != "Pad":
-            return True
-        mode = next((a.s for a in node.attribute if a.name == "mode"), b"constant")
-        value = node.input[2] if len(node.input) > 2 else ""
-        return mode == b"constant" and (not value or (value in self._weights and not self._weights[value].any()))
-
-    def _scales(
-        self, roots: Sequence[str], groups: Mapping[str, frozenset[str]], calibration: Sequence[Mapping[str, Array]]
-    ) -> dict[str, tuple[str, str]]:
-        """For each product the names of the scale and zero point of its left side."""
-        seen = self._observe(roots, calibration)
-        made: dict[frozenset[str], tuple[str, str]] = {}
-        for group in groups.values():
-            if group in made:
-                continue
-            scale, zero = _fit(np.concatenate([seen[root] for root in sorted(group)]))
-            stem = min(group)
-            made[group] = (f"{stem}.scale", f"{stem}.zero")
-            self._added.append(numpy_helper.from_array(np.asarray(scale, np.float32), f"{stem}.scale"))
-            self._added.append(numpy_helper.from_array(np.asarray(zero, np.uint8), f"{stem}.zero"))
-        return {product: made[group] for product, group in groups.items()}
-
-    def _observe(self, roots: Sequence[str], calibration: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-        """Every value that each root takes on the calibration inputs, flat."""
-        probe = onnx.ModelProto()
-        probe.CopyFrom(self._model)
-        given = {spec.name for spec in probe.graph.input}
-        del probe.graph.output[:]
-        inner = [root for root in roots if root not in given]
-        probe.graph.output.extend(onnx.ValueInfoProto(name=root) for root in inner)
-        seen: dict[str, list[Array]] = {root: [] for root in roots}
-        for feeds in calibration:
-            for root, values in zip(inner, run_graph(probe, feeds) if inner else [], strict=True):
-                seen[root].append(values.ravel())
-            for root in set(roots) & given:
-                seen[root].append(feeds[root].ravel())
-        return {root: np.concatenate(values) for root, values in seen.items()}
-
-    def _as_bytes(self, name: str, scale: tuple[str, str], nodes: list[onnx.NodeProto]) -> str:
-        """The uint8 twin of tensor `name`; what makes it is appended to `nodes` the first time it is asked for."""
-        if name in self._bytes:
-            return self._bytes[name]
-        twin = self._bytes[name] = f"{name}.u8"
-        node = self._producer.get(name)
-        if node is None or node.op_type not in _MOVERS or not self._pads_zero(node):
-            nodes.append(helper.make_node("QuantizeLinear", [name, *scale], [twin]))
-            return twin
-        moved = [self._as_bytes(source, scale, nodes) for source in self._moved(node)]
-        rest = list(node.input)[len(moved) :]
+        if node is None or node.op_type not in _MOVERS:
+            return None
         if node.op_type == "Pad":
-            rest = [rest[0], scale[1], *rest[2:]]
+            mode = next((a.s for a in node.attribute if a.name == "mode"), b"constant")
+            value = node.input[2] if len(node.input) > 2 else ""
+            if mode != b"constant" or (value and (value not in self._weights or self._weights[value].any())):
+                return None
+        return node
+
+    def _root(self, name: str) -> str:
+        node = self._moves(name)
+        return name if node is None else self._root(node.input[0])
+
+    def _as_bytes(self, name: str, root: str, nodes: list[onnx.NodeProto]) -> str:
+        """The uint8 twin of tensor `name`; what makes it is appended to `nodes` the first time it is asked for."""
+        twin = f"{name}.u8"
+        if twin in self._made:
+            return twin
+        self._made.add(twin)
+        node = self._moves(name)
+        if node is None:
+            made = [twin, f"{name}.scale", f"{name}.zero"]
+            nodes.append(helper.make_node("DynamicQuantizeLinear", [name], made))
+            return twin
+        moved = self._as_bytes(node.input[0], root, nodes)
+        rest = list(node.input)[1:]
+        if node.op_type == "Pad":
+            rest = [rest[0], f"{root}.zero", *rest[2:]]
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         copy.name = f"{node.name}.u8"
         del copy.input[:], copy.output[:]
-        copy.input.extend([*moved, *rest])
+        copy.input.extend([moved, *rest])
         copy.output.append(twin)
         nodes.append(copy)
         return twin
 
-    def _product(self, node: onnx.NodeProto, scale: tuple[str, str]) -> list[onnx.NodeProto]:
+    def _product(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """What stands in place of one MatMul."""
         nodes: list[onnx.NodeProto] = []
-        left = self._as_bytes(node.input[0], scale, nodes)
-        name = node.input[1]
-        if not any(w.name == f"{name}.i8" for w in self._added):
+        root, name, output = self._root(node.input[0]), node.input[1], node.output[0]
+        left = self._as_bytes(node.input[0], root, nodes)
+        if f"{name}.i8" not in self._added:
             values = self._weights[name]
             step = np.maximum(np.abs(values).max(axis=0), 1e-12) / 127.0
             whole = np.clip(np.rint(values / step), -127, 127).astype(np.int8)
-            self._added.append(numpy_helper.from_array(whole, f"{name}.i8"))
-            self._added.append(numpy_helper.from_array(step.astype(np.float32), f"{name}.step"))
-        inputs, output = [left, f"{name}.i8", scale[0], f"{name}.step", scale[1]], node.output[0]
+            self._added[f"{name}.i8"] = numpy_helper.from_array(whole, f"{name}.i8")
+            self._added[f"{name}.step"] = numpy_helper.from_array(step.astype(np.float32), f"{name}.step")
+        inputs = [left, f"{name}.i8", f"{root}.scale", f"{name}.step", f"{root}.zero"]
         bias = self._bias(output)
         if bias is not None:
-            inputs += ["", bias[0]]
-            nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [bias[1].output[0]], domain="com.microsoft"))
-            bias[1].op_type = "Dropped"
-        else:
-            nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [output], domain="com.microsoft"))
+            inputs, output = [*inputs, "", bias[0]], bias[1]
+            self._dropped.add(output)
+        nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [output], domain="com.microsoft"))
         return nodes
 
-    def _bias(self, product: str) -> tuple[str, onnx.NodeProto] | None:
-        """The constant vector added to a product, and the node that adds it, if that is the product's only use."""
+    def _bias(self, product: str) -> tuple[str, str] | None:
+        """The constant vector added to a product and the name of the sum, if that is the product's only use."""
         users = self._users.get(product, [])
         if len(users) != 1 or users[0].op_type != "Add":
             return None
-        other = next(name for name in users[0].input if name != product)
-        return (other, users[0]) if other in self._weights and self._weights[other].ndim == 1 else None
+        other = next((name for name in users[0].input if name != product), "")
+        return (other, users[0].output[0]) if other in self._weights and self._weights[other].ndim == 1 else None
 
-    def _finish(self, nodes: Iterable[onnx.NodeProto]) -> None:
+    def _finish(self, nodes: Sequence[onnx.NodeProto]) -> None:
         """Keep what the outputs need, in order."""
-        alive = [node for node in nodes if node.op_type != "Dropped"]
         needed = {spec.name for spec in self._graph.output}
         kept: list[onnx.NodeProto] = []
-        for node in reversed(alive):
+        for node in reversed(nodes):
             if needed.intersection(node.output):
                 kept.append(node)
                 needed.update(node.input)
-        weights = [w for w in [*self._graph.initializer, *self._added] if w.name in needed]
+        weights = [w for w in [*self._graph.initializer, *self._added.values()] if w.name in needed]
+        # A repeated field must not be filled from itself, hence the copies.
         kept_weights = [onnx.TensorProto.FromString(w.SerializeToString()) for w in weights]
         kept_nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in reversed(kept)]
         del self._graph.node[:], self._graph.initializer[:], self._graph.value_info[:]
@@ -234,26 +194,3 @@ class _Quantiser:
         self._graph.initializer.extend(kept_weights)
         self._model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
         onnx.checker.check_model(self._model)
-
-
-def _merge(roots: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-    """Join the root sets of products that share a root."""
-    groups: list[set[str]] = []
-    for own in roots.values():
-        touching = [group for group in groups if group & own]
-        groups = [group for group in groups if not group & own] + [set(own).union(*touching)]
-    return {product: next(frozenset(g) for g in groups if g & own) for product, own in roots.items()}
-
-
-def _fit(values: Array) -> tuple[float, int]:
-    """Scale and zero point of the 256 steps that lose least of `values` on average; zero is always a step."""
-    low, high = min(float(values.min()), 0.0), max(float(values.max()), 1e-6)
-    some = values[:: max(1, values.size // 200_000)].astype(np.float64)
-    best = (np.inf, 1.0, 0)
-    for share in np.linspace(1.0, 0.4, 25):
-        for floor in {low, max(low, -high * share)}:
-            scale = (high * share - floor) / 255.0
-            zero = int(np.clip(np.rint(-floor / scale), 0, 255))
-            back = (np.clip(np.rint(some / scale) + zero, 0, 255) - zero) * scale
-            best = min(best, (float(np.mean((back - some) ** 2)), scale, zero))
-    return best[1], best[2]

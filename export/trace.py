@@ -36,7 +36,7 @@ def trace(
         output_names: names of the outputs, in the order in which `module` returns them.
         dynamic: input or output name to {axis: name of the free size}.
     Returns:
-        The checked graph, weights inside.
+        The checked graph, weights inside. An input that nothing depends on stays an input.
     """
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
@@ -54,6 +54,25 @@ def trace(
         )
     model = onnx.load_from_string(buffer.getvalue())
     model.ir_version = _IR_VERSION
+    _declare(model, example_inputs, input_names, dynamic or {})
     del model.metadata_props[:]
     onnx.checker.check_model(model)
     return model
+
+
+def _declare(
+    model: onnx.ModelProto,
+    examples: Sequence[torch.Tensor],
+    names: Sequence[str],
+    dynamic: Mapping[str, Mapping[int, str]],
+) -> None:
+    """Put back inputs that the tracer dropped because nothing depends on them, all in the given order."""
+    kept = {spec.name: spec for spec in model.graph.input}
+    specs = []
+    for name, value in zip(names, examples, strict=True):
+        kind = onnx.helper.np_dtype_to_tensor_dtype(value.numpy().dtype)
+        sizes = [dynamic.get(name, {}).get(axis, size) for axis, size in enumerate(value.shape)]
+        specs.append(kept.get(name) or onnx.helper.make_tensor_value_info(name, kind, sizes))
+    copies = [onnx.ValueInfoProto.FromString(spec.SerializeToString()) for spec in specs]
+    del model.graph.input[:]
+    model.graph.input.extend(copies)

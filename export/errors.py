@@ -1,0 +1,7 @@
+"""Errors that export raises on purpose."""
+
+__all__ = ["CheckpointError"]
+
+
+class CheckpointError(ValueError):
+    """A file is not the checkpoint that it was taken for; the message says which file, what was got and wanted."""

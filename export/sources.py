@@ -1,0 +1,102 @@
+"""Published checkpoints: where they are, under which licence, whom to cite.
+
+A checksum is given only where we have computed it from the file itself. None means: not known, so the origin of a
+download cannot be proved; `export.rename` still refuses files whose layers or shapes differ.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["SOURCES", "Source", "table"]
+
+_MUSIKA: Final = (
+    "Pasini, Schlueter: Musika! Fast Infinite Waveform Music Generation. ISMIR 2022. https://arxiv.org/abs/2208.08706"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One published checkpoint.
+
+    Args:
+        name: what we call it.
+        family: the model, a file name in ``export.rename``.
+        url: page that the files are on.
+        files: which of them to fetch.
+        sha256: file to checksum, where known.
+        licence: of the weights.
+        citation: what to cite.
+        note: what else to know.
+    """
+
+    name: str
+    family: str
+    url: str
+    files: tuple[str, ...]
+    sha256: tuple[tuple[str, str], ...] | None = None
+    licence: str
+    citation: str
+    note: str = ""
+
+
+SOURCES: Final = (
+    Source(
+        name="musika-ae",
+        family="musika",
+        url="https://huggingface.co/marcop/musika_ae",
+        files=("enc.h5", "enc2.h5", "dec2.h5", "dec.h5"),
+        licence="MIT",
+        citation=_MUSIKA,
+        note="44.1 kHz autoencoder, trained on SXSW and VCTK; put its files beside those of a generator",
+    ),
+    Source(
+        name="musika-techno",
+        family="musika",
+        url="https://huggingface.co/marcop/musika_techno",
+        files=("gen_ema.h5", "critic.h5"),
+        licence="MIT",
+        citation=_MUSIKA,
+        note="trained on 10,190 techno tracks",
+    ),
+    Source(
+        name="musika-misc",
+        family="musika",
+        url="https://huggingface.co/marcop/musika_misc",
+        files=("gen_ema.h5", "critic.h5"),
+        licence="MIT",
+        citation=_MUSIKA,
+        note="trained on the SXSW collection, 17,000 songs",
+    ),
+    Source(
+        name="musika-misc-small",
+        family="musika",
+        url="https://huggingface.co/marcop/musika_misc_small",
+        files=("gen_ema.h5", "critic.h5"),
+        licence="MIT",
+        citation=_MUSIKA,
+        note="as musika-misc, patches of 64 latents (5.9 s)",
+    ),
+    Source(
+        name="musika-22-techno",
+        family="musika",
+        url="https://github.com/marcoppasini/musika/tree/main/22kHz",
+        files=("techno/gen_ema.h5", "techno/dec2.h5", "techno/dec.h5", "ae/enc.h5", "ae/enc2.h5"),
+        licence="MIT",
+        citation=_MUSIKA,
+        note="the paper's 22.05 kHz networks; its decoders differ from those in ae",
+    ),
+)
+
+
+def table() -> str:
+    """All sources as text, one paragraph each."""
+    lines = []
+    for source in SOURCES:
+        known = "not known" if source.sha256 is None else ", ".join(f"{f} {s}" for f, s in source.sha256)
+        lines += [
+            f"{source.name}  ({source.family}, {source.licence})",
+            f"  {source.url}: {', '.join(source.files)}",
+            f"  {source.note}; sha256 {known}",
+            f"  {source.citation}",
+        ]
+    return "\n".join(lines)
