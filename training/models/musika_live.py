@@ -248,9 +248,11 @@ class Decoder(nn.Module):
         over the eight frames of a step.
         """
         if self.stepping:
-            gathered = functional.pad(notes, (0, 1))[..., self.sources]
-            shape = (*notes.shape[:-1], PARTIALS, OSCILLATORS)
-            return torch.matmul(partials[..., None, :], gathered.reshape(shape))[..., 0, :]
+            # Rows last: each index then moves a whole run of memory.
+            rows = functional.pad(notes, (0, 1)).reshape(-1, NOTES + 1).t()
+            weights = partials.expand(*notes.shape[:-1], PARTIALS).reshape(-1, PARTIALS).t()
+            gathered = rows[self.sources].reshape(PARTIALS, OSCILLATORS, -1)
+            return (gathered * weights[:, None]).sum(dim=0).t().reshape(*notes.shape[:-1], OSCILLATORS)
         padded = functional.pad(notes, (SHIFTS[-1], OSCILLATORS - NOTES))
         total = padded[..., SHIFTS[-1] :] * partials[..., :1]
         for k, shift in enumerate(SHIFTS[1:], start=1):

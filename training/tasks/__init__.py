@@ -1,1 +1,6 @@
-"""What is trained: one task a file, made from settings by a recipe, run by the loop."""
+"""Tasks: what one step of each kind of training does.
+
+- ``codec``: sound to latents and back through Musika's autoencoder networks.
+- ``autoencoder``: both levels of the autoencoder, two phases each.
+- ``latent_gan``: the generator of latents, unconditional or told of note density and tempo.
+"""

@@ -300,8 +300,8 @@ class _Generating(Task):
         penalty = r1_penalty(real_scores, real) / real_scores.shape[1]
         critic = hinge(real_scores, made_scores, 0.5) + penalty_weight(self._switch) * penalty
         judged = adversarial(self._critic(made, batch["told"]))
-        stepper.update({"critic": critic})
-        stepper.update({"generator": self._settings.taught * taught + self._settings.judged * judged})
+        both = self._settings.taught * taught + self._settings.judged * judged
+        stepper.update({"critic": critic, "generator": both})
         self._switch = next_switch(self._switch, float(real_scores.mean()), float(made_scores.mean()))
         return {"taught": taught, "judged": judged, "critic": critic, "penalty": penalty}
 

@@ -1,5 +1,6 @@
 """A toy musika-live: what torch makes in one stretch, the exported steps make one by one, and the engine plays."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,7 @@ def test_a_jump_arrives_within_a_fifth_of_a_second_and_without_a_step(model: Mus
         path.append(state.coordinate.copy())
     distance = [float(np.linalg.norm(at - fresh.coordinate)) for at in path]
     assert distance[5] < 0.2 * distance[0]
-    steps = [float(np.linalg.norm(b - a)) for a, b in zip(path, path[1:], strict=False)]
+    steps = [float(np.linalg.norm(b - a)) for a, b in pairwise(path)]
     assert max(steps) < 0.5 * distance[0]
 
 
