@@ -70,7 +70,7 @@ class Graph:
 
         Args:
             inputs: every input that is not state.
-            state: moved on in place: entry ``h`` is fed, then replaced by output ``h_next``. Needed by graphs with state.
+            state: moved on in place: ``h`` is fed, then replaced by output ``h_next``. Graphs with state need it.
         Raises:
             ShapeError: inputs missing, or of another shape or type than the graph's.
         """

@@ -8,7 +8,6 @@ counter; its raw numbers are fixed by numpy's compatibility policy, those of ``G
 values are made from them here, by Box and Muller's method.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -23,6 +22,7 @@ U64 = npt.NDArray[np.uint64]
 
 _WORD: Final = 2**64
 _MANY: Final = 2**32  # raw words a key may be asked for: words of one key never meet those of another
+_ROUND: Final = 8  # draws of each truncated value in one go
 _TWO_PI: Final = np.float32(2.0 * np.pi)
 
 
@@ -64,28 +64,22 @@ def keyed_normal(count: int, seed: int, *place: int) -> F32:
 
 
 def keyed_truncated_normal(count: int, limit: float, seed: int, *place: int) -> F32:
-    """[count] normal values within -limit..limit: values outside are drawn again, nothing is scaled.
+    """[count] normal values within -limit..limit: a value outside is drawn again, nothing is scaled.
+
+    Each value has draws of its own, so another limit changes only the values that it cuts off or lets in.
 
     Args:
         limit: at least 0.05; below that almost every value would have to be drawn again.
-        seed, place: as for `keyed_uniform`, at most 3 integers: the fourth counts the attempts.
+        seed, place: as for `keyed_uniform`, at most 3 integers: the fourth counts the rounds of draws.
     """
     if len(place) > 3 or limit < 0.05:
         raise ShapeError(f"truncated noise takes a limit of at least 0.05 and 3 integers, got {limit} and {place}")
-    values = np.empty(count, np.float32)
-    filled = 0
-    for drawn in _attempts(count, seed, (*place, *(0,) * (3 - len(place)))):
-        kept = drawn[np.abs(drawn) <= limit][: count - filled]
-        values[filled : filled + len(kept)] = kept
-        filled += len(kept)
-        if filled == count:
-            break
+    place = (*place, *(0,) * (3 - len(place)))
+    values = np.full(count, np.inf, np.float32)
+    turn = 0
+    while (open_ := np.flatnonzero(~(np.abs(values) <= limit))).size:
+        draws = keyed_normal(_ROUND * count, seed, *place, turn).reshape(_ROUND, count)[:, open_]
+        inside = np.abs(draws) <= limit
+        values[open_] = draws[inside.argmax(axis=0), np.arange(open_.size)]
+        turn += 1
     return values
-
-
-def _attempts(count: int, seed: int, place: tuple[int, ...]) -> Iterator[F32]:
-    """Draw after draw at one place, never ending; each longer than what is wanted."""
-    attempt = 0
-    while True:
-        yield keyed_normal(2 * count + 16, seed, *place, attempt)
-        attempt += 1

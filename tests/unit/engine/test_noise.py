@@ -56,6 +56,14 @@ def test_truncation_draws_again_instead_of_scaling(limit: float) -> None:
     assert values.std() == pytest.approx(expected, rel=0.05)
 
 
+def test_another_limit_changes_only_the_values_that_it_cuts_off() -> None:
+    wide, narrow = keyed_truncated_normal(1000, 3.0, 4, 1), keyed_truncated_normal(1000, 1.0, 4, 1)
+    inside = np.abs(wide) <= 1.0
+    assert 0 < np.count_nonzero(~inside) < 1000
+    assert np.array_equal(wide[inside], narrow[inside])
+    assert not np.isin(narrow[~inside], wide).any()
+
+
 def test_impossible_keys_are_refused() -> None:
     with pytest.raises(ShapeError, match="integers"):
         keyed_normal(1, -1)

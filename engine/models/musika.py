@@ -1,0 +1,311 @@
+"""Musika: endless stereo music from a latent GAN, one decoded block at a time.
+
+The generator makes a patch of latents of both channels; the decoder turns a block of latents of one channel into
+magnitude and phase; an inverse transform with overlap-add makes them sound. Blocks see nothing but their latents and
+their noise, so they can be decoded one by one (live) or many at once (offline) with the same bits as the result.
+
+A patch is made as a whole, 12 s of it for the published model. So that a change of style is heard at once all the same,
+the running patch is made again under the new style and the latents glide from one to the other, from the very next
+block on.
+
+Source: Pasini & Schlueter, "Musika! Fast Infinite Waveform Music Generation", ISMIR 2022, and its release.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Annotated, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.conductor import Span
+from engine.controls import Live
+from engine.errors import ManifestError
+from engine.graph import Graph
+from engine.models.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard
+from engine.music.audio import Audio
+from engine.music.noise import keyed_normal
+from engine.music.spectrum import hann
+from engine.stream import StreamSpec
+
+__all__ = [
+    "MusikaControls",
+    "MusikaDensityControls",
+    "MusikaState",
+    "MusikaStreamer",
+    "MusikaStyle",
+    "musika_controls",
+    "open_musika",
+]
+
+F32 = npt.NDArray[np.float32]
+
+_BLOCK_NOISE: Final = 5  # purposes 1..4 are in `engine.models.latents`
+_GROUP: Final = 4  # blocks in one run of the decoder when many are wanted
+_TEMPO_STEP: Final = 2.0  # steps to one bpm: jitter of a followed clock shall not make patches anew
+_TEMPO_RANGE: Final = (60.0, 180.0)  # bpm that the tempo condition gives as 0 and 1
+
+Controls = Any  # MusikaControls or MusikaDensityControls
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MusikaStyle:
+    """What the music is like, apart from when."""
+
+    seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same style")] = 1
+    other: Annotated[int, Live(0, 2**31 - 1, "the style that blend moves towards")] = 2
+    blend: Annotated[float, Live(0.0, 1.0, "0: style seed, 1: style other")] = 0.0
+    glide: Annotated[float, Live(0.0, 60.0, "time to reach a new style", "s")] = 4.0
+    wander: Annotated[float, Live(0.0, 1.0, "how far the style drifts by itself, patch by patch")] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MusikaControls:
+    """All that can be turned while musika plays."""
+
+    style: MusikaStyle = MusikaStyle()
+    truncation: Annotated[float, Live(0.1, 3.9, "how far from the average: low is safe, high is odd")] = 2.0
+    hold: Annotated[bool, Live(0, 1, "stay here: the present patch comes again")] = False
+    gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
+    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MusikaDensityControls:
+    """The same for a bundle that was trained with note density."""
+
+    style: MusikaStyle = MusikaStyle()
+    density: Annotated[float, Live(0.0, 1.0, "how many notes")] = 0.5
+    truncation: Annotated[float, Live(0.1, 3.9, "how far from the average: low is safe, high is odd")] = 2.0
+    hold: Annotated[bool, Live(0, 1, "stay here: the present patch comes again")] = False
+    gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
+    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+
+
+def musika_controls(facts: Mapping[str, Any]) -> MusikaControls | MusikaDensityControls:
+    """The default controls of a bundle with these facts."""
+    names = facts.get("conditions")
+    has_density = "density" in names if names is not None else int(facts.get("condition", 0)) > 0
+    truncation = float(facts.get("truncation", 2.0))
+    return MusikaDensityControls(truncation=truncation) if has_density else MusikaControls(truncation=truncation)
+
+
+@dataclass(slots=True)
+class MusikaState:
+    """All that changes between steps.
+
+    Args:
+        seed: of noise. path: seed of the anchors.
+        block: blocks made. patch: patches made. position: of the running patch on the path.
+        cursor: latents of the running patch that are used up.
+        latents: [2 * latent, seq_len] the running patch, glides and all; empty before the first.
+        glides: from place to place, in order; the first is the place before them.
+        jump: seed of a path to go to with the next step; None for none.
+        tail: [2, window - hop] sound that later frames still add to.
+    """
+
+    seed: int
+    path: int
+    tail: F32
+    latents: F32
+    glides: tuple[Glide, ...] = ()
+    block: int = 0
+    patch: int = 0
+    position: int = -1
+    cursor: int = 0
+    jump: int | None = None
+
+
+class MusikaStreamer:
+    """Streamer of a musika bundle.
+
+    Threads: any number, each with its own state.
+
+    Args:
+        generator, decoder: its graphs.
+    Raises:
+        ManifestError: the graphs are not of one musika bundle.
+    """
+
+    def __init__(self, generator: Graph, decoder: Graph) -> None:
+        self.layout = layout = Layout.of(generator.manifest)
+        for graph, names in ((generator, {"coordinates", "noise"}), (decoder, {"latents", "noise"})):
+            if set(graph.inputs) != names:
+                raise ManifestError(f"musika {graph.manifest.role} has inputs {sorted(graph.inputs)}; export it again")
+        self._generator, self._decoder = generator, decoder
+        frames = layout.block
+        self._spec = StreamSpec(sample_rate=layout.sample_rate, channels=2, chunk=layout.chunk, frames=frames)
+        # dB to amplitude: 10^(dB / 20) = exp(scale * magnitude + shift), squared for the floor.
+        per_db = np.log(10.0) / 10.0
+        self._scale, self._shift = np.float32(layout.sigma * per_db), np.float32(layout.mu * per_db)
+        self._floor = np.float32(layout.floor)
+        # 1.5 is the sum of a Hann window's square at 75 % overlap.
+        self._window = hann(4 * layout.hop) / np.float32(1.5)
+        self._defaults = musika_controls(generator.manifest.facts)
+
+    @property
+    def spec(self) -> StreamSpec:
+        """Chunks of one decode block; no latency beyond the chunk."""
+        return self._spec
+
+    def controls(self) -> Controls:
+        """The default controls."""
+        return self._defaults
+
+    def begin(self, seed: int) -> MusikaState:
+        """The state before the first step; `seed` chooses the path and all noise, the style is a control."""
+        layout = self.layout
+        tail = np.zeros((2, 3 * layout.hop), np.float32)
+        return MusikaState(seed=seed, path=seed, tail=tail, latents=np.zeros((2 * layout.latent, 0), np.float32))
+
+    def fork(self, state: MusikaState) -> MusikaState:
+        """An independent equal state."""
+        return replace(state, tail=state.tail.copy(), latents=state.latents.copy())
+
+    def jump(self, state: MusikaState, seed: int) -> None:
+        """Go to the beginning of another path; heard from the next chunk on, which glides there."""
+        state.jump = seed
+
+    def step(self, state: MusikaState, controls: Controls, span: Span) -> Audio:
+        """[2, chunk]."""
+        latents, noise = self._plan(state, controls, span)
+        return self._join(state, self._frames(latents, noise))
+
+    def steps(self, state: MusikaState, controls: Controls, spans: Sequence[Span], workers: int = 2) -> Audio:
+        """[2, chunk * len(spans)], to the bit what as many calls of `step` give; `workers` threads decode.
+
+        Each thread runs the decoder by itself, so the graphs should have been opened with one thread each.
+        """
+        made: list[Audio] = []
+        plans = (self._plan(state, controls, span) for span in spans)
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            waiting: list[Future[F32]] = []
+            for latents, noise in _grouped(plans):
+                waiting.append(pool.submit(self._frames, latents, noise))
+                if len(waiting) > 2 * workers:
+                    made.append(self._join(state, waiting.pop(0).result()))
+            made.extend(self._join(state, future.result()) for future in waiting)
+        return np.concatenate([np.zeros((2, 0), np.float32), *made], axis=1)
+
+    def _plan(self, state: MusikaState, controls: Controls, span: Span) -> tuple[F32, F32]:
+        """Latents [2, latent, block] and noise [2, block noise] of the next block; all but the tail moves on."""
+        layout = self.layout
+        place = self._place(controls, span)
+        if state.jump is not None:
+            self._restart(state, place, state.jump)
+        elif state.cursor >= state.latents.shape[1]:
+            if state.position < 0 or not controls.hold:
+                state.position += 1
+            self._aim(state, place, controls)
+            self._next_patch(state)
+        elif state.glides[-1].place != place:
+            self._aim(state, place, controls)
+            self._remake(state, self._patch(state, place))
+        piece = state.latents[:, state.cursor : state.cursor + layout.block]
+        latents = np.ascontiguousarray(piece.reshape(2, layout.latent, layout.block))
+        noise = [keyed_normal(layout.block_noise, state.seed, _BLOCK_NOISE, side, state.block) for side in (0, 1)]
+        state.cursor += layout.block
+        state.block += 1
+        return latents, np.stack(noise)
+
+    def _place(self, controls: Controls, span: Span) -> Place:
+        style = controls.style
+        values = {"tempo": _tempo(float(span.tempo_bpm[0])), "density": float(getattr(controls, "density", 0.0))}
+        condition = tuple(values[name] for name in self.layout.conditions)
+        return Place(style.seed, style.other, style.blend, style.wander, controls.truncation, condition)
+
+    def _aim(self, state: MusikaState, place: Place, controls: Controls) -> None:
+        """Add a glide to `place` if that is not where the last one goes."""
+        latent = state.block * self.layout.block
+        if not state.glides:
+            state.glides = (Glide(place, latent, 0.0),)
+        elif state.glides[-1].place != place:
+            length = controls.style.glide * self.layout.latent_rate
+            state.glides = (*still_heard(state.glides, latent), Glide(place, latent, length))
+
+    def _next_patch(self, state: MusikaState) -> None:
+        """Make the patch at the state's position, from all places whose glides have not ended before it."""
+        begins = state.block * self.layout.block
+        state.glides = still_heard(state.glides, begins)
+        latents = self._patch(state, state.glides[0].place)
+        times = begins + np.arange(self.layout.seq_len)
+        for glide in state.glides[1:]:
+            latents = mix(latents, self._patch(state, glide.place), shares(glide, times))
+        state.latents, state.cursor = latents, 0
+        state.patch += 1
+
+    def _remake(self, state: MusikaState, new: F32) -> None:
+        """Let the running patch glide to `new` by the last glide; what has sounded stays as it was."""
+        times = state.block * self.layout.block - state.cursor + np.arange(self.layout.seq_len)
+        state.latents = mix(state.latents, new, shares(state.glides[-1], times))
+
+    def _restart(self, state: MusikaState, place: Place, seed: int) -> None:
+        """Begin the path of `seed` at its first patch, gliding out of what is left of the running one."""
+        rest = state.latents[:, state.cursor :]
+        begins = state.block * self.layout.block
+        state.path, state.position, state.jump = seed, 0, None
+        state.glides = (Glide(place, begins, 0.0),)
+        self._next_patch(state)
+        block = self.layout.block
+        if rest.shape[1] >= block:
+            share = ((np.arange(block) + 1.0) / block).astype(np.float32)
+            state.latents[:, :block] = mix(rest[:, :block], state.latents[:, :block], share)
+
+    def _patch(self, state: MusikaState, place: Place) -> F32:
+        """[2 * latent, seq_len] of the running position, at one place."""
+        layout = self.layout
+        told = coordinates(layout, state.path, place, state.position)
+        noise = patch_noise(layout, state.seed, state.patch)
+        latents: F32 = self._generator.run({"coordinates": told, "noise": noise})["latents"]
+        if latents.shape != (1, 2 * layout.latent, layout.seq_len):
+            raise ManifestError(f"musika generator made {latents.shape} for {layout.seq_len} latents; export it again")
+        return np.array(latents[0])
+
+    def _frames(self, latents: F32, noise: F32) -> F32:
+        """Windowed frames [2, F, window] of blocks [2 * blocks, latent, block], left and right by turns."""
+        out = self._decoder.run({"latents": latents, "noise": noise})
+        power = np.exp(out["magnitude"] * self._scale + self._shift)
+        amplitude = np.sqrt(power + self._floor)
+        angle = out["phase"] * np.float32(np.pi)
+        spectrum = np.empty(amplitude.swapaxes(1, 2).shape, np.complex64)
+        spectrum.real = (amplitude * np.cos(angle)).swapaxes(1, 2)
+        spectrum.imag = (amplitude * np.sin(angle)).swapaxes(1, 2)
+        frames = np.asarray(np.fft.irfft(spectrum, axis=-1), np.float32)
+        frames *= self._window
+        blocks, count, window = len(frames) // 2, frames.shape[1], frames.shape[2]
+        return frames.reshape(blocks, 2, count, window).swapaxes(0, 1).reshape(2, blocks * count, window)
+
+    def _join(self, state: MusikaState, frames: F32) -> Audio:
+        """Finished samples [2, hop * F] of windowed frames and the state's tail, which moves on.
+
+        Frames are added in time order, a quarter of all of them at a time: each sample gets the last quarter of the
+        earliest frame first, as it would if frames came one by one.
+        """
+        _, count, window = frames.shape
+        hop = window // 4
+        quarters = frames.reshape(2, count, 4, hop)
+        sound = np.zeros((2, count + 3, hop), np.float32)
+        sound[:, :3] = state.tail.reshape(2, 3, hop)
+        for quarter in (3, 2, 1, 0):
+            sound[:, quarter : quarter + count] += quarters[:, :, quarter]
+        state.tail = sound[:, count:].reshape(2, 3 * hop).copy()
+        return sound[:, :count].reshape(2, count * hop)
+
+
+def _grouped(plans: Iterator[tuple[F32, F32]]) -> Iterator[tuple[F32, F32]]:
+    """Plans joined in groups, for one run of the decoder each."""
+    while group := list(islice(plans, _GROUP)):
+        yield np.concatenate([latents for latents, _ in group]), np.concatenate([noise for _, noise in group])
+
+
+def _tempo(tempo_bpm: float) -> float:
+    """The tempo condition: 0 at 60 bpm, 1 at 180 bpm, in steps of half a bpm."""
+    low, high = _TEMPO_RANGE
+    return (round(tempo_bpm * _TEMPO_STEP) / _TEMPO_STEP - low) / (high - low)
+
+
+def open_musika(graph: Callable[[str], Graph]) -> MusikaStreamer:
+    """The streamer of a bundle; `graph` opens a role's graph."""
+    return MusikaStreamer(graph("generator"), graph("decoder"))
