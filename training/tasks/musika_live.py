@@ -302,7 +302,7 @@ class _Generating(Task):
         judged = adversarial(self._critic(made, batch["told"]))
         both = self._settings.taught * taught + self._settings.judged * judged
         stepper.update({"critic": critic, "generator": both})
-        self._switch = next_switch(self._switch, float(real_scores.mean()), float(made_scores.mean()))
+        self._switch = next_switch(self._switch, float(real_scores.detach().mean()), float(made_scores.detach().mean()))
         return {"taught": taught, "judged": judged, "critic": critic, "penalty": penalty}
 
     def state(self) -> dict[str, float]:
