@@ -228,9 +228,6 @@ class Worker:
         self._inbox = waiting
 
     def _play(self, order: Order) -> None:
-        if self.playing:
-            self._stop_at = None  # stopped, but not yet run out: go on without a gap
-            return
         self.begin_at(max(round(order.sample), self.ring.read_position + self._lead()))
 
     def _jump(self, seed: int) -> None:

@@ -1,0 +1,445 @@
+"""A performance: post commands, read audio, poll events."""
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from engine.conductor import Conductor
+from engine.errors import ControlError, EngineError, ShapeError
+from engine.messages import (
+    NOW,
+    Applied,
+    Command,
+    Event,
+    Failed,
+    Jump,
+    Load,
+    Panic,
+    Play,
+    Set,
+    Stop,
+    Telemetry,
+    Unload,
+    VoiceTelemetry,
+    When,
+)
+from engine.mixer import Fades, Lane, Mixer
+from engine.music.audio import Audio
+from engine.music.units import TICKS_PER_BEAT
+from engine.opening import open_voice
+from engine.orders import AT_ONCE, Order, conduct, conducts
+from engine.player import LocalPlayer, Opener, Player, ProcessPlayer
+from engine.schedule import Agenda, Due, target_of
+from engine.signal.level import peak_db
+from engine.take import TakeWriter
+from engine.voice import Stage, Voice, VoiceSpec
+from engine.worker import Pacing
+
+__all__ = ["Session", "VoiceSpec", "VoiceStatus"]
+
+_PIECE: Final = 512  # an in-process session mixes this many samples at a time, however many are read
+_TEND_S: Final = 0.005
+_TELEMETRY_S: Final = 0.1
+_LEAD_S: Final = 0.005  # a conductor's change is put this far beyond what is made, so that no worker overtakes it
+_HORIZON_S: Final = 0.1  # a command's sample is fixed when it is this near to what is made
+_EVENTS_KEPT: Final = 10_000  # for a host that does not poll
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoiceStatus:
+    """One voice, for people and ports: `loaded` it can sound, `loading` a bundle is on its way."""
+
+    name: str
+    bundle: str
+    seed: int
+    playing: bool
+    loaded: bool
+    loading: bool
+    controls: Any
+
+
+class Session:
+    """Voices, conductor and mix of one performance.
+
+    Threads and processes:
+        post, poll, voices, controls   any thread; never wait
+        read, read_into                the audio pump only: copies from the voices' rings, mixes, covers what is
+                                       missing; never waits, locks or logs (in-process, it also gives the workers
+                                       their turns)
+        start, close                   one thread, before and after all others
+        a thread of its own            housekeeping: passes orders on, watches the voices, keeps the take
+        a child process a voice        see `engine.worker`
+
+    Args:
+        sample_rate: Hz of the mix, the sound card's.
+        voices: what to begin with.
+        opener: opens bundles, in the voice's process; picklable.
+        folder: where takes and recordings go; None to keep neither.
+        in_process: no processes, no threads, no time: workers get their turns from `read`. For tests and offline use.
+        fill_ms: sound each voice keeps ready: less is quicker to answer, more is safer.
+        block: the most samples that one `read` will ask for.
+        tempo_bpm, beats: of the transport, at first.
+        output_latency_ms: from `read` to the ear, set by the port that knows; part of what `Applied` tells.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        voices: Sequence[VoiceSpec] = (VoiceSpec(name="tone"),),
+        opener: Opener = open_voice,
+        folder: Path | None = None,
+        in_process: bool = False,
+        fill_ms: float = 60.0,
+        block: int = 1024,
+        tempo_bpm: float = 120.0,
+        beats: int = 4,
+        output_latency_ms: float = 0.0,
+        header: Mapping[str, Any] | None = None,
+    ) -> None:
+        if len({spec.name for spec in voices}) != len(voices):
+            raise ControlError(f"voices need different names, got {', '.join(spec.name for spec in voices)}")
+        self.sample_rate, self.output_latency_ms = sample_rate, output_latency_ms
+        self._block, self._in_process = block, in_process
+        self._mixer = Mixer(sample_rate)
+        self._numbers = itertools.count(1)
+        self._inbox: deque[tuple[int, Command, When, float]] = deque()
+        self._agenda = Agenda()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self._mark = (0, 0.0)  # position and clock of the latest read
+        self._told_s, self._told_latency_ms = -1.0, 0.0
+        self._status: tuple[VoiceStatus, ...] = ()
+        fades = Fades.at(sample_rate)
+        fill = max(round(fill_ms * sample_rate / 1000), (_PIECE if in_process else block) + fades.begin + fades.cover)
+        conductor = Conductor(sample_rate, beats_per_bar=beats)
+        conductor.set_tempo(tempo_bpm, 0.0)
+        facts = {"sample_rate": sample_rate, "voices": [spec.name for spec in voices], **(header or {})}
+        path = None if folder is None else folder / time.strftime("take-%Y%m%d-%H%M%S.jsonl")
+        self._stage = Stage(
+            sample_rate=sample_rate,
+            fades=fades,
+            pacing=Pacing(
+                fill=fill,
+                lead=0 if in_process else fill,
+                tail=fades.end + 2 * fades.cover + block,
+            ),
+            conductor=conductor,
+            opener=opener,
+            start=LocalPlayer if in_process else ProcessPlayer,
+            clock=self._fake_clock if in_process else time.perf_counter,
+            position=lambda: self._mixer.position,
+            take=TakeWriter(path, facts),
+        )
+        self._voices: dict[str, Voice] = {}
+        for spec in voices:
+            self._add(spec)
+
+    # life
+
+    def start(self) -> Self:
+        """Begin to load all voices; the mix is silence until the first is ready."""
+        with self._lock:
+            for voice in self._voices.values():
+                voice.begin()
+        if not self._in_process:
+            self._keeper = threading.Thread(target=self._keep, name="session", daemon=True)
+            self._keeper.start()
+        self._tend()
+        return self
+
+    def close(self) -> None:
+        """End all voices, processes and files. Nothing may read any more."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        self._tend()
+        with self._lock:
+            self._mixer.lanes = ()
+            for voice in self._voices.values():
+                voice.close()
+            self._stage.take.close(self._mixer.position)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # the three doors
+
+    def post(self, command: Command, when: When = NOW) -> int:
+        """Ask for something; the number given comes back in `Applied` or `Failed`. Any thread; never waits."""
+        number = next(self._numbers)
+        self._inbox.append((number, command, when, self._stage.clock()))
+        self._tend()
+        return number
+
+    def read(self, frames: int) -> Audio:
+        """[2, frames], the next samples of the mix, within -1..1. The audio pump only."""
+        if self._in_process:
+            pieces = [self._read_piece(min(_PIECE, frames - done)) for done in range(0, frames, _PIECE)]
+            return pieces[0] if len(pieces) == 1 else _joined(pieces)
+        out = self._mixer.read(frames)
+        self._mark = (self._mixer.position, self._stage.clock())
+        return out
+
+    def read_into(self, out: Audio) -> None:
+        """Like `read`, into an array [2, frames] of the caller."""
+        if out.ndim != 2 or out.shape[0] != 2:
+            raise ShapeError(f"the mix is [2, frames], got {out.shape}")
+        out[:] = self.read(out.shape[1])
+
+    def poll(self) -> list[Event]:
+        """What has happened since the last call, oldest first; ten times a second a `Telemetry`. Any thread."""
+        self._tend()
+        events, queue = [], self._stage.events
+        while queue:
+            try:
+                events.append(queue.popleft())
+            except IndexError:  # another thread took the last one
+                break
+        return events
+
+    # what there is
+
+    @property
+    def position(self) -> int:
+        """The sample that is read next."""
+        return self._mixer.position
+
+    @property
+    def take(self) -> Path | None:
+        """The take being written."""
+        return self._stage.take.path
+
+    def voices(self) -> tuple[VoiceStatus, ...]:
+        """Every voice as it is now, in the order of the mix."""
+        return self._status
+
+    def controls(self) -> dict[str, Any]:
+        """The present controls of every loaded voice, by name."""
+        return {status.name: status.controls for status in self._status if status.controls is not None}
+
+    def conductor(self) -> Conductor:
+        """A copy of the conductor as the voices have it, changes that are about to hold included."""
+        return self._stage.conductor.copy()
+
+    def players(self) -> dict[str, Player]:
+        """The worker that feeds each loaded voice, by name: for tests and for tools that watch processes."""
+        return {name: voice.player for name, voice in self._voices.items() if voice.player is not None}
+
+    # housekeeping
+
+    def _keep(self) -> None:
+        while not self._ended.wait(_TEND_S):
+            self._tend()
+
+    def _tend(self) -> None:
+        """Housekeeping, by whoever comes by; nobody waits for another who is at it."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            while self._inbox:
+                self._enter(*self._inbox.popleft())
+            for voice in list(self._voices.values()):
+                voice.tend()
+            self._dispatch()
+            self._announce()
+            self._status = tuple(self._status_of(voice) for voice in self._voices.values())
+            while len(self._stage.events) > _EVENTS_KEPT:
+                self._stage.events.popleft()
+        finally:
+            self._lock.release()
+
+    def _enter(self, number: int, command: Command, when: When, posted_s: float) -> None:
+        """Check a posted command and put it on the agenda."""
+        stage = self._stage
+        try:
+            voice = self._voice_of(command)
+            if voice is not None:
+                voice.check(command)
+            if conducts(command):
+                conduct(stage.conductor.copy(), command, float(self.position))
+            target = target_of(when, stage.conductor, float(self._open_sample(command)))
+        except EngineError as error:
+            stage.events.append(Failed(number=number, command=command, reason=str(error)))
+            return
+        due = Due(number, command, target, posted_s)
+        if isinstance(command, Load):
+            self._obey(due, 0.0)  # loading begins now; only the change waits
+        else:
+            self._agenda.add(due)
+
+    def _voice_of(self, command: Command) -> Voice | None:
+        if isinstance(command, Set):
+            name = command.path[0] if command.path else ""
+        elif isinstance(command, Play | Stop | Jump | Load | Unload):
+            name = command.voice
+        else:
+            return None
+        if name not in self._voices and isinstance(command, Load) and name:
+            self._add(VoiceSpec(name=name, bundle=command.bundle, seed=command.seed))
+        if name not in self._voices:
+            raise ControlError(f"no voice '{name}'; there are: {', '.join(self._voices) or 'none'}")
+        return self._voices[name]
+
+    def _open_sample(self, command: Command) -> int:
+        """The earliest sample that a command can still change."""
+        voice = None if isinstance(command, Panic) or conducts(command) else self._voice_of(command)
+        if isinstance(command, Stop | Panic):
+            return self.position
+        if voice is not None and isinstance(command, Play | Load):
+            return self.position + voice.lead()
+        voices = [voice] if voice is not None else list(self._voices.values())
+        return max([self.position, *(each.open_sample() for each in voices)])
+
+    def _dispatch(self) -> None:
+        """Carry out what is near."""
+        horizon = self._open_sample(Panic()) + _HORIZON_S * self.sample_rate
+        horizon += max([0, *(max(v.lead(), v.open_sample() - self.position) for v in self._voices.values())])
+        for due, sample in self._agenda.take_near(self._stage.conductor, float(self.position), horizon):
+            self._obey(due, sample)
+
+    def _obey(self, due: Due, sample: float) -> None:
+        stage, command = self._stage, due.command
+        if conducts(command):
+            self._conduct(due, sample)
+            return
+        if isinstance(command, Panic):
+            for each in self._voices.values():
+                each.stop(due, AT_ONCE if due.target.at_once else sample, stage.fades.panic)
+            return
+        try:
+            voice = self._voice_of(command)
+        except ControlError as error:
+            stage.failed(due, str(error))
+            return
+        if voice is None:
+            stage.failed(due, "not something that a session does")
+        else:
+            voice.obey(due, AT_ONCE if due.target.at_once else sample)
+
+    def _conduct(self, due: Due, sample: float) -> None:
+        """Change every conductor at one sample that is still open to all."""
+        stage = self._stage
+        sample = max(sample, self._open_sample(due.command) + _LEAD_S * self.sample_rate, stage.conductor.last_change)
+        try:
+            conduct(stage.conductor, due.command, sample)
+        except EngineError as error:
+            stage.failed(due, str(error))
+            return
+        for voice in self._voices.values():
+            voice.conduct(Order(due.number, sample, due.command))
+        stage.applied(due, "", round(sample))
+
+    def _announce(self) -> None:
+        """Tell of commands whose sample has been read, and ten times a second of everything."""
+        stage, (position, read_s) = self._stage, self._mark
+        waiting = []
+        for event in stage.heard:
+            if event.sample >= position:
+                waiting.append(event)
+                continue
+            at_ms = 1000.0 * (read_s - (position - event.sample) / self.sample_rate)
+            latency_ms = max(0.0, at_ms - event.latency_ms) + self.output_latency_ms
+            self._told_latency_ms = max(self._told_latency_ms, latency_ms)
+            stage.events.append(
+                Applied(
+                    number=event.number,
+                    command=event.command,
+                    voice=event.voice,
+                    sample=event.sample,
+                    latency_ms=latency_ms,
+                )
+            )
+        stage.heard[:] = waiting
+        if stage.clock() - self._told_s >= _TELEMETRY_S:
+            self._told_s = stage.clock()
+            stage.events.append(self._telemetry())
+
+    def _telemetry(self) -> Telemetry:
+        conductor, here = self._stage.conductor, float(self.position)
+        bar, beat = conductor.bar_at(here)
+        chord = conductor.chord_at(conductor.tick_at(here), here)
+        level, self._mixer.peak = self._mixer.peak, 0.0
+        latency_ms, self._told_latency_ms = self._told_latency_ms, 0.0
+        return Telemetry(
+            sample=self.position,
+            bar=bar,
+            beat=beat,
+            tempo_bpm=conductor.tempo_at(here),
+            chord="" if chord is None else str(chord),
+            level_db=peak_db(level),
+            underruns=sum(voice.covers for voice in self._voices.values()),
+            latency_ms=latency_ms,
+            voices=tuple(self._voice_telemetry(voice) for voice in self._voices.values()),
+        )
+
+    def _voice_telemetry(self, voice: Voice) -> VoiceTelemetry:
+        ring = None if voice.player is None else voice.player.ring
+        ahead = 0 if ring is None else max(0, ring.written - self.position)
+        level, voice.lane.peak = voice.lane.peak, 0.0
+        return VoiceTelemetry(
+            voice=voice.name,
+            bundle=voice.bundle,
+            playing=voice.playing,
+            level_db=peak_db(level),
+            fill_ms=1000.0 * ahead / self.sample_rate,
+            realtime=0.0 if ring is None else ring.realtime,
+            late=voice.covers,
+            cpu=0.0 if ring is None else ring.cpu,
+        )
+
+    def _status_of(self, voice: Voice) -> VoiceStatus:
+        return VoiceStatus(
+            name=voice.name,
+            bundle=voice.bundle,
+            seed=voice.seed,
+            playing=voice.playing,
+            loaded=voice.loaded,
+            loading=voice.loading,
+            controls=voice.controls,
+        )
+
+    # inside
+
+    def _add(self, spec: VoiceSpec) -> None:
+        lane = Lane(self.sample_rate, self._stage.fades, self._bar_at)
+        self._voices[spec.name] = Voice(self._stage, spec, lane)
+        self._mixer.lanes = (*self._mixer.lanes, lane)
+
+    def _bar_at(self, sample: int) -> int:
+        """Samples in a bar at a sample, for a lane that covers."""
+        conductor = self._stage.conductor
+        beats = conductor.bar_ticks_at(sample) / TICKS_PER_BEAT
+        return round(beats * 60.0 * self.sample_rate / conductor.tempo_at(sample))
+
+    def _fake_clock(self) -> float:
+        return self._mixer.position / self.sample_rate
+
+    def _read_piece(self, frames: int) -> Audio:
+        self._tend()
+        for voice in self._voices.values():
+            for player in voice.players:
+                while isinstance(player, LocalPlayer) and player.advance():
+                    pass
+        self._tend()
+        out = self._mixer.read(frames)
+        self._mark = (self._mixer.position, self._stage.clock())
+        return out
+
+
+def _joined(pieces: list[Audio]) -> Audio:
+    import numpy as np
+
+    return np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)

@@ -1,0 +1,236 @@
+"""The log of a performance: every player, every order with its chunk, every turn of a lane; one JSON value a line.
+
+From it `engine.replay` makes the same sound again. Each line is flushed as it is written, so a take survives whatever
+ends the session.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import IO, Any, Final
+
+from engine import messages
+from engine.conductor import Conductor, Stretch
+from engine.errors import TakeError
+from engine.messages import Command
+from engine.mixer import Turn
+from engine.music.harmony import Chord
+from engine.orders import Began, Order, Took
+from engine.player import Setup
+
+__all__ = ["PlayerLog", "Take", "TakeWriter", "read_take"]
+
+FORMAT: Final = 1
+_LOGGED: Final = ("Set", "Jump", "Tempo", "Beats", "Locate", "Chord", "Progression", "Keys")
+_COMMANDS: Final[Mapping[str, type]] = {name: getattr(messages, name) for name in _LOGGED}
+
+
+class TakeWriter:
+    """Writes a take, or nothing if `path` is None. Threads: the session's housekeeping.
+
+    A disk that is full ends the log (`failed` says why), never the music.
+    """
+
+    def __init__(self, path: Path | None, header: Mapping[str, Any]) -> None:
+        self.path, self.failed = path, ""
+        self._file: IO[str] | None = None
+        if path is not None:
+            try:
+                self._file = path.open("w", encoding="utf-8")
+            except OSError as error:
+                self.failed = f"{path}: {error.strerror}"
+        self._line({"take": FORMAT, **header})
+
+    def player(self, number: int, voice: str, setup: Setup, resumed: int | None) -> None:
+        """A player begins; `resumed` is the player whose state it goes on from."""
+        resume = None if setup.resume is None or resumed is None else [resumed, setup.resume[0]]
+        self._line(
+            {
+                "player": number,
+                "voice": voice,
+                "bundle": setup.bundle,
+                "seed": setup.seed,
+                "controls": [["/".join(path), value] for path, value in setup.controls],
+                "options": dict(setup.options),
+                "resume": resume,
+                "conductor": _conductor_out(setup.conductor),
+            }
+        )
+
+    def took(self, player: int, took: Took) -> None:
+        """A player obeyed an order."""
+        order = took.order
+        name = type(order.command).__name__
+        if name in _COMMANDS:
+            row = {"number": order.number, "sample": order.sample, "command": {name: asdict(order.command)}}
+            self._line({"took": player, "chunk": took.chunk, **row})
+
+    def began(self, player: int, began: Began) -> None:
+        """A run of a player's sound begins."""
+        self._line({"began": player, "chunk": began.chunk, "at": began.at})
+
+    def turn(self, voice: str, turn: Turn) -> None:
+        """A voice's lane changed what it plays."""
+        self._line({"turn": voice, **asdict(turn)})
+
+    def note(self, **facts: Any) -> None:
+        """Something for people; a replay passes over it."""
+        self._line({"note": facts})
+
+    def close(self, sample: int) -> None:
+        """The session ends at a sample."""
+        self._line({"end": sample})
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _line(self, row: Mapping[str, Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self.failed = f"{self.path}: {error.strerror}"
+            self._file = None
+
+
+@dataclass(slots=True)
+class PlayerLog:
+    """What one player was told.
+
+    Args:
+        script: (chunk, what) in order; what is an order, or the position at which a run begins.
+        resume: (player, chunk) whose state it went on from.
+    """
+
+    number: int
+    voice: str
+    bundle: str
+    seed: int
+    controls: tuple[tuple[tuple[str, ...], Any], ...]
+    options: Mapping[str, Any]
+    resume: tuple[int, int] | None
+    conductor: Conductor
+    script: list[tuple[int, Order | int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Take:
+    """A read take: its header, its players by number, each voice's turns, and the session's length in samples."""
+
+    header: Mapping[str, Any]
+    players: dict[int, PlayerLog]
+    turns: dict[str, list[Turn]]
+    end: int
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.header["sample_rate"])
+
+    @property
+    def voices(self) -> list[str]:
+        """Names of all voices in the order of the mix."""
+        return list(self.turns)
+
+
+def read_take(path: str | Path) -> Take:
+    """Read a take; one cut short by a crash ends at its last whole line.
+
+    Raises:
+        TakeError: the file is not a take, or of another format, or damaged before its last line.
+        OSError: it cannot be read.
+    """
+    rows = list(_rows(Path(path)))
+    if not rows or rows[0].get("take") != FORMAT or "sample_rate" not in rows[0]:
+        raise TakeError(f"{path}: is no take of format {FORMAT}; give the .jsonl file of a session")
+    take = Take(rows[0], {}, {name: [] for name in rows[0].get("voices", [])}, 0)
+    for row in rows[1:]:
+        try:
+            _add(take, row)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise TakeError(f"{path}: has a line that cannot be understood ({error!r}): {str(row)[:120]}") from None
+    return take
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for index, line in enumerate(lines):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            if index == len(lines) - 1:
+                return
+            raise TakeError(f"{path}: line {index + 1} is damaged") from None
+        if not isinstance(row, dict):
+            raise TakeError(f"{path}: line {index + 1} is not a JSON object")
+        yield row
+
+
+def _add(take: Take, row: Mapping[str, Any]) -> None:
+    if "player" in row:
+        number, resume = int(row["player"]), row["resume"]
+        take.players[number] = PlayerLog(
+            number=number,
+            voice=row["voice"],
+            bundle=row["bundle"],
+            seed=row["seed"],
+            controls=tuple((tuple(path.split("/")), value) for path, value in row["controls"]),
+            options=row["options"],
+            resume=None if resume is None else (int(resume[0]), int(resume[1])),
+            conductor=_conductor_in(row["conductor"], take.sample_rate),
+        )
+        take.turns.setdefault(row["voice"], [])
+    elif "took" in row:
+        order = Order(int(row["number"]), float(row["sample"]), _command_in(row["command"]))
+        take.players[row["took"]].script.append((int(row["chunk"]), order))
+    elif "began" in row:
+        take.players[row["began"]].script.append((int(row["chunk"]), int(row["at"])))
+    elif "turn" in row:
+        facts = {item.name: row[item.name] for item in fields(Turn)}
+        take.turns.setdefault(row["turn"], []).append(Turn(**facts))
+        take.end = max(take.end, int(row["sample"]))
+    elif "end" in row:
+        take.end = int(row["end"])
+
+
+def _command_in(value: Mapping[str, Any]) -> Command:
+    ((name, facts),) = value.items()
+    facts = {key: tuple(item) if isinstance(item, list) else item for key, item in facts.items()}
+    command: Command = _COMMANDS[name](**facts)
+    return command
+
+
+def _chord_out(chord: Chord | None) -> list[Any] | None:
+    return None if chord is None else [chord.root, chord.quality, chord.bass]
+
+
+def _chord_in(value: list[Any] | None) -> Chord | None:
+    return None if value is None else Chord(*value)
+
+
+def _conductor_out(conductor: Conductor) -> dict[str, Any]:
+    return {
+        "beats": conductor.beats_per_bar,
+        "stretches": [[s.sample, s.tick, s.tempo_bpm, s.beats] for s in conductor.stretches],
+        "chords": [[sample, _chord_out(chord)] for sample, chord in conductor.chords],
+        "progressions": [
+            [sample if math.isfinite(sample) else None, [[_chord_out(c) for c in bar] for bar in bars], first]
+            for sample, bars, first in conductor.progressions
+        ],
+    }
+
+
+def _conductor_in(value: Mapping[str, Any], sample_rate: int) -> Conductor:
+    return Conductor(
+        sample_rate,
+        stretches=[Stretch(*row) for row in value["stretches"]],
+        beats_per_bar=value["beats"],
+        chords=[(sample, _chord_in(chord)) for sample, chord in value["chords"]],
+        progressions=[
+            (-math.inf if sample is None else sample, tuple(tuple(Chord(*c) for c in bar) for bar in bars), first)
+            for sample, bars, first in value["progressions"]
+        ],
+    )

@@ -1,0 +1,512 @@
+"""One named voice of a session: its lane in the mix, the player that feeds it, and what happens when that one fails.
+
+A voice that dies is started again from its last snapshot while the mixer covers for it; a new bundle is loaded beside
+the one that plays, and takes over at a sample.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.conductor import Conductor
+from engine.controls import Value, walk, with_value
+from engine.messages import (
+    Applied,
+    Changed,
+    Command,
+    Cover,
+    Event,
+    Failed,
+    Load,
+    Play,
+    Set,
+    Stop,
+    Swapped,
+    Thawed,
+    Unload,
+    VoiceDown,
+    VoiceUp,
+)
+from engine.mixer import Ask, Fades, Lane, Turn
+from engine.orders import AT_ONCE, Began, Broken, Order, Ready, Refused, Took
+from engine.player import Opener, Player, Setup
+from engine.schedule import Due
+from engine.take import TakeWriter
+from engine.worker import Pacing
+
+__all__ = ["Stage", "Voice", "VoiceSpec"]
+
+_HANG_S: Final = 1.0  # without a sign of life while its ring runs empty
+_LOAD_S: Final = 180.0  # the longest that opening a bundle may take
+_BACK_OFF_S: Final = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0)  # before each restart within a minute; then it is given up
+_SOON_S: Final = 5.0  # a voice that dies this early after a restart gets a fresh state, its snapshot may be the reason
+_RETIRE_S: Final = 0.5  # a ring is unmapped only this long after the mixer let go of it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoiceSpec:
+    """A voice to begin a session with.
+
+    Args:
+        name: how it is addressed; unique.
+        bundle: name or path of what it plays; ``tone`` needs no files.
+        seed: of its first state.
+        playing: whether it starts by itself.
+        controls: values by path that differ from the defaults.
+        options: passed on to the function that opens bundles.
+    """
+
+    name: str
+    bundle: str = "tone"
+    seed: int = 0
+    playing: bool = True
+    controls: Mapping[tuple[str, ...], Value] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class Stage:
+    """What all voices of a session share. Threads: the session's housekeeping."""
+
+    sample_rate: int
+    fades: Fades
+    pacing: Pacing
+    conductor: Conductor
+    opener: Opener
+    start: Callable[[Setup], Player]
+    clock: Callable[[], float]
+    position: Callable[[], int]
+    take: TakeWriter
+    events: deque[Event] = field(default_factory=deque)
+    heard: list[Applied] = field(default_factory=list)
+    """Commands that were obeyed and are to be announced once their sample has been read; latency_ms holds the clock
+    at their posting until then."""
+    players: int = 0
+
+    def applied(self, due: Due, voice: str, sample: int) -> None:
+        posted_ms = 1000.0 * due.posted_s
+        self.heard.append(
+            Applied(number=due.number, command=due.command, voice=voice, sample=sample, latency_ms=posted_ms)
+        )
+
+    def failed(self, due: Due, reason: str) -> None:
+        self.events.append(Failed(number=due.number, command=due.command, reason=reason))
+
+
+@dataclass(slots=True)
+class _Cast:
+    """A player in a role: the one that feeds the lane, or one that is to take over."""
+
+    number: int
+    player: Player
+    bundle: str
+    seed: int
+    begun_s: float
+    resumed: bool = False
+    controls: Any = None  # None until it is ready
+    unanswered: dict[int, Due] = field(default_factory=dict)
+    beats: int = -1
+    beaten_s: float = 0.0
+
+    @property
+    def ready(self) -> bool:
+        return self.controls is not None
+
+
+class Voice:
+    """Threads: the session's housekeeping only, but for `lane`, which the mixer reads."""
+
+    def __init__(self, stage: Stage, spec: VoiceSpec, lane: Lane) -> None:
+        self.name, self.bundle, self.seed, self.lane = spec.name, spec.bundle, spec.seed, lane
+        self.playing = spec.playing
+        self.covers = 0
+        self.controls: Any = None
+        self._stage, self._options = stage, spec.options
+        self._values = dict(spec.controls)
+        self._cast: _Cast | None = None
+        self._next: tuple[_Cast, Due] | None = None
+        self._swap_at: int | None = None
+        self._starting: list[Due] = []
+        self._stopping: list[Due] = []
+        self._covered = 0
+        self._failures: list[float] = []
+        self._again_s: float | None = None
+        self._snapshot: tuple[int, int, bytes] | None = None
+        self._unsent: dict[int, Due] = {}
+        self._retired: list[tuple[_Cast, float | None]] = []
+
+    # what the session asks
+
+    @property
+    def player(self) -> Player | None:
+        """The player that feeds the lane now."""
+        return None if self._cast is None else self._cast.player
+
+    @property
+    def players(self) -> list[Player]:
+        """All players that are at work."""
+        casts = [self._cast, self._next[0] if self._next else None]
+        return [cast.player for cast in casts if cast is not None]
+
+    @property
+    def loaded(self) -> bool:
+        return self._cast is not None and self._cast.ready
+
+    @property
+    def loading(self) -> bool:
+        return self._next is not None or (self._cast is not None and not self._cast.ready)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is unloaded, or was given up."""
+        return self._cast is None and self._again_s is None and self._next is None
+
+    def open_sample(self) -> int:
+        """The earliest sample that a command to this voice can still change."""
+        here = self._stage.position()
+        return here if self._cast is None else max(here, self._cast.player.ring.committed)
+
+    def lead(self) -> int:
+        """Samples from now in which a new run of sound can be made ready."""
+        pacing, steps_s = self._stage.pacing, [player.ring.step_peak_s for player in self.players]
+        return pacing.lead + round(3.0 * max(steps_s, default=0.0) * self._stage.sample_rate)
+
+    def begin(self) -> None:
+        """Start the first player."""
+        self._cast = self._start(self.bundle, self.seed, None)
+
+    def conduct(self, order: Order) -> None:
+        """Pass a conductor's change to every player, also to those still loading."""
+        for player in self.players:
+            player.send(order)
+
+    def obey(self, due: Due, sample: float) -> None:
+        """Carry out a command to this voice, whose time is `sample` (or `AT_ONCE`)."""
+        match due.command:
+            case Load(bundle=bundle, seed=seed):
+                self._load(due, bundle, seed)
+            case Play():
+                self._play(due, sample)
+            case Stop():
+                self.stop(due, sample, self._stage.fades.end)
+            case Unload():
+                self._unload(due)
+            case command:
+                self._pass_on(due, command, sample)
+
+    def stop(self, due: Due, sample: float, fade: int) -> None:
+        """Fade out at `sample`; the state stays."""
+        if not self.playing:
+            self._stage.applied(due, self.name, self._stage.position())
+            return
+        self.playing = False
+        self._stopping.append(due)
+        self._fail_all(self._starting, "stopped before it began")
+        self.lane.ask(Ask("stop", sample=max(0, round(sample)), fade=fade))
+        if self._cast is not None:
+            self._cast.player.send(Order(0, sample, Stop(voice=self.name)))
+
+    def check(self, command: Command) -> None:
+        """Whether a command can be obeyed at all.
+
+        Raises:
+            ControlError: its path or value is not one of this voice's.
+        """
+        if isinstance(command, Set) and self.controls is not None:
+            with_value(self.controls, command.path[1:], command.value)
+
+    def tend(self) -> None:
+        """Housekeeping: reports, turns, restarts, changes of bundle. Called often."""
+        if self._cast is not None:
+            self._hear(self._cast)
+        if self._next is not None:
+            self._hear(self._next[0])
+        for turn in self.lane.take_turns():
+            self._note(turn)
+        self._watch()
+        if self._again_s is not None and self._stage.clock() >= self._again_s:
+            self._restart()
+        if self._next is not None and self._next[0].ready:
+            self._take_over(*self._next)
+        self._bury()
+
+    def close(self) -> None:
+        """End all players; the mixer must not read any more."""
+        for cast in [self._cast, self._next[0] if self._next else None, *(row[0] for row in self._retired)]:
+            if cast is not None:
+                cast.player.close()
+        self._cast = self._next = None
+        self._retired = []
+
+    # commands
+
+    def _pass_on(self, due: Due, command: Command, sample: float) -> None:
+        if self.gone:
+            self._stage.failed(due, f"{self.name} has no bundle; load one")
+            return
+        if self._cast is None:
+            self._unsent[due.number] = due
+        else:
+            self._cast.unanswered[due.number] = due
+            self._cast.player.send(Order(due.number, sample, command))
+        if self._next is not None and isinstance(command, Set):
+            self._next[0].player.send(Order(0, sample, command))
+
+    def _play(self, due: Due, sample: float) -> None:
+        if self.gone:
+            self._stage.failed(due, f"{self.name} has no bundle; load one")
+            return
+        if self.playing:
+            self._stage.applied(due, self.name, self._stage.position())
+            return
+        self.playing = True
+        self._starting.append(due)
+        if self.loaded and self._cast is not None:
+            self._cast.player.send(Order(0, sample, Play(voice=self.name)))
+
+    def _load(self, due: Due, bundle: str, seed: int) -> None:
+        if self._next is not None:
+            cast, earlier = self._next
+            self._stage.failed(earlier, "another load came after it")
+            self._retire(cast)
+        self._swap_at = None
+        if self.controls is not None:
+            self._values = {control.path: control.value for control in walk(self.controls)}
+        self._next = self._start(bundle, seed, None), due
+
+    def _unload(self, due: Due) -> None:
+        self.stop(due, AT_ONCE, self._stage.fades.end)
+        if self._next is not None:
+            self._stage.failed(self._next[1], "unloaded")
+            self._retire(self._next[0])
+            self._next = None
+        if self._cast is not None:
+            self._give_up_orders(self._cast.unanswered, "unloaded")
+            self._retire(self._cast)
+            self._cast = None
+        self._again_s, self._snapshot = None, None
+        self.lane.ask(Ask("drop"))
+
+    # players
+
+    def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None) -> _Cast:
+        stage = self._stage
+        stage.players += 1
+        setup = Setup(
+            opener=stage.opener,
+            bundle=bundle,
+            seed=seed,
+            session_rate=stage.sample_rate,
+            conductor=stage.conductor.copy(),
+            pacing=stage.pacing,
+            controls=tuple(self._values.items()),
+            resume=None if resume is None else (resume[1], resume[2]),
+            options=self._options,
+        )
+        stage.take.player(stage.players, self.name, setup, None if resume is None else resume[0])
+        return _Cast(stage.players, stage.start(setup), bundle, seed, stage.clock(), resume is not None)
+
+    def _hear(self, cast: _Cast) -> None:
+        take = self._stage.take
+        for report in cast.player.reports():
+            match report:
+                case Ready(controls=controls):
+                    self._ready(cast, controls)
+                case Took(number=number, sample=sample, order=order):
+                    take.took(cast.number, report)
+                    if isinstance(order.command, Set):
+                        cast.controls = with_value(cast.controls, order.command.path[1:], order.command.value)
+                    if number in cast.unanswered:
+                        self._took(cast, cast.unanswered.pop(number), sample)
+                case Refused(number=number, reason=reason):
+                    if number in cast.unanswered:
+                        self._stage.failed(cast.unanswered.pop(number), reason)
+                case Began():
+                    take.began(cast.number, report)
+                    if cast is self._cast and self.playing:
+                        self.lane.ask(Ask("play"))  # not before: what is left in the ring is of another time
+                case Broken(reason=reason):
+                    self._broken(cast, reason)
+
+    def _ready(self, cast: _Cast, controls: Any) -> None:
+        cast.controls, cast.beaten_s = controls, self._stage.clock()
+        seconds = self._stage.clock() - cast.begun_s
+        self._stage.events.append(
+            VoiceUp(voice=self.name, bundle=cast.bundle, seconds=seconds, restarted=bool(self._failures))
+        )
+        if cast is not self._cast:
+            return
+        self.controls, self.bundle, self.seed = controls, cast.bundle, cast.seed
+        self.lane.ask(Ask("feed", player=cast.number, ring=cast.player.ring))
+        if self.playing:
+            cast.player.send(Order(0, AT_ONCE, Play(voice=self.name)))
+
+    def _took(self, cast: _Cast, due: Due, sample: int) -> None:
+        if cast is not self._cast:
+            return
+        self.controls = cast.controls
+        self._stage.applied(due, self.name, sample)
+        if isinstance(due.command, Set):
+            value = due.command.value
+            for control in walk(self.controls):
+                if control.path == due.command.path[1:]:
+                    value = control.value
+            self._stage.events.append(Changed(path=due.command.path, value=value))
+
+    def _broken(self, cast: _Cast, reason: str) -> None:
+        stage = self._stage
+        if self._next is not None and cast is self._next[0]:
+            stage.failed(self._next[1], f"{reason}; {self.name} plays on as before")
+            self._retire(cast)
+            self._next, self._swap_at = None, None
+            self.lane.ask(Ask("swap"))
+            return
+        if cast is not self._cast:
+            return
+        now = stage.clock()
+        self._cast = None
+        self._unsent |= cast.unanswered
+        first_time = not cast.ready and not self._failures
+        early = cast.resumed and now - cast.begun_s < _SOON_S
+        saved = cast.player.ring.load()
+        if saved is not None and cast.ready and not early:
+            self._snapshot = cast.number, *saved
+        elif early:
+            self._snapshot = None
+        if cast.controls is not None:
+            self._values = {control.path: control.value for control in walk(cast.controls)}
+        self._retire(cast)
+        self._failures = [at for at in self._failures if now - at < 60.0] + [now]
+        if first_time:
+            self._stage.events.append(
+                Failed(number=0, command=Load(voice=self.name, bundle=cast.bundle, seed=cast.seed), reason=reason)
+            )
+            self._abandon()
+        elif len(self._failures) > len(_BACK_OFF_S):
+            reason = f"{reason}; given up after {len(self._failures)} failures, load a bundle"
+            stage.events.append(VoiceDown(voice=self.name, reason=reason))
+            self._abandon()
+        else:
+            stage.events.append(VoiceDown(voice=self.name, reason=reason))
+            self._again_s = now + _BACK_OFF_S[len(self._failures) - 1]
+
+    def _abandon(self) -> None:
+        self._give_up_orders(self._unsent, "the voice has failed; load a bundle")
+        self._fail_all(self._starting, "the voice has failed; load a bundle")
+        self.lane.ask(Ask("stop", fade=self._stage.fades.end))
+        self.lane.ask(Ask("drop"))
+
+    def _restart(self) -> None:
+        self._again_s = None
+        self._cast = self._start(self.bundle, self.seed, self._snapshot)
+        for due in self._unsent.values():
+            self._cast.player.send(Order(due.number, AT_ONCE, due.command))
+        self._cast.unanswered, self._unsent = self._unsent, {}
+
+    def _watch(self) -> None:
+        """Kill a player that hangs; its end is then reported like any other."""
+        cast, now = self._cast, self._stage.clock()
+        if cast is None:
+            return
+        ring = cast.player.ring
+        if ring.beats != cast.beats:
+            cast.beats, cast.beaten_s = ring.beats, now
+        starving = self.playing and ring.written < self._stage.position() + self._stage.fades.cover
+        patience_s = max(_HANG_S, 4.0 * ring.step_peak_s)
+        hung = starving and now - cast.beaten_s > patience_s if cast.ready else now - cast.begun_s > _LOAD_S
+        if hung and cast.player.pid:
+            cast.beaten_s = cast.begun_s = now
+            cast.player.kill()
+
+    # change of bundle
+
+    def _take_over(self, cast: _Cast, due: Due) -> None:
+        """Fix the sample of a change of bundle once it is near, or change at once where nothing sounds."""
+        if self._swap_at is not None:
+            return
+        if self.lane.silent and not self.playing:
+            self._cast_anew()
+            return
+        stage = self._stage
+        here, lead = stage.position(), self.lead()
+        sample = due.target.near(stage.conductor, here + lead)
+        if sample > here + lead + 0.2 * stage.sample_rate:
+            return
+        self._swap_at = round(sample)
+        cast.player.send(Order(0, self._swap_at, Play(voice=self.name)))
+        self.playing = True
+        self.lane.ask(Ask("play"))
+        self.lane.ask(Ask("swap", sample=self._swap_at, player=cast.number, ring=cast.player.ring))
+
+    def _cast_anew(self) -> None:
+        """The loaded player becomes the one that plays; the old one ends."""
+        if self._next is None:
+            return
+        (cast, due), self._next, self._swap_at = self._next, None, None
+        if self._cast is not None:
+            self._give_up_orders(self._cast.unanswered, "the voice changed over to another bundle")
+            self._retire(self._cast)
+        self._cast, self._snapshot, self._failures, self._again_s = cast, None, [], None
+        self.bundle, self.seed, self.controls = cast.bundle, cast.seed, cast.controls
+        here = self._stage.position()
+        if not self.playing:
+            self.lane.ask(Ask("feed", player=cast.number, ring=cast.player.ring))
+            self._stage.applied(due, self.name, here)
+            self._stage.events.append(Swapped(voice=self.name, bundle=cast.bundle, sample=here))
+
+    def _note(self, turn: Turn) -> None:
+        """A lane's turn: log it, tell of it, and answer the commands that asked for it."""
+        stage = self._stage
+        stage.take.turn(self.name, turn)
+        if turn.kind == "cover":
+            self.covers += 1
+            self._covered = turn.sample
+            stage.events.append(Cover(voice=self.name, sample=turn.sample))
+        elif turn.kind == "thaw" or (turn.kind == "start" and self._covered):
+            covered, self._covered = turn.sample - self._covered, 0
+            stage.events.append(Thawed(voice=self.name, sample=turn.sample, samples=covered))
+        if turn.kind == "start":
+            for due in self._starting:
+                stage.applied(due, self.name, turn.sample)
+            self._starting = []
+        elif turn.kind == "stop":
+            for due in self._stopping:
+                stage.applied(due, self.name, turn.sample)
+            self._stopping, self._covered = [], 0
+        elif turn.kind == "swap" and self._next is not None and turn.player == self._next[0].number:
+            cast, due = self._next
+            stage.applied(due, self.name, turn.sample)
+            stage.events.append(Swapped(voice=self.name, bundle=cast.bundle, sample=turn.sample))
+            self._cast_anew()
+
+    # ends
+
+    def _retire(self, cast: _Cast) -> None:
+        cast.player.kill()
+        self._retired.append((cast, None))
+
+    def _bury(self) -> None:
+        """Close players of whose rings the mixer has let go a while ago."""
+        now = self._stage.clock()
+        kept: list[tuple[_Cast, float | None]] = []
+        for cast, free_s in self._retired:
+            if self.lane.uses(cast.player.ring):
+                kept.append((cast, None))
+            elif free_s is None:
+                kept.append((cast, now))
+            elif now - free_s >= _RETIRE_S:
+                cast.player.close()
+            else:
+                kept.append((cast, free_s))
+        self._retired = kept
+
+    def _give_up_orders(self, orders: dict[int, Due], reason: str) -> None:
+        for due in orders.values():
+            self._stage.failed(due, reason)
+        orders.clear()
+
+    def _fail_all(self, dues: list[Due], reason: str) -> None:
+        for due in dues:
+            self._stage.failed(due, reason)
+        dues.clear()
