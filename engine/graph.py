@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError, ManifestError, ShapeError
-from engine.manifest import METADATA_KEY, Manifest
-from engine.metadata import MAX_FILE
+from engine.manifest import Manifest
+from engine.metadata import MAX_FILE, manifest_in
 
 __all__ = ["PROVIDERS", "Array", "Graph", "Port", "State", "open_graph"]
 
@@ -133,11 +133,8 @@ def open_graph(path: Path, *, threads: int = 1, provider: str = "cpu") -> Graph:
             f"{path} is not a graph that onnxruntime {onnxruntime.__version__} can run ({_first_line(error)}); "
             "fetch or export the bundle again"
         ) from None
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ManifestError(f"{path} is a graph without a manifest of ours; export the model with 'ripieno export'")
+    manifest = manifest_in(session.get_modelmeta().custom_metadata_map, path)
     inputs, outputs = _ports(path, session.get_inputs()), _ports(path, session.get_outputs())
-    manifest = Manifest.from_json(text)
     for name in manifest.state:
         if name not in inputs or f"{name}_next" not in outputs:
             raise ManifestError(f"{path}: state '{name}' lacks its input or its output '{name}_next'; export it again")

@@ -8,13 +8,14 @@ protocol buffers: a field is a varint ``number << 3 | kind``; kind 0 varint, 1 e
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from engine.errors import BundleError, ManifestError
 from engine.manifest import METADATA_KEY, Manifest
 
-__all__ = ["MAX_FILE", "read_manifest", "read_metadata"]
+__all__ = ["MAX_FILE", "manifest_in", "read_manifest", "read_metadata"]
 
 MAX_FILE: Final = 2**31 - 1
 """Bytes of the greatest graph file we read: protocol buffers end there too."""
@@ -31,13 +32,26 @@ def read_manifest(path: Path) -> Manifest:
         BundleError: it is not an ONNX file, or cannot be read.
         ManifestError: it is one, but says nothing, or nothing that we understand.
     """
-    text = read_metadata(path).get(METADATA_KEY)
+    return manifest_in(read_metadata(path), path)
+
+
+def manifest_in(metadata: Mapping[str, str], path: Path) -> Manifest:
+    """The manifest among a file's metadata.
+
+    Raises:
+        ManifestError: there is none, or none that we understand.
+    """
+    text = metadata.get(METADATA_KEY)
     if text is None:
         raise ManifestError(f"{path} is a graph without a manifest of ours; export the model with 'ripieno export'")
     try:
-        return Manifest.from_json(text)
+        manifest = Manifest.from_json(text)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from None
+    texts = (manifest.family, manifest.role, manifest.bundle, manifest.build, manifest.source, manifest.licence)
+    if not all(isinstance(text, str) for text in (*texts, *manifest.state)) or not isinstance(manifest.facts, dict):
+        raise ManifestError(f"{path}: manifest holds values of the wrong kind; export the model again")
+    return manifest
 
 
 def read_metadata(path: Path) -> dict[str, str]:

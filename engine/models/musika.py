@@ -11,7 +11,7 @@ block on.
 Source: Pasini & Schlueter, "Musika! Fast Infinite Waveform Music Generation", ISMIR 2022, and its release.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -37,7 +37,6 @@ __all__ = [
     "MusikaStreamer",
     "MusikaStyle",
     "musika_controls",
-    "open_musika",
 ]
 
 F32 = npt.NDArray[np.float32]
@@ -85,10 +84,17 @@ class MusikaDensityControls:
 
 
 def musika_controls(facts: Mapping[str, Any]) -> MusikaControls | MusikaDensityControls:
-    """The default controls of a bundle with these facts."""
-    names = facts.get("conditions")
-    has_density = "density" in names if names is not None else int(facts.get("condition", 0)) > 0
-    truncation = float(facts.get("truncation", 2.0))
+    """The default controls of a bundle with these facts.
+
+    Raises:
+        ManifestError: a fact is of the wrong kind.
+    """
+    try:
+        names = facts.get("conditions")
+        has_density = "density" in names if names is not None else int(facts.get("condition", 0)) > 0
+        truncation = min(3.9, max(0.1, float(facts.get("truncation", 2.0))))
+    except (TypeError, ValueError) as error:
+        raise ManifestError(f"musika: a fact of the bundle does not fit ({error}); export it again") from None
     return MusikaDensityControls(truncation=truncation) if has_density else MusikaControls(truncation=truncation)
 
 
@@ -304,8 +310,3 @@ def _tempo(tempo_bpm: float) -> float:
     """The tempo condition: 0 at 60 bpm, 1 at 180 bpm, in steps of half a bpm."""
     low, high = _TEMPO_RANGE
     return (round(tempo_bpm * _TEMPO_STEP) / _TEMPO_STEP - low) / (high - low)
-
-
-def open_musika(graph: Callable[[str], Graph]) -> MusikaStreamer:
-    """The streamer of a bundle; `graph` opens a role's graph."""
-    return MusikaStreamer(graph("generator"), graph("decoder"))

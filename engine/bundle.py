@@ -1,0 +1,257 @@
+"""Find, check and open a bundle: a folder of graphs that were exported together.
+
+A bundle is named by its folder. It is looked for, in this order, at the path itself, in the folders of the environment
+variable ``RIPIENO_BUNDLES`` (each a bundle, or a folder of bundles), and among the starters that come with the package.
+``tone`` is always there and needs no files. Describing reads only the files' metadata; graphs are loaded by opening.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import BundleError, EngineError
+from engine.graph import Graph, open_graph
+from engine.manifest import Manifest
+from engine.metadata import read_manifest
+from engine.stream import Streamer
+
+__all__ = ["FAMILIES", "FOLDERS_VARIABLE", "TONE", "BundleInfo", "bundles", "describe", "find", "open_streamer"]
+
+FOLDERS_VARIABLE: Final = "RIPIENO_BUNDLES"
+TONE: Final = "tone"
+
+FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
+    TONE: (),
+    "musika": ("generator", "decoder"),
+    "musika_live": ("generator", "decoder"),
+}
+"""Models that can stream, and the graphs that each needs; other graphs of a bundle stay unopened."""
+
+_STARTERS: Final = Path(__file__).parent / "starter"
+_SUMS: Final = "SHA256SUMS"
+_MAX_GRAPHS: Final = 16
+_MAX_SUMS: Final = 1 << 16  # bytes of the list of sums
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleInfo:
+    """What a bundle says about itself.
+
+    Args:
+        name: to ask for it by. path: its folder; None for what needs no files.
+        family: the model. build: how weights are kept. identity: id shared by its graphs.
+        hash: sha256 over the sorted sha256 sums of its graph files: equal hash, equal sound.
+        licence, source: of the weights.
+        roles: its graphs, sorted. facts: what its model needs to know.
+        controls: the default controls, a frozen dataclass (see `engine.controls`).
+    """
+
+    name: str
+    path: Path | None
+    family: str
+    build: str
+    identity: str
+    hash: str
+    licence: str
+    source: str
+    roles: tuple[str, ...]
+    controls: object
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def bundles() -> list[BundleInfo]:
+    """Every bundle that can be asked for by name; those that are damaged are left out."""
+    found: list[BundleInfo] = []
+    for name in _names():
+        try:
+            found.append(describe(name))
+        except EngineError:
+            continue
+    return found
+
+
+def find(reference: str, *, paths: bool = True) -> Path:
+    """The folder of a bundle.
+
+    Args:
+        reference: a name, or the path of a folder.
+        paths: whether paths are taken; not where `reference` comes from outside the machine.
+    Raises:
+        BundleError: there is none; the message names what there is.
+    """
+    if paths and _is_bundle(Path(reference).expanduser()):
+        return Path(reference).expanduser().resolve()
+    for name, folder in _folders():
+        if name == reference:
+            return folder
+    names = ", ".join(_names())
+    raise BundleError(f"no bundle '{reference}'; there are {names} ({FOLDERS_VARIABLE} names folders with more)")
+
+
+def describe(reference: str, *, paths: bool = True) -> BundleInfo:
+    """What a bundle is, checked as a set, without loading it.
+
+    Args:
+        reference, paths: as for `find`.
+    Raises:
+        BundleError: there is no such bundle, or its files are damaged or do not belong together.
+        ManifestError: a graph does not say what it must.
+    """
+    if reference == TONE:
+        controls = _controls(TONE, {})
+        return BundleInfo(
+            name=TONE, path=None, family=TONE, build="none", identity=TONE, hash="", licence="MIT",
+            source="part of this program", roles=(), controls=controls,
+        )  # fmt: skip
+    folder = find(reference, paths=paths)
+    files = _files(folder)
+    manifests = {file: read_manifest(file) for file in files}
+    first = _checked_set(folder, manifests)
+    sums = {file: _sum(file) for file in files}
+    _check_sums(folder, sums)
+    return BundleInfo(
+        name=folder.name,
+        path=folder,
+        family=first.family,
+        build=first.build,
+        identity=first.bundle,
+        hash=hashlib.sha256("".join(sorted(sums.values())).encode()).hexdigest(),
+        licence=first.licence,
+        source=first.source,
+        roles=tuple(sorted(manifest.role for manifest in manifests.values())),
+        controls=_controls(first.family, first.facts),
+        facts=first.facts,
+    )
+
+
+def open_streamer(reference: str, *, threads: int = 1, provider: str = "cpu", paths: bool = True) -> Streamer[Any, Any]:
+    """Check a bundle and load it as a streamer. Takes up to seconds and holds the GIL (see `open_graph`).
+
+    Args:
+        reference, paths: as for `find`.
+        threads, provider: as for `open_graph`.
+    Raises:
+        BundleError, ManifestError: as `describe`, or a graph cannot be run here.
+    """
+    info = describe(reference, paths=paths)
+    folder = info.path
+    if folder is None:
+        from engine.models.tone import ToneStreamer
+
+        return ToneStreamer()
+    files = {read_manifest(file).role: file for file in _files(folder)}
+
+    def graph(role: str) -> Graph:
+        return open_graph(files[role], threads=threads, provider=provider)
+
+    if info.family == "musika":
+        from engine.models.musika import MusikaStreamer
+
+        return MusikaStreamer(graph("generator"), graph("decoder"))
+    from engine.models.musika_live import MusikaLive
+
+    return MusikaLive(graph("generator"), graph("decoder"))
+
+
+def _controls(family: str, facts: Mapping[str, Any]) -> object:
+    """The default controls of a model with these facts; its module is imported now, onnxruntime is not."""
+    if family == TONE:
+        from engine.models.tone import ToneControls
+
+        return ToneControls()
+    if family == "musika":
+        from engine.models.musika import musika_controls
+
+        return musika_controls(facts)
+    from engine.models.musika_live import MusikaLiveControls
+
+    return MusikaLiveControls()
+
+
+def _is_bundle(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.glob("*.onnx"))
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """Name and folder of every bundle that can be asked for by name, those of the user first."""
+    roots = [Path(part).expanduser() for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part]
+    for root in [*roots, _STARTERS]:
+        if _is_bundle(root):
+            yield root.resolve().name, root.resolve()
+        elif root.is_dir():
+            for folder in sorted(root.iterdir()):
+                if _is_bundle(folder):
+                    yield folder.name, folder.resolve()
+
+
+def _names() -> list[str]:
+    return list(dict.fromkeys([TONE, *(name for name, _ in _folders())]))
+
+
+def _files(folder: Path) -> list[Path]:
+    """The graph files of a bundle, by name."""
+    files = sorted(folder.glob("*.onnx"))
+    if len(files) > _MAX_GRAPHS:
+        raise BundleError(f"{folder} holds {len(files)} graphs, a bundle has at most {_MAX_GRAPHS}; split the folder")
+    return files
+
+
+def _checked_set(folder: Path, manifests: Mapping[Path, Manifest]) -> Manifest:
+    """One of the manifests, after all have been found to belong together."""
+    every = list(manifests.values())
+    first = every[0]
+    for name in ("family", "bundle", "build"):
+        values = sorted({str(getattr(manifest, name)) for manifest in every})
+        if len(values) > 1:
+            raise BundleError(f"{folder} mixes graphs of {name} {' and '.join(values)}; export the bundle again")
+    if any(manifest.facts != first.facts for manifest in every):
+        raise BundleError(f"the graphs of {folder} do not agree on their facts; export the bundle again")
+    if first.family not in FAMILIES or first.family == TONE:
+        raise BundleError(f"{folder} is of family '{first.family}', which this version cannot play; update it")
+    roles = [manifest.role for manifest in every]
+    missing = sorted(set(FAMILIES[first.family]) - set(roles))
+    if missing or len(set(roles)) < len(roles):
+        problem = f"lacks {', '.join(missing)}" if missing else f"has a role twice ({', '.join(sorted(roles))})"
+        raise BundleError(f"{folder} {problem}; fetch or export the bundle again")
+    return first
+
+
+def _sum(file: Path) -> str:
+    try:
+        stat = file.stat()
+        return _sum_of(file, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise BundleError(f"{file} cannot be read ({error.strerror}); check the bundle's folder") from None
+
+
+@lru_cache(maxsize=64)
+def _sum_of(file: Path, size: int, changed_ns: int) -> str:
+    """sha256 of a file; size and time make a changed file another one to the cache."""
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while piece := content.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_sums(folder: Path, sums: Mapping[Path, str]) -> None:
+    """Compare with the bundle's list of sums (as written by the command sha256sum), if it has one."""
+    listing = folder / _SUMS
+    if not listing.exists():
+        return
+    try:
+        if listing.stat().st_size > _MAX_SUMS:
+            raise BundleError(f"{listing} is too long for a list of sums; write it with 'sha256sum *.onnx'")
+        lines = [line.split(maxsplit=1) for line in listing.read_text("utf-8").splitlines() if line.strip()]
+        listed = {name.strip().lstrip("*"): value.lower() for value, name in lines}
+    except (OSError, ValueError):
+        raise BundleError(f"{listing} cannot be read as a list of sums; write it with 'sha256sum *.onnx'") from None
+    wrong = sorted(file.name for file, value in sums.items() if listed.get(file.name) != value)
+    wrong += sorted(name for name in listed if name.endswith(".onnx") and name not in {file.name for file in sums})
+    if wrong:
+        raise BundleError(f"{folder}: {', '.join(wrong)} not as listed in {_SUMS}; fetch the bundle again")

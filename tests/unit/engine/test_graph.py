@@ -1,0 +1,108 @@
+"""One graph as a function: state moves on in place, and what cannot be run is refused in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from engine.errors import BundleError, EngineError, ManifestError, ShapeError
+from engine.graph import open_graph
+from engine.manifest import Manifest
+from engine.metadata import read_manifest, read_metadata
+from tests.tiny_bundles import counter, musika_models
+
+MANIFEST = Manifest(family="musika", role="generator", bundle="b", state=("h",), facts={"sample_rate": 8000})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    onnx.save(counter(MANIFEST), tmp_path / "counter.onnx")
+    return tmp_path / "counter.onnx"
+
+
+def test_state_is_moved_on_in_place_and_is_no_output(path: Path) -> None:
+    graph = open_graph(path)
+    state = graph.empty_state()
+    x = np.full((1, 2), 5.0, np.float32)
+    for count in range(3):
+        outputs = graph.run({"x": x}, state)
+        assert list(outputs) == ["y"]
+        assert outputs["y"].tolist() == [[5.0 + count] * 2]
+    assert state["h"].tolist() == [[3.0, 3.0]]
+
+
+def test_a_wrong_shape_is_refused_by_name(path: Path) -> None:
+    graph = open_graph(path)
+    with pytest.raises(ShapeError, match=r"musika generator cannot take x float32\[3, 3\]"):
+        graph.run({"x": np.zeros((3, 3), np.float32)}, graph.empty_state())
+    with pytest.raises(ShapeError, match="cannot take"):
+        graph.run({}, graph.empty_state())
+    with pytest.raises(ShapeError, match="cannot take"):
+        graph.run({"x": np.zeros((1, 2), np.float32)})
+
+
+def test_a_state_without_its_pair_is_refused(tmp_path: Path) -> None:
+    onnx.save(counter(Manifest(family="musika", role="r", bundle="b", state=("x",))), tmp_path / "a.onnx")
+    with pytest.raises(ManifestError, match="state 'x' lacks"):
+        open_graph(tmp_path / "a.onnx")
+
+
+def test_a_free_size_of_a_state_must_be_given(tmp_path: Path) -> None:
+    decoder = musika_models(state=())["decoder"]
+    onnx.save(decoder, tmp_path / "d.onnx")
+    graph = open_graph(tmp_path / "d.onnx")
+    assert graph.empty_state() == {}
+    assert graph.inputs["latents"].shape[0] == "B"
+    assert graph.inputs["latents"].dtype is np.float32
+
+
+def test_the_manifest_is_read_without_loading_the_graph(path: Path) -> None:
+    assert read_manifest(path) == MANIFEST == open_graph(path).manifest
+    assert read_metadata(path)["unrelated"] == "x"
+
+
+def test_a_graph_without_manifest_is_refused(tmp_path: Path) -> None:
+    onnx.save(counter(None), tmp_path / "a.onnx")
+    for read in (read_manifest, open_graph):
+        with pytest.raises(ManifestError, match="without a manifest"):
+            read(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 64, b"\xff" * 64, b"RIFF0000WAVEfmt ", bytes(range(256))])
+def test_what_is_not_a_graph_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content)
+    for read in (read_manifest, open_graph):
+        with pytest.raises(BundleError) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+
+
+def test_a_damaged_graph_is_refused_wherever_it_is_cut(path: Path) -> None:
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(EngineError) as caught:
+            read_manifest(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_pointer_to_a_file_kept_elsewhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(BundleError, match="Git LFS pointer"):
+        read_manifest(tmp_path / "a.onnx")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for read in (read_manifest, open_graph):
+        with pytest.raises(BundleError, match=r"none\.onnx cannot be read"):
+            read(tmp_path / "none.onnx")
+
+
+def test_a_provider_that_is_not_here_is_named(path: Path) -> None:
+    with pytest.raises(BundleError, match="no provider 'abacus'; there are cpu"):
+        open_graph(path, provider="abacus")
+    with pytest.raises(BundleError, match="no provider 'coreml', it has cpu"):
+        open_graph(path, provider="coreml")
