@@ -11,6 +11,7 @@ import pytest
 from engine.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ManifestError
+from engine.manifest import METADATA_KEY, Manifest
 from engine.models.musika import MusikaStreamer
 from tests.tiny_bundles import MUSIKA_FACTS, musika_models, write_musika
 
@@ -143,6 +144,8 @@ def test_a_listed_sum_must_fit(shelf: Path) -> None:
         {"noise": 7},
         {"sample_rate": None},
         {"condition": 9},
+        {"condition": "many"},
+        {"truncation": [2]},
     ],
 )
 def test_facts_that_make_no_sense_are_refused_on_opening(tmp_path: Path, facts: dict[str, object]) -> None:
@@ -150,8 +153,6 @@ def test_facts_that_make_no_sense_are_refused_on_opening(tmp_path: Path, facts: 
     write_musika(tmp_path / "odd")
     changed = {**MUSIKA_FACTS, **facts}
     for role, made in models.items():
-        from engine.manifest import METADATA_KEY, Manifest
-
         text = Manifest(family="musika", role=role, bundle="tiny", facts=changed).to_json()
         onnx.helper.set_model_props(made, {METADATA_KEY: text})
         onnx.save(made, tmp_path / "odd" / f"{role}.onnx")

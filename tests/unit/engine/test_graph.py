@@ -1,6 +1,8 @@
 """One graph as a function: state moves on in place, and what cannot be run is refused in one line."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -66,6 +68,14 @@ def test_a_graph_without_manifest_is_refused(tmp_path: Path) -> None:
     onnx.save(counter(None), tmp_path / "a.onnx")
     for read in (read_manifest, open_graph):
         with pytest.raises(ManifestError, match="without a manifest"):
+            read(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("value", [{"role": 3}, {"facts": [1]}, {"state": (1,)}, {"licence": None}])
+def test_a_manifest_with_values_of_the_wrong_kind_is_refused(tmp_path: Path, value: dict[str, Any]) -> None:
+    onnx.save(counter(replace(MANIFEST, **value)), tmp_path / "a.onnx")
+    for read in (read_manifest, open_graph):
+        with pytest.raises(ManifestError, match="wrong kind"):
             read(tmp_path / "a.onnx")
 
 
