@@ -104,7 +104,7 @@ class MusikaState:
 
     Args:
         seed: of noise. path: seed of the anchors.
-        block: blocks made. patch: patches made. position: of the running patch on the path.
+        block: blocks made. patch: number of the running patch, -1 before the first. position: of it on the path.
         cursor: latents of the running patch that are used up.
         latents: [2 * latent, seq_len] the running patch, glides and all; empty before the first.
         glides: from place to place, in order; the first is the place before them.
@@ -118,7 +118,7 @@ class MusikaState:
     latents: F32
     glides: tuple[Glide, ...] = ()
     block: int = 0
-    patch: int = 0
+    patch: int = -1
     position: int = -1
     cursor: int = 0
     jump: int | None = None
@@ -234,13 +234,13 @@ class MusikaStreamer:
     def _next_patch(self, state: MusikaState) -> None:
         """Make the patch at the state's position, from all places whose glides have not ended before it."""
         begins = state.block * self.layout.block
+        state.patch += 1
         state.glides = still_heard(state.glides, begins)
         latents = self._patch(state, state.glides[0].place)
         times = begins + np.arange(self.layout.seq_len)
         for glide in state.glides[1:]:
             latents = mix(latents, self._patch(state, glide.place), shares(glide, times))
         state.latents, state.cursor = latents, 0
-        state.patch += 1
 
     def _remake(self, state: MusikaState, new: F32) -> None:
         """Let the running patch glide to `new` by the last glide; what has sounded stays as it was."""
@@ -260,7 +260,7 @@ class MusikaStreamer:
             state.latents[:, :block] = mix(rest[:, :block], state.latents[:, :block], share)
 
     def _patch(self, state: MusikaState, place: Place) -> F32:
-        """[2 * latent, seq_len] of the running position, at one place."""
+        """[2 * latent, seq_len] of the running patch, at one place."""
         layout = self.layout
         told = coordinates(layout, state.path, place, state.position)
         noise = patch_noise(layout, state.seed, state.patch)
