@@ -1,47 +1,34 @@
-"""From the name of a bundle to its streamer, and to what can be known of it without loading it."""
+"""How a voice's process gets from the name of a bundle to its streamer: called there, so picklable by name."""
 
 from typing import Any
 
-from engine.models.tone import ToneControls, ToneStreamer
+from engine.errors import BundleError
+from engine.models.tone import ToneStreamer
 from engine.stream import Streamer
 
-__all__ = ["bundle_hash", "default_controls", "open_voice"]
+__all__ = ["identity_of", "open_voice"]
 
 
 def open_voice(bundle: str, **options: Any) -> Streamer[Any, Any]:
-    """Open a bundle by name or path; ``tone`` is built in and needs none.
+    """Open a bundle by name or path; ``tone`` needs neither files nor onnxruntime.
 
     Raises:
         BundleError: no such bundle, or its files are wrong.
     """
     if bundle == "tone":
-        return ToneStreamer(**options)
+        return ToneStreamer()
     from engine.bundle import open_streamer  # loads onnxruntime: only where it is wanted
 
     return open_streamer(bundle, **options)
 
 
-def default_controls(bundle: str) -> Any:
-    """The controls a bundle's voice will have, with their defaults.
-
-    Raises:
-        BundleError: no such bundle, or its files are wrong.
-    """
-    if bundle == "tone":
-        return ToneControls()
-    from engine.bundle import describe
-
-    return describe(bundle).controls
-
-
-def bundle_hash(bundle: str) -> str:
-    """What identifies a bundle's weights; empty for ``tone``, which has none.
-
-    Raises:
-        BundleError: no such bundle, or its files are wrong.
-    """
+def identity_of(bundle: str) -> str:
+    """What identifies a bundle's weights: equal text, equal sound. Empty where there are no files."""
     if bundle == "tone":
         return ""
     from engine.bundle import describe
 
-    return str(describe(bundle).hash)
+    try:
+        return describe(bundle).hash
+    except BundleError:
+        return ""

@@ -31,12 +31,18 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The streamer is open and warm, `seconds` after the worker began; `controls` are its defaults."""
+    """The streamer is open and warm, `seconds` after the worker began.
+
+    Args:
+        controls: those it begins with.
+        identity: of its weights (see `engine.opening.identity_of`).
+    """
 
     controls: object
     sample_rate: int
     chunk: int
     seconds: float
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

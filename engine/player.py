@@ -16,13 +16,15 @@ from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol
 
 from engine.conductor import Conductor
+from engine.opening import identity_of
 from engine.orders import Broken, Order, Ready, Report
 from engine.ring import Ring
 from engine.stream import Streamer
 from engine.worker import Pacing, Worker
 
-__all__ = ["LocalPlayer", "Opener", "Player", "ProcessPlayer", "Setup", "ring_capacity"]
+__all__ = ["Identify", "LocalPlayer", "Opener", "Player", "ProcessPlayer", "Setup", "ring_capacity"]
 
+Identify = Callable[[str], str]
 Opener = Callable[..., Streamer[Any, Any]]
 """``opener(bundle, **options)`` gives a streamer; picklable, since it is called in the voice's own process."""
 
@@ -35,7 +37,7 @@ class Setup:
     """What a worker needs to begin.
 
     Args:
-        opener: opens the bundle.
+        opener, identify: open the bundle; tell what identifies its weights.
         bundle, seed: what to open; for its first state.
         session_rate: Hz.
         conductor: as it is now; orders keep it so.
@@ -54,6 +56,7 @@ class Setup:
     controls: tuple[tuple[tuple[str, ...], Any], ...] = ()
     resume: tuple[int, bytes] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    identify: Identify = identity_of
 
     def worker(self, ring: Ring, clock: Callable[[], float] | None) -> Worker:
         """Open the bundle and put a worker on its first chunk."""
@@ -131,7 +134,8 @@ class LocalPlayer:
             self._reports.append(Broken(f"{setup.bundle}: {error}"))
             return
         spec = self._worker.spec
-        self._reports.append(Ready(self._worker.controls, spec.sample_rate, spec.chunk, 0.0))
+        identity = setup.identify(setup.bundle)
+        self._reports.append(Ready(self._worker.controls, spec.sample_rate, spec.chunk, 0.0, identity))
 
     def advance(self) -> bool:
         """One turn of the worker; True if it made a chunk."""
@@ -257,12 +261,13 @@ def _turns(setup: Setup, ring: Ring, orders: Connection, events: Connection) -> 
     begun = time.perf_counter()
     try:
         worker = setup.worker(ring, time.perf_counter)
+        identity = setup.identify(setup.bundle)
         worker.warm()
     except Exception as error:
         events.send(Broken(f"{setup.bundle}: {error}"))
         return
     ready_s = time.perf_counter() - begun
-    events.send(Ready(worker.controls, worker.spec.sample_rate, worker.spec.chunk, ready_s))
+    events.send(Ready(worker.controls, worker.spec.sample_rate, worker.spec.chunk, ready_s, identity))
     while True:
         while orders.poll():
             order: Order | None = orders.recv()

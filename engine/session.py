@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from engine.cast import Stage, VoiceSpec
 from engine.conductor import Conductor
 from engine.errors import ControlError, EngineError, ShapeError
 from engine.messages import (
     NOW,
-    Applied,
     Command,
     Event,
     Failed,
@@ -24,9 +24,7 @@ from engine.messages import (
     Play,
     Set,
     Stop,
-    Telemetry,
     Unload,
-    VoiceTelemetry,
     When,
 )
 from engine.mixer import Fades, Lane, Mixer
@@ -36,16 +34,16 @@ from engine.opening import open_voice
 from engine.orders import AT_ONCE, Order, conduct, conducts
 from engine.player import LocalPlayer, Opener, Player, ProcessPlayer
 from engine.schedule import Agenda, Due, target_of
-from engine.signal.level import peak_db
+from engine.studio import Studio
 from engine.take import TakeWriter
-from engine.voice import Stage, Voice, VoiceSpec
+from engine.telemetry import Teller
+from engine.voice import Voice
 from engine.worker import Pacing
 
 __all__ = ["Session", "VoiceSpec", "VoiceStatus"]
 
 _PIECE: Final = 512  # an in-process session mixes this many samples at a time, however many are read
 _TEND_S: Final = 0.005
-_TELEMETRY_S: Final = 0.1
 _LEAD_S: Final = 0.005  # a conductor's change is put this far beyond what is made, so that no worker overtakes it
 _HORIZON_S: Final = 0.1  # a command's sample is fixed when it is this near to what is made
 _EVENTS_KEPT: Final = 10_000  # for a host that does not poll
@@ -86,6 +84,8 @@ class Session:
         block: the most samples that one `read` will ask for.
         tempo_bpm, beats: of the transport, at first.
         output_latency_ms: from `read` to the ear, set by the port that knows; part of what `Applied` tells.
+        keep_s: how much of the past `Keep` can reach.
+        header: more facts for the head of the take.
     """
 
     def __init__(
@@ -101,13 +101,14 @@ class Session:
         tempo_bpm: float = 120.0,
         beats: int = 4,
         output_latency_ms: float = 0.0,
+        keep_s: float = 64.0,
         header: Mapping[str, Any] | None = None,
     ) -> None:
         if len({spec.name for spec in voices}) != len(voices):
             raise ControlError(f"voices need different names, got {', '.join(spec.name for spec in voices)}")
-        self.sample_rate, self.output_latency_ms = sample_rate, output_latency_ms
+        self.sample_rate = sample_rate
         self._block, self._in_process = block, in_process
-        self._mixer = Mixer(sample_rate)
+        self._mixer = Mixer(sample_rate, keep_s if folder is not None else 0.0)
         self._numbers = itertools.count(1)
         self._inbox: deque[tuple[int, Command, When, float]] = deque()
         self._agenda = Agenda()
@@ -115,7 +116,6 @@ class Session:
         self._ended = threading.Event()
         self._keeper: threading.Thread | None = None
         self._mark = (0, 0.0)  # position and clock of the latest read
-        self._told_s, self._told_latency_ms = -1.0, 0.0
         self._status: tuple[VoiceStatus, ...] = ()
         fades = Fades.at(sample_rate)
         fill = max(round(fill_ms * sample_rate / 1000), (_PIECE if in_process else block) + fades.begin + fades.cover)
@@ -138,6 +138,8 @@ class Session:
             position=lambda: self._mixer.position,
             take=TakeWriter(path, facts),
         )
+        self._teller = Teller(self._stage, self._mixer, output_latency_ms)
+        self._studio = Studio(folder, self._stage, self._mixer, keep_s)
         self._voices: dict[str, Voice] = {}
         for spec in voices:
             self._add(spec)
@@ -167,6 +169,7 @@ class Session:
             self._mixer.lanes = ()
             for voice in self._voices.values():
                 voice.close()
+            self._studio.close()
             self._stage.take.close(self._mixer.position)
 
     def __enter__(self) -> Self:
@@ -189,9 +192,7 @@ class Session:
         if self._in_process:
             pieces = [self._read_piece(min(_PIECE, frames - done)) for done in range(0, frames, _PIECE)]
             return pieces[0] if len(pieces) == 1 else _joined(pieces)
-        out = self._mixer.read(frames)
-        self._mark = (self._mixer.position, self._stage.clock())
-        return out
+        return self._mix(frames)
 
     def read_into(self, out: Audio) -> None:
         """Like `read`, into an array [2, frames] of the caller."""
@@ -211,6 +212,15 @@ class Session:
         return events
 
     # what there is
+
+    @property
+    def output_latency_ms(self) -> float:
+        """From `read` to the ear; the port that knows sets it."""
+        return self._teller.output_latency_ms
+
+    @output_latency_ms.setter
+    def output_latency_ms(self, latency_ms: float) -> None:
+        self._teller.output_latency_ms = latency_ms
 
     @property
     def position(self) -> int:
@@ -254,7 +264,8 @@ class Session:
             for voice in list(self._voices.values()):
                 voice.tend()
             self._dispatch()
-            self._announce()
+            self._studio.tend()
+            self._teller.tell(self._voices.values(), *self._mark)
             self._status = tuple(self._status_of(voice) for voice in self._voices.values())
             while len(self._stage.events) > _EVENTS_KEPT:
                 self._stage.events.popleft()
@@ -325,7 +336,7 @@ class Session:
             stage.failed(due, str(error))
             return
         if voice is None:
-            stage.failed(due, "not something that a session does")
+            self._studio.obey(due, self.position if due.target.at_once else sample)
         else:
             voice.obey(due, AT_ONCE if due.target.at_once else sample)
 
@@ -341,64 +352,6 @@ class Session:
         for voice in self._voices.values():
             voice.conduct(Order(due.number, sample, due.command))
         stage.applied(due, "", round(sample))
-
-    def _announce(self) -> None:
-        """Tell of commands whose sample has been read, and ten times a second of everything."""
-        stage, (position, read_s) = self._stage, self._mark
-        waiting = []
-        for event in stage.heard:
-            if event.sample >= position:
-                waiting.append(event)
-                continue
-            at_ms = 1000.0 * (read_s - (position - event.sample) / self.sample_rate)
-            latency_ms = max(0.0, at_ms - event.latency_ms) + self.output_latency_ms
-            self._told_latency_ms = max(self._told_latency_ms, latency_ms)
-            stage.events.append(
-                Applied(
-                    number=event.number,
-                    command=event.command,
-                    voice=event.voice,
-                    sample=event.sample,
-                    latency_ms=latency_ms,
-                )
-            )
-        stage.heard[:] = waiting
-        if stage.clock() - self._told_s >= _TELEMETRY_S:
-            self._told_s = stage.clock()
-            stage.events.append(self._telemetry())
-
-    def _telemetry(self) -> Telemetry:
-        conductor, here = self._stage.conductor, float(self.position)
-        bar, beat = conductor.bar_at(here)
-        chord = conductor.chord_at(conductor.tick_at(here), here)
-        level, self._mixer.peak = self._mixer.peak, 0.0
-        latency_ms, self._told_latency_ms = self._told_latency_ms, 0.0
-        return Telemetry(
-            sample=self.position,
-            bar=bar,
-            beat=beat,
-            tempo_bpm=conductor.tempo_at(here),
-            chord="" if chord is None else str(chord),
-            level_db=peak_db(level),
-            underruns=sum(voice.covers for voice in self._voices.values()),
-            latency_ms=latency_ms,
-            voices=tuple(self._voice_telemetry(voice) for voice in self._voices.values()),
-        )
-
-    def _voice_telemetry(self, voice: Voice) -> VoiceTelemetry:
-        ring = None if voice.player is None else voice.player.ring
-        ahead = 0 if ring is None else max(0, ring.written - self.position)
-        level, voice.lane.peak = voice.lane.peak, 0.0
-        return VoiceTelemetry(
-            voice=voice.name,
-            bundle=voice.bundle,
-            playing=voice.playing,
-            level_db=peak_db(level),
-            fill_ms=1000.0 * ahead / self.sample_rate,
-            realtime=0.0 if ring is None else ring.realtime,
-            late=voice.covers,
-            cpu=0.0 if ring is None else ring.cpu,
-        )
 
     def _status_of(self, voice: Voice) -> VoiceStatus:
         return VoiceStatus(
@@ -427,6 +380,13 @@ class Session:
     def _fake_clock(self) -> float:
         return self._mixer.position / self.sample_rate
 
+    def _mix(self, frames: int) -> Audio:
+        position = self._mixer.position
+        out = self._mixer.read(frames)
+        self._studio.tap(position, out)
+        self._mark = (self._mixer.position, self._stage.clock())
+        return out
+
     def _read_piece(self, frames: int) -> Audio:
         self._tend()
         for voice in self._voices.values():
@@ -434,9 +394,7 @@ class Session:
                 while isinstance(player, LocalPlayer) and player.advance():
                     pass
         self._tend()
-        out = self._mixer.read(frames)
-        self._mark = (self._mixer.position, self._stage.clock())
-        return out
+        return self._mix(frames)
 
 
 def _joined(pieces: list[Audio]) -> Audio:

@@ -59,6 +59,10 @@ class TakeWriter:
             }
         )
 
+    def ready(self, player: int, identity: str) -> None:
+        """A player's bundle is open; `identity` of its weights."""
+        self._line({"ready": player, "identity": identity})
+
     def took(self, player: int, took: Took) -> None:
         """A player obeyed an order."""
         order = took.order
@@ -114,6 +118,7 @@ class PlayerLog:
     options: Mapping[str, Any]
     resume: tuple[int, int] | None
     conductor: Conductor
+    identity: str = ""
     script: list[tuple[int, Order | int]] = field(default_factory=list)
 
 
@@ -170,7 +175,11 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _add(take: Take, row: Mapping[str, Any]) -> None:
-    if "player" in row:
+    if "turn" in row:
+        facts = {item.name: row[item.name] for item in fields(Turn)}
+        take.turns.setdefault(row["turn"], []).append(Turn(**facts))
+        take.end = max(take.end, int(row["sample"]))
+    elif "player" in row:
         number, resume = int(row["player"]), row["resume"]
         take.players[number] = PlayerLog(
             number=number,
@@ -183,15 +192,13 @@ def _add(take: Take, row: Mapping[str, Any]) -> None:
             conductor=_conductor_in(row["conductor"], take.sample_rate),
         )
         take.turns.setdefault(row["voice"], [])
+    elif "ready" in row:
+        take.players[row["ready"]].identity = str(row["identity"])
     elif "took" in row:
         order = Order(int(row["number"]), float(row["sample"]), _command_in(row["command"]))
         take.players[row["took"]].script.append((int(row["chunk"]), order))
     elif "began" in row:
         take.players[row["began"]].script.append((int(row["chunk"]), int(row["at"])))
-    elif "turn" in row:
-        facts = {item.name: row[item.name] for item in fields(Turn)}
-        take.turns.setdefault(row["turn"], []).append(Turn(**facts))
-        take.end = max(take.end, int(row["sample"]))
     elif "end" in row:
         take.end = int(row["end"])
 

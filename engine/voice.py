@@ -4,19 +4,14 @@ A voice that dies is started again from its last snapshot while the mixer covers
 the one that plays, and takes over at a sample.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.conductor import Conductor
-from engine.controls import Value, walk, with_value
+from engine.cast import Cast, Stage, VoiceSpec
+from engine.controls import walk, with_value
 from engine.messages import (
-    Applied,
     Changed,
     Command,
     Cover,
-    Event,
     Failed,
     Load,
     Play,
@@ -28,90 +23,18 @@ from engine.messages import (
     VoiceDown,
     VoiceUp,
 )
-from engine.mixer import Ask, Fades, Lane, Turn
+from engine.mixer import Ask, Lane, Turn
 from engine.orders import AT_ONCE, Began, Broken, Order, Ready, Refused, Took
-from engine.player import Opener, Player, Setup
+from engine.player import Player, Setup
 from engine.schedule import Due
-from engine.take import TakeWriter
-from engine.worker import Pacing
 
-__all__ = ["Stage", "Voice", "VoiceSpec"]
+__all__ = ["Voice"]
 
 _HANG_S: Final = 1.0  # without a sign of life while its ring runs empty
 _LOAD_S: Final = 180.0  # the longest that opening a bundle may take
 _BACK_OFF_S: Final = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0)  # before each restart within a minute; then it is given up
 _SOON_S: Final = 5.0  # a voice that dies this early after a restart gets a fresh state, its snapshot may be the reason
 _RETIRE_S: Final = 0.5  # a ring is unmapped only this long after the mixer let go of it
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VoiceSpec:
-    """A voice to begin a session with.
-
-    Args:
-        name: how it is addressed; unique.
-        bundle: name or path of what it plays; ``tone`` needs no files.
-        seed: of its first state.
-        playing: whether it starts by itself.
-        controls: values by path that differ from the defaults.
-        options: passed on to the function that opens bundles.
-    """
-
-    name: str
-    bundle: str = "tone"
-    seed: int = 0
-    playing: bool = True
-    controls: Mapping[tuple[str, ...], Value] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True, slots=True)
-class Stage:
-    """What all voices of a session share. Threads: the session's housekeeping."""
-
-    sample_rate: int
-    fades: Fades
-    pacing: Pacing
-    conductor: Conductor
-    opener: Opener
-    start: Callable[[Setup], Player]
-    clock: Callable[[], float]
-    position: Callable[[], int]
-    take: TakeWriter
-    events: deque[Event] = field(default_factory=deque)
-    heard: list[Applied] = field(default_factory=list)
-    """Commands that were obeyed and are to be announced once their sample has been read; latency_ms holds the clock
-    at their posting until then."""
-    players: int = 0
-
-    def applied(self, due: Due, voice: str, sample: int) -> None:
-        posted_ms = 1000.0 * due.posted_s
-        self.heard.append(
-            Applied(number=due.number, command=due.command, voice=voice, sample=sample, latency_ms=posted_ms)
-        )
-
-    def failed(self, due: Due, reason: str) -> None:
-        self.events.append(Failed(number=due.number, command=due.command, reason=reason))
-
-
-@dataclass(slots=True)
-class _Cast:
-    """A player in a role: the one that feeds the lane, or one that is to take over."""
-
-    number: int
-    player: Player
-    bundle: str
-    seed: int
-    begun_s: float
-    resumed: bool = False
-    controls: Any = None  # None until it is ready
-    unanswered: dict[int, Due] = field(default_factory=dict)
-    beats: int = -1
-    beaten_s: float = 0.0
-
-    @property
-    def ready(self) -> bool:
-        return self.controls is not None
 
 
 class Voice:
@@ -124,8 +47,8 @@ class Voice:
         self.controls: Any = None
         self._stage, self._options = stage, spec.options
         self._values = dict(spec.controls)
-        self._cast: _Cast | None = None
-        self._next: tuple[_Cast, Due] | None = None
+        self._cast: Cast | None = None
+        self._next: tuple[Cast, Due] | None = None
         self._swap_at: int | None = None
         self._starting: list[Due] = []
         self._stopping: list[Due] = []
@@ -134,7 +57,7 @@ class Voice:
         self._again_s: float | None = None
         self._snapshot: tuple[int, int, bytes] | None = None
         self._unsent: dict[int, Due] = {}
-        self._retired: list[tuple[_Cast, float | None]] = []
+        self._retired: list[tuple[Cast, float | None]] = []
 
     # what the session asks
 
@@ -273,6 +196,8 @@ class Voice:
         self._swap_at = None
         if self.controls is not None:
             self._values = {control.path: control.value for control in walk(self.controls)}
+        # A name from outside the machine may not point to just any folder.
+        self._options = {**self._options, "paths": False}
         self._next = self._start(bundle, seed, None), due
 
     def _unload(self, due: Due) -> None:
@@ -290,7 +215,7 @@ class Voice:
 
     # players
 
-    def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None) -> _Cast:
+    def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None) -> Cast:
         stage = self._stage
         stage.players += 1
         setup = Setup(
@@ -305,13 +230,14 @@ class Voice:
             options=self._options,
         )
         stage.take.player(stage.players, self.name, setup, None if resume is None else resume[0])
-        return _Cast(stage.players, stage.start(setup), bundle, seed, stage.clock(), resume is not None)
+        return Cast(stage.players, stage.start(setup), bundle, seed, stage.clock(), resume is not None)
 
-    def _hear(self, cast: _Cast) -> None:
+    def _hear(self, cast: Cast) -> None:
         take = self._stage.take
         for report in cast.player.reports():
             match report:
-                case Ready(controls=controls):
+                case Ready(controls=controls, identity=identity):
+                    take.ready(cast.number, identity)
                     self._ready(cast, controls)
                 case Took(number=number, sample=sample, order=order):
                     take.took(cast.number, report)
@@ -329,12 +255,10 @@ class Voice:
                 case Broken(reason=reason):
                     self._broken(cast, reason)
 
-    def _ready(self, cast: _Cast, controls: Any) -> None:
+    def _ready(self, cast: Cast, controls: Any) -> None:
         cast.controls, cast.beaten_s = controls, self._stage.clock()
         seconds = self._stage.clock() - cast.begun_s
-        self._stage.events.append(
-            VoiceUp(voice=self.name, bundle=cast.bundle, seconds=seconds, restarted=bool(self._failures))
-        )
+        self._stage.events.append(VoiceUp(voice=self.name, bundle=cast.bundle, seconds=seconds, restarted=cast.again))
         if cast is not self._cast:
             return
         self.controls, self.bundle, self.seed = controls, cast.bundle, cast.seed
@@ -342,7 +266,7 @@ class Voice:
         if self.playing:
             cast.player.send(Order(0, AT_ONCE, Play(voice=self.name)))
 
-    def _took(self, cast: _Cast, due: Due, sample: int) -> None:
+    def _took(self, cast: Cast, due: Due, sample: int) -> None:
         if cast is not self._cast:
             return
         self.controls = cast.controls
@@ -354,7 +278,7 @@ class Voice:
                     value = control.value
             self._stage.events.append(Changed(path=due.command.path, value=value))
 
-    def _broken(self, cast: _Cast, reason: str) -> None:
+    def _broken(self, cast: Cast, reason: str) -> None:
         stage = self._stage
         if self._next is not None and cast is self._next[0]:
             stage.failed(self._next[1], f"{reason}; {self.name} plays on as before")
@@ -400,6 +324,7 @@ class Voice:
     def _restart(self) -> None:
         self._again_s = None
         self._cast = self._start(self.bundle, self.seed, self._snapshot)
+        self._cast.again = True
         for due in self._unsent.values():
             self._cast.player.send(Order(due.number, AT_ONCE, due.command))
         self._cast.unanswered, self._unsent = self._unsent, {}
@@ -421,7 +346,7 @@ class Voice:
 
     # change of bundle
 
-    def _take_over(self, cast: _Cast, due: Due) -> None:
+    def _take_over(self, cast: Cast, due: Due) -> None:
         """Fix the sample of a change of bundle once it is near, or change at once where nothing sounds."""
         if self._swap_at is not None:
             return
@@ -444,9 +369,13 @@ class Voice:
         if self._next is None:
             return
         (cast, due), self._next, self._swap_at = self._next, None, None
+        orders, self._unsent = self._unsent, {}
         if self._cast is not None:
-            self._give_up_orders(self._cast.unanswered, "the voice changed over to another bundle")
+            orders |= self._cast.unanswered
             self._retire(self._cast)
+        for order in orders.values():
+            cast.player.send(Order(order.number, AT_ONCE, order.command))
+        cast.unanswered = orders
         self._cast, self._snapshot, self._failures, self._again_s = cast, None, [], None
         self.bundle, self.seed, self.controls = cast.bundle, cast.seed, cast.controls
         here = self._stage.position()
@@ -482,14 +411,14 @@ class Voice:
 
     # ends
 
-    def _retire(self, cast: _Cast) -> None:
+    def _retire(self, cast: Cast) -> None:
         cast.player.kill()
         self._retired.append((cast, None))
 
     def _bury(self) -> None:
         """Close players of whose rings the mixer has let go a while ago."""
         now = self._stage.clock()
-        kept: list[tuple[_Cast, float | None]] = []
+        kept: list[tuple[Cast, float | None]] = []
         for cast, free_s in self._retired:
             if self.lane.uses(cast.player.ring):
                 kept.append((cast, None))

@@ -1,0 +1,88 @@
+"""Who plays what: what a voice is asked to be, the player in a role, and the stage that all voices share."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.conductor import Conductor
+from engine.controls import Value
+from engine.messages import Applied, Event, Failed
+from engine.mixer import Fades
+from engine.player import Opener, Player, Setup
+from engine.schedule import Due
+from engine.take import TakeWriter
+from engine.worker import Pacing
+
+__all__ = ["Cast", "Stage", "VoiceSpec"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoiceSpec:
+    """A voice to begin a session with.
+
+    Args:
+        name: how it is addressed; unique.
+        bundle: name or path of what it plays; ``tone`` needs no files.
+        seed: of its first state.
+        playing: whether it starts by itself.
+        controls: values by path that differ from the defaults.
+        options: passed on to the function that opens bundles.
+    """
+
+    name: str
+    bundle: str = "tone"
+    seed: int = 0
+    playing: bool = True
+    controls: Mapping[tuple[str, ...], Value] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class Stage:
+    """What all voices of a session share. Threads: the session's housekeeping."""
+
+    sample_rate: int
+    fades: Fades
+    pacing: Pacing
+    conductor: Conductor
+    opener: Opener
+    start: Callable[[Setup], Player]
+    clock: Callable[[], float]
+    position: Callable[[], int]
+    take: TakeWriter
+    events: deque[Event] = field(default_factory=deque)
+    heard: list[Applied] = field(default_factory=list)
+    """Commands that were obeyed and are to be announced once their sample has been read; latency_ms holds the clock
+    at their posting until then."""
+    players: int = 0
+
+    def applied(self, due: Due, voice: str, sample: int) -> None:
+        posted_ms = 1000.0 * due.posted_s
+        self.heard.append(
+            Applied(number=due.number, command=due.command, voice=voice, sample=sample, latency_ms=posted_ms)
+        )
+
+    def failed(self, due: Due, reason: str) -> None:
+        self.events.append(Failed(number=due.number, command=due.command, reason=reason))
+
+
+@dataclass(slots=True)
+class Cast:
+    """A player in a role: the one that feeds the lane, or one that is to take over."""
+
+    number: int
+    player: Player
+    bundle: str
+    seed: int
+    begun_s: float
+    resumed: bool = False
+    again: bool = False  # started because the one before failed
+    controls: Any = None  # None until it is ready
+    unanswered: dict[int, Due] = field(default_factory=dict)
+    beats: int = -1
+    beaten_s: float = 0.0
+
+    @property
+    def ready(self) -> bool:
+        return self.controls is not None

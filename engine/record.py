@@ -1,0 +1,232 @@
+"""Sound to files while it plays: a writer thread behind a bounded queue, and a WAV file that is whole at any moment.
+
+A recording survives whatever ends the program: its header is brought up to date every second, so at most that much is
+lost. FLAC cannot be mended like this, so it is made from the finished WAV.
+"""
+
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+
+from engine.errors import RecordError
+from engine.music.audio import Audio
+
+__all__ = ["Recorder", "WavFile", "free_name", "write_later"]
+
+_RIFF_MOST: Final = 0xFFFFFFFF
+_QUEUE_S: Final = 20.0  # a disk that is slower than sound for longer than this ends the recording
+_HEADER_S: Final = 1.0
+_TURN_S: Final = 0.02
+_HEADER_BYTES: Final = 94
+
+
+class WavFile:
+    """A stereo 32-bit float WAV file that other programs can read while it grows.
+
+    Longer than 4 GiB it becomes RF64: the header keeps room for the long sizes from the start.
+
+    Source:
+        EBU Tech 3306 (RF64): a JUNK chunk of 28 bytes is turned into ds64. WAVE_FORMAT_IEEE_FLOAT is 3; formats other
+        than PCM carry an extension size and a fact chunk (Microsoft, Multimedia Programming Interface, 1994).
+
+    Raises:
+        RecordError: the file cannot be made or written; what was written before stays readable.
+    """
+
+    def __init__(self, path: Path, sample_rate: int, opener: Callable[[Path], BinaryIO] | None = None) -> None:
+        self.path, self.sample_rate, self.samples = path, sample_rate, 0
+        try:
+            self._file = opener(path) if opener else path.open("wb")
+            self._file.write(self._header())
+            self._file.flush()
+        except OSError as error:
+            raise self._error(error) from None
+
+    def write(self, audio: Audio) -> None:
+        """Append [2, N]; the header is not touched."""
+        try:
+            self._file.write(np.ascontiguousarray(audio.T, "<f4").tobytes())
+        except OSError as error:
+            raise self._error(error) from None
+        self.samples += audio.shape[1]
+
+    def sync(self) -> None:
+        """Bring the header up to date."""
+        try:
+            self._file.flush()
+            self._file.seek(0)
+            self._file.write(self._header())
+            self._file.seek(_HEADER_BYTES + 8 * self.samples)
+            self._file.flush()
+        except OSError as error:
+            raise self._error(error) from None
+
+    def close(self) -> None:
+        """Bring the header up to date and end."""
+        try:
+            self.sync()
+        finally:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise self._error(error) from None
+
+    def _error(self, error: OSError) -> RecordError:
+        return RecordError(f"{self.path}: {error.strerror or error}; make room or choose another folder")
+
+    def _header(self) -> bytes:
+        data, rate = 8 * self.samples, self.sample_rate
+        riff = data + _HEADER_BYTES - 8
+        long = riff > _RIFF_MOST
+        sizes = struct.pack("<4sIQQQI", b"ds64" if long else b"JUNK", 28, riff, data, self.samples, 0)
+        return b"".join(
+            [
+                struct.pack("<4sI4s", b"RF64" if long else b"RIFF", _RIFF_MOST if long else riff, b"WAVE"),
+                sizes,
+                struct.pack("<4sIHHIIHHH", b"fmt ", 18, 3, 2, rate, 8 * rate, 8, 32, 0),
+                struct.pack("<4sII", b"fact", 4, min(self.samples, _RIFF_MOST)),
+                struct.pack("<4sI", b"data", _RIFF_MOST if long else data),
+            ]
+        )
+
+
+class Recorder:
+    """Records the mix from one session sample to another.
+
+    Threads: `offer` by the audio pump, never waits; everything else by the session's housekeeping; the file by a thread
+    of its own.
+
+    Args:
+        path: ends in .wav or .flac.
+        first: the session's sample to begin with.
+    """
+
+    def __init__(self, path: Path, sample_rate: int, first: int) -> None:
+        self.path, self.sample_rate, self.first = path, sample_rate, first
+        self.last: int | None = None  # set to end
+        self.samples = 0
+        self.failed = ""
+        self.done = False
+        self._wav = WavFile(self._while_recording(), sample_rate)
+        self._queue: deque[Audio] = deque()
+        self._queued, self._taken, self._offered = 0, 0, False
+        self._end = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def offer(self, position: int, audio: Audio) -> None:
+        """Take what of [2, N] at a session sample belongs to the recording."""
+        if self._end or self.done:
+            return
+        if not self._offered:  # asked for at once, it begins with what is read next
+            self.first, self._offered = max(self.first, position), True
+        begin = max(0, self.first - position)
+        end = audio.shape[1] if self.last is None else min(audio.shape[1], self.last - position)
+        if end > begin:
+            if self._queued - self._taken > _QUEUE_S * self.sample_rate:
+                self.failed = f"{self.path}: the disk is too slow; what was written until then is kept"
+                self._end = True
+                return
+            self._queue.append(audio[:, begin:end].copy())
+            self._queued += end - begin
+        if self.last is not None and position + audio.shape[1] >= self.last:
+            self._end = True
+
+    def finish(self) -> None:
+        """Write what is queued and end, at the latest in a few seconds; for a session that closes."""
+        self._end = True
+        self._thread.join(10.0)
+
+    def _while_recording(self) -> Path:
+        return self.path if self.path.suffix.lower() == ".wav" else self.path.with_suffix(".flac.wav")
+
+    def _run(self) -> None:
+        synced_s = time.monotonic()
+        try:
+            while True:
+                ending = self._end  # before the queue is emptied: nothing comes after
+                while self._queue:
+                    piece = self._queue.popleft()
+                    self._wav.write(piece)
+                    self._taken += piece.shape[1]
+                if ending:
+                    break
+                if time.monotonic() - synced_s >= _HEADER_S:
+                    self._wav.sync()
+                    synced_s = time.monotonic()
+                time.sleep(_TURN_S)
+            self._wav.close()
+            self.samples = self._wav.samples
+            if self._wav.path != self.path:
+                _to_flac(self._wav.path, self.path)
+        except (RecordError, OSError) as error:
+            self.failed = str(error)
+            self._rescue()
+        self.done = True
+
+    def _rescue(self) -> None:
+        """After a failed write: the header says what is surely there, if the disk lets us."""
+        self._end = True
+        try:
+            self._wav.close()
+        except RecordError:
+            return
+
+
+def _to_flac(wav: Path, flac: Path) -> None:
+    """Turn a WAV file into a FLAC file, and remove it once that is done."""
+    import soundfile
+
+    try:
+        with (
+            soundfile.SoundFile(str(wav)) as source,
+            soundfile.SoundFile(str(flac), "w", source.samplerate, 2, "PCM_24") as out,
+        ):
+            for piece in source.blocks(1 << 16, dtype="float32"):
+                out.write(piece)
+    except soundfile.SoundFileError as error:
+        raise RecordError(f"{flac}: {error}; the recording is kept as {wav.name}") from None
+    wav.unlink()
+
+
+def free_name(folder: Path, name: str) -> Path:
+    """A path in `folder` for a recording; one that exists is never written over, a number is added.
+
+    Args:
+        name: a file name ending in .wav or .flac; empty for one made of date and time.
+    Raises:
+        RecordError: it is not such a name.
+    """
+    name = name.strip() or time.strftime("ripieno-%Y%m%d-%H%M%S.wav")
+    path = folder / name
+    if path.name != name or "\\" in name or path.suffix.lower() not in (".wav", ".flac"):
+        raise RecordError(f"a recording is named like take1.wav or take1.flac, without a folder; got {name!r}")
+    number = 2
+    while path.exists() or path.with_suffix(".flac.wav").exists():
+        path = folder / f"{Path(name).stem}-{number}{path.suffix}"
+        number += 1
+    return path
+
+
+def write_later(path: Path, audio: Audio, sample_rate: int, done: Callable[[str], None]) -> threading.Thread:
+    """Write [2, N] as a WAV file in a thread; `done` is called there with what went wrong, or an empty text."""
+
+    def run() -> None:
+        try:
+            file = WavFile(path, sample_rate)
+            file.write(audio)
+            file.close()
+        except RecordError as error:
+            done(str(error))
+        else:
+            done("")
+
+    thread = threading.Thread(target=run, name="keep", daemon=True)
+    thread.start()
+    return thread

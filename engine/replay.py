@@ -1,0 +1,202 @@
+"""A take sounds again: the same players, told the same at the same chunks, through lanes that take the same turns.
+
+Nothing here depends on time, so the sound is the live mix bit for bit, on a machine that computes alike.
+"""
+
+import pickle
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from engine.controls import with_value
+from engine.errors import ControlError, TakeError
+from engine.mixer import Fades, Lane, Mixer, Turn
+from engine.music.audio import Audio
+from engine.opening import identity_of, open_voice
+from engine.orders import Order
+from engine.player import Identify, Opener, ring_capacity
+from engine.ring import Ring
+from engine.take import PlayerLog, Take, read_take
+from engine.worker import Pacing, Worker
+
+__all__ = ["render_take", "replay"]
+
+_PIECE: Final = 1024
+
+
+class _Scripted:
+    """A player of a take: makes its chunks on demand, obeying each order before the chunk that obeyed it live."""
+
+    def __init__(
+        self,
+        log: PlayerLog,
+        opener: Opener,
+        identify: Identify,
+        rate: int,
+        keep: set[int],
+        states: dict[tuple[int, int], bytes],
+    ) -> None:
+        self.ring = Ring(ring_capacity(rate))
+        self._script: deque[tuple[int, Order | int]] = deque(log.script)
+        self._number, self._keep, self._states = log.number, keep, states
+        chunk, state = 0, None
+        if log.resume is not None:
+            if log.resume not in states:
+                raise TakeError(f"player {log.number} goes on from a state of player {log.resume[0]} that is not there")
+            chunk, state = log.resume[1], pickle.loads(states[log.resume])
+        identity = identify(log.bundle)
+        if log.identity and identity != log.identity:
+            raise TakeError(f"bundle '{log.bundle}' is {identity[:12] or 'not here'}, the take had {log.identity[:12]}")
+        streamer = opener(log.bundle, **log.options)
+        self._worker = Worker(
+            streamer,
+            self.ring,
+            session_rate=rate,
+            conductor=log.conductor,
+            pacing=Pacing(fill=0),
+            seed=log.seed,
+            controls=_with_values(streamer.controls(), log),
+            state=state,
+            chunk=chunk,
+        )
+        self._begun = False
+
+    def make_until(self, position: int) -> None:
+        """Have sound up to `position`, as far as the take goes."""
+        while self.ring.written < position:
+            self._obey()
+            if not self._begun:
+                return
+            self._step()
+
+    def make_chunks(self, chunk: int) -> None:
+        """Make every chunk before `chunk`, so that its state there is known."""
+        while self._worker.chunk < chunk:
+            self._obey()
+            self._step()
+        self._remember()
+
+    def _obey(self) -> None:
+        while self._script and self._script[0][0] <= self._worker.chunk:
+            what = self._script.popleft()[1]
+            if isinstance(what, Order):
+                self._worker.obey(what)
+            else:
+                self._worker.begin_at(what)
+                self._begun = True
+
+    def _step(self) -> None:
+        self._remember()
+        self._worker.make_chunk()
+        self._worker.take_reports()
+
+    def _remember(self) -> None:
+        if self._worker.chunk in self._keep:
+            self._states.setdefault((self._number, self._worker.chunk), self._worker.pickled())
+
+
+def _with_values(controls: Any, log: PlayerLog) -> Any:
+    for path, value in log.controls:
+        try:
+            controls = with_value(controls, path, value)
+        except ControlError:
+            continue  # carried over from another bundle, as when it was live
+    return controls
+
+
+@dataclass(slots=True)
+class _Company:
+    """All players of a take, each opened when it is first needed."""
+
+    take: Take
+    opener: Opener
+    identify: Identify
+    players: dict[int, _Scripted] = field(default_factory=dict)
+    states: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def player(self, number: int) -> _Scripted:
+        if number not in self.players:
+            log = self.take.players.get(number)
+            if log is None:
+                raise TakeError(f"a voice plays player {number}, of which the take says nothing")
+            if log.resume is not None:
+                self.player(log.resume[0]).make_chunks(log.resume[1])
+            keep = {p.resume[1] for p in self.take.players.values() if p.resume and p.resume[0] == number}
+            self.players[number] = _Scripted(log, self.opener, self.identify, self.take.sample_rate, keep, self.states)
+        return self.players[number]
+
+
+def replay(
+    take: Take,
+    opener: Opener = open_voice,
+    identify: Identify = identity_of,
+    *,
+    first: int = 0,
+    last: int | None = None,
+) -> Iterator[Audio]:
+    """The mix of a take, piece by piece.
+
+    Args:
+        take: as read by `read_take`.
+        opener, identify: open its bundles; tell whether they are those of the take.
+        first, last: session samples; what comes before `first` is made too, since sound depends on its past, but not
+            given. None: to the end of the take.
+    Yields:
+        [2, N], up to 1024 samples at a time.
+    Raises:
+        TakeError: the take contradicts itself, or a bundle has changed since.
+        BundleError: a bundle it names is not here.
+    """
+    rate = take.sample_rate
+    fades = Fades.at(rate)
+    margin = max(fades.begin, fades.swap) + 2 * fades.cover
+    company = _Company(take, opener, identify)
+    mixer = Mixer(rate)
+    for voice in take.voices:
+        lane = Lane(
+            rate, fades, lambda _: 0, script=take.turns[voice], rings=lambda number: company.player(number).ring
+        )
+        mixer.lanes = (*mixer.lanes, lane)
+    needed = [stay for voice in take.voices for stay in _stays(take.turns[voice], margin)]
+    end = take.end if last is None else min(last, take.end)
+    while mixer.position < end:
+        until = min(end, mixer.position + _PIECE)
+        needed = [stay for stay in needed if stay[1] is None or stay[1] > mixer.position]
+        for begin, _, number in needed:
+            if begin < until:
+                company.player(number).make_until(until + margin)
+        sound = mixer.read(until - mixer.position)
+        if until > first:
+            yield sound[:, max(0, first - (until - sound.shape[1])) :]
+
+
+def _stays(turns: list[Turn], margin: int) -> list[tuple[int, int | None, int]]:
+    """(first, last or None, player) of each stretch in which a lane reads a player's ring."""
+    ends = [turn.sample + margin for turn in turns[1:]]
+    return [(t.sample, end, t.player) for t, end in zip(turns, [*ends, None], strict=True) if t.player]
+
+
+def render_take(
+    path: str | Path, out: str | Path, opener: Opener = open_voice, identify: Identify = identity_of
+) -> int:
+    """Replay a take into a sound file (.wav 32-bit float, .flac 24-bit); gives its length in samples.
+
+    Raises:
+        TakeError, BundleError: see `replay`.
+        OSError: a file cannot be read or written.
+    """
+    import soundfile
+
+    take = read_take(path)
+    subtype = {".wav": "FLOAT", ".flac": "PCM_24"}.get(Path(out).suffix.lower())
+    if subtype is None:
+        raise OSError(f"{out}: sound is written as .wav or .flac; rename the file")
+    window = take.header.get("window") or [0, take.end]
+    written = 0
+    with soundfile.SoundFile(str(out), "w", take.sample_rate, 2, subtype) as file:
+        for sound in replay(take, opener, identify, first=int(window[0]), last=int(window[1])):
+            file.write(sound.T)
+            written += sound.shape[1]
+    return written

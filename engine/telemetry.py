@@ -1,0 +1,78 @@
+"""What a session tells of itself: commands once they are heard, and ten times a second everything."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Final
+
+from engine.cast import Stage
+from engine.messages import Telemetry, VoiceTelemetry
+from engine.mixer import Mixer
+from engine.signal.level import peak_db
+from engine.voice import Voice
+
+__all__ = ["Teller"]
+
+_EVERY_S: Final = 0.1
+
+
+class Teller:
+    """Threads: the session's housekeeping; `output_latency_ms` may be set by any."""
+
+    def __init__(self, stage: Stage, mixer: Mixer, output_latency_ms: float) -> None:
+        self.output_latency_ms = output_latency_ms
+        self._stage, self._mixer = stage, mixer
+        self._told_s, self._latency_ms = -1.0, 0.0
+
+    def tell(self, voices: Collection[Voice], position: int, read_s: float) -> None:
+        """Add what there is to tell to the stage's events.
+
+        Args:
+            position: the sample that is read next, and `read_s` the clock when the one before was read.
+        """
+        stage, waiting = self._stage, []
+        for event in stage.heard:
+            if event.sample >= position:
+                waiting.append(event)
+                continue
+            at_ms = 1000.0 * (read_s - (position - event.sample) / stage.sample_rate)
+            latency_ms = max(0.0, at_ms - event.latency_ms) + self.output_latency_ms
+            self._latency_ms = max(self._latency_ms, latency_ms)
+            stage.events.append(replace(event, latency_ms=latency_ms))
+        stage.heard[:] = waiting
+        now_s = stage.clock()
+        if now_s - self._told_s >= _EVERY_S:
+            self._told_s = now_s
+            stage.events.append(self._telemetry(voices))
+
+    def _telemetry(self, voices: Collection[Voice]) -> Telemetry:
+        conductor, here = self._stage.conductor, self._mixer.position
+        bar, beat = conductor.bar_at(float(here))
+        chord = conductor.chord_at(conductor.tick_at(float(here)), float(here))
+        level, self._mixer.peak = self._mixer.peak, 0.0
+        latency_ms, self._latency_ms = self._latency_ms, 0.0
+        return Telemetry(
+            sample=here,
+            bar=bar,
+            beat=beat,
+            tempo_bpm=conductor.tempo_at(float(here)),
+            chord="" if chord is None else str(chord),
+            level_db=peak_db(level),
+            underruns=sum(voice.covers for voice in voices),
+            latency_ms=latency_ms,
+            voices=tuple(self._of(voice, here) for voice in voices),
+        )
+
+    def _of(self, voice: Voice, here: int) -> VoiceTelemetry:
+        ring = None if voice.player is None else voice.player.ring
+        ahead = 0 if ring is None else max(0, ring.written - here)
+        level, voice.lane.peak = voice.lane.peak, 0.0
+        return VoiceTelemetry(
+            voice=voice.name,
+            bundle=voice.bundle,
+            playing=voice.playing,
+            level_db=peak_db(level),
+            fill_ms=1000.0 * ahead / self._stage.sample_rate,
+            realtime=0.0 if ring is None else ring.realtime,
+            late=voice.covers,
+            cpu=0.0 if ring is None else ring.cpu,
+        )
