@@ -1,0 +1,161 @@
+"""A streamer into a sound file, as fast as it goes: the same steps as live, so the same sound."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
+
+import numpy as np
+
+from engine.conductor import Conductor, Span
+from engine.errors import RecordError
+from engine.music.audio import Audio
+from engine.music.units import db_to_amplitude
+from engine.stream import Streamer
+
+__all__ = ["CanBatch", "Rendered", "cores", "pieces", "render"]
+
+_PIECE_S: Final = 12.0  # seconds of sound made at a time by streamers that can make many chunks at once
+_SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
+_WAV_LIMIT: Final = 4_000_000_000  # bytes; beyond, the file is written as RF64, which counts in 64 bits
+
+
+@runtime_checkable
+class CanBatch(Protocol):
+    """What a streamer offers beside, if it makes many chunks faster at once than one by one."""
+
+    def steps(self, state: Any, controls: Any, spans: Sequence[Span], workers: int) -> Audio:
+        """The bits of as many calls of `step`, one after the other."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rendered:
+    """What a render made.
+
+    Args:
+        samples: written, at `sample_rate`.
+        took_s: seconds of work.
+        peak: greatest absolute sample before clipping.
+        complete: False if it was interrupted; the file holds what was finished.
+    """
+
+    samples: int
+    sample_rate: int
+    took_s: float
+    peak: float
+    complete: bool
+
+    @property
+    def realtime(self) -> float:
+        """Seconds of sound per second of work."""
+        return self.samples / self.sample_rate / max(self.took_s, 1e-9)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:  # not on every system
+        return max(1, os.cpu_count() or 1)
+
+
+def pieces(
+    streamer: Streamer[Any, Any],
+    *,
+    samples: int,
+    seed: int = 0,
+    controls: Any = None,
+    conductor: Conductor | None = None,
+    workers: int | None = None,
+) -> Iterator[Audio]:
+    """The sound of a streamer from its beginning, piece by piece, `samples` in all; as it comes, not clipped.
+
+    Args:
+        seed: for `Streamer.begin`.
+        controls: constant; the streamer's defaults if None. Their `gain` and `mute` are applied here, as a worker would.
+        conductor: any sample rate; 120 bpm in four without chords if None.
+        workers: threads for streamers that use several; all cores if None.
+    """
+    spec = streamer.spec
+    controls = streamer.controls() if controls is None else controls
+    conductor = conductor or Conductor(spec.sample_rate)
+    muted = bool(getattr(controls, "mute", False))
+    gain = np.float32(0.0 if muted else db_to_amplitude(float(getattr(controls, "gain", 0.0))))
+    state = streamer.begin(seed)
+    origin = spec.latency * conductor.sample_rate / spec.sample_rate  # sound that lags is told of a later time
+    chunks = -(-samples // spec.chunk)
+    many = max(1, round(_PIECE_S * spec.sample_rate / spec.chunk)) if isinstance(streamer, CanBatch) else 1
+    left = samples
+    for first in range(0, chunks, many):
+        spans = [
+            conductor.span(chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate, origin)
+            for chunk in range(first, min(first + many, chunks))
+        ]
+        if isinstance(streamer, CanBatch):
+            sound = streamer.steps(state, controls, spans, workers or cores())
+        else:
+            sound = streamer.step(state, controls, spans[0])
+        sound = sound[:, :left] * gain
+        left -= sound.shape[1]
+        yield sound
+
+
+def render(
+    streamer: Streamer[Any, Any],
+    path: str | Path,
+    *,
+    seconds: float,
+    seed: int = 0,
+    controls: Any = None,
+    conductor: Conductor | None = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Rendered:
+    """Write `seconds` of a streamer's sound as WAV (32-bit float) or FLAC (24-bit), clipped to -1..1.
+
+    An interrupt (Ctrl-C) ends the file early and leaves it valid.
+
+    Args:
+        path: its ending chooses the format; an existing file is replaced.
+        seconds: rounded up to a whole sample.
+        seed, controls, conductor, workers: as for `pieces`.
+        progress: told the share that is done, 0..1, after each piece.
+    Raises:
+        RecordError: the ending is unknown, the folder is missing, or the disk is full.
+    """
+    import soundfile
+
+    spec = streamer.spec
+    samples = int(np.ceil(seconds * spec.sample_rate))
+    begun, written, peak, complete = time.perf_counter(), 0, 0.0, True
+    try:
+        with _open(path, spec.sample_rate, spec.channels, samples) as file:
+            try:
+                for sound in pieces(
+                    streamer, samples=samples, seed=seed, controls=controls, conductor=conductor, workers=workers
+                ):
+                    peak = max(peak, float(np.abs(sound).max(initial=0.0)))
+                    file.write(np.clip(sound, -1.0, 1.0).T)
+                    written += sound.shape[1]
+                    progress(written / max(1, samples))
+            except KeyboardInterrupt:
+                complete = False
+            written = int(file.tell())
+    except (soundfile.SoundFileError, OSError) as error:
+        raise RecordError(f"{path}: sound cannot be written ({error}); make room or choose another folder") from None
+    took_s = time.perf_counter() - begun
+    return Rendered(samples=written, sample_rate=spec.sample_rate, took_s=took_s, peak=peak, complete=complete)
+
+
+def _open(path: str | Path, sample_rate: int, channels: int, samples: int) -> Any:
+    import soundfile
+
+    ending = Path(path).suffix.lower()
+    if ending not in _SUBTYPES:
+        raise RecordError(f"{path}: sound is written as .wav or .flac; rename the file")
+    big = ending == ".wav" and samples * channels * 4 > _WAV_LIMIT
+    kind = "RF64" if big else ending[1:].upper()
+    return soundfile.SoundFile(str(path), "w", sample_rate, channels, _SUBTYPES[ending], format=kind)
