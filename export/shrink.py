@@ -1,13 +1,18 @@
 """Smaller graphs: weights in half precision, or matrix products in whole numbers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from export.parity import run_graph
+
 __all__ = ["to_fp16", "to_int8"]
+
+Array = npt.NDArray[np.generic]
 
 _FEW: Final = 1024
 """Weights with fewer values than this stay as they are: they cost nothing."""
@@ -35,17 +40,17 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     return small
 
 
-def to_int8(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
+def to_int8(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Collection[str] = ()) -> onnx.ModelProto:
     """Do matrix products with constant weights in whole numbers: int8 weights, uint8 values between.
 
-    Weights have one scale for each output column. Values have one scale for each tensor and call, from its least and
-    greatest value, so nothing is ever cut off and no calibration is needed. It also means that everything in one call
-    shares scales: give such a graph a fixed batch size, then equal calls give equal results to the last bit.
-    Operators that only move values are done on bytes.
+    Weights have one scale for each output column. Values have one scale for each item of the batch, from its least and
+    greatest value at that moment: nothing is ever cut off, and since sums of whole numbers are exact, an item comes out
+    the same to the last bit whatever else is in the batch. Only which byte means zero is fixed for a tensor.
 
     Args:
-        model: products must be ``MatMul`` nodes whose second input is a constant matrix; a constant vector added
-            right after is taken in as well.
+        model: products must be ``MatMul`` nodes of values ``[B, T, C]`` with a constant matrix. Operators that only
+            move values are done on bytes; they must leave the first axis alone.
+        examples: inputs like those the graph will meet, on which the bytes that mean zero are chosen.
         keep: names of weight matrices that stay fp32.
     Returns:
         A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat`` and a processor with 8-bit dot
@@ -54,7 +59,7 @@ def to_int8(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
     work = onnx.ModelProto()
     work.CopyFrom(model)
     _hoist_constants(work.graph)
-    return _Quantiser(work, keep).run()
+    return _Quantiser(work, keep).run(examples)
 
 
 def _hoist_constants(graph: onnx.GraphProto) -> None:
@@ -88,27 +93,50 @@ class _Quantiser:
         self._keep = keep
         self._weights = {w.name: numpy_helper.to_array(w) for w in self._graph.initializer}
         self._producer: dict[str, onnx.NodeProto] = {name: node for node in self._graph.node for name in node.output}
-        self._users: dict[str, list[onnx.NodeProto]] = {}
-        for node in self._graph.node:
-            for name in node.input:
-                self._users.setdefault(name, []).append(node)
         self._added: dict[str, onnx.TensorProto] = {}
         self._made: set[str] = set()
-        self._dropped: set[str] = set()
+        self._zeros: dict[str, int] = {}
+        inferred = onnx.shape_inference.infer_shapes(model).graph
+        known = [*inferred.value_info, *inferred.input, *inferred.output]
+        self._rank = {spec.name: len(spec.type.tensor_type.shape.dim) for spec in known}
 
-    def run(self) -> onnx.ModelProto:
+    def run(self, examples: Mapping[str, Array]) -> onnx.ModelProto:
         """Replace every product that can be replaced."""
+        products = [node for node in self._graph.node if self._wanted(node)]
+        self._zeros = self._choose_zeros(sorted({self._root(node.input[0]) for node in products}), examples)
+        self._constant("i8.one", np.float32(1.0))
+        self._constant("i8.least", np.float32(1e-12))
+        self._constant("i8.last", np.array([1], np.int64))
+        self._constant("i8.inner", np.array([1, 2], np.int64))
+        for zero in set(self._zeros.values()):
+            self._constant(f"i8.zero{zero}", np.uint8(zero))
+            self._constant(f"i8.above{zero}", np.float32(1.0 / (255 - zero)))
+            self._constant(f"i8.below{zero}", np.float32(-1.0 / zero))
         nodes: list[onnx.NodeProto] = []
         for node in self._graph.node:
-            nodes.extend(self._product(node) if self._wanted(node) else [node])
-        self._finish([node for node in nodes if node.output[0] not in self._dropped or node.domain])
+            nodes.extend(self._product(node) if node in products else [node])
+        self._finish(nodes)
         return self._model
+
+    def _choose_zeros(self, roots: Sequence[str], examples: Mapping[str, Array]) -> dict[str, int]:
+        """For each root the byte for zero with which its items need the smallest scales."""
+        probe = onnx.ModelProto()
+        probe.CopyFrom(self._model)
+        del probe.graph.output[:]
+        inner = [root for root in roots if root not in examples]
+        probe.graph.output.extend(onnx.ValueInfoProto(name=root) for root in inner)
+        seen = dict(zip(inner, run_graph(probe, examples), strict=True)) if inner else {}
+        return {root: _zero(np.asarray({**examples, **seen}[root], np.float64)) for root in roots}
+
+    def _constant(self, name: str, value: np.generic | Array) -> None:
+        self._added[name] = numpy_helper.from_array(np.asarray(value), name)
 
     def _wanted(self, node: onnx.NodeProto) -> bool:
         if node.op_type != "MatMul" or node.input[1] not in self._weights or node.input[1] in self._keep:
             return False
         weight = self._weights[node.input[1]]
-        return weight.ndim == 2 and weight.size >= _FEW and weight.dtype == np.float32
+        rank = self._rank.get(node.output[0])
+        return weight.ndim == 2 and weight.size >= _FEW and weight.dtype == np.float32 and rank == 3
 
     def _moves(self, name: str) -> onnx.NodeProto | None:
         """The node that makes `name` by moving values of one tensor only, zeros put in allowed."""
@@ -126,7 +154,7 @@ class _Quantiser:
         node = self._moves(name)
         return name if node is None else self._root(node.input[0])
 
-    def _as_bytes(self, name: str, root: str, nodes: list[onnx.NodeProto]) -> str:
+    def _as_bytes(self, name: str, nodes: list[onnx.NodeProto]) -> str:
         """The uint8 twin of tensor `name`; what makes it is appended to `nodes` the first time it is asked for."""
         twin = f"{name}.u8"
         if twin in self._made:
@@ -134,13 +162,12 @@ class _Quantiser:
         self._made.add(twin)
         node = self._moves(name)
         if node is None:
-            made = [twin, f"{name}.scale", f"{name}.zero"]
-            nodes.append(helper.make_node("DynamicQuantizeLinear", [name], made))
+            nodes.extend(_quantise(name, self._zeros[name]))
             return twin
-        moved = self._as_bytes(node.input[0], root, nodes)
+        moved = self._as_bytes(node.input[0], nodes)
         rest = list(node.input)[1:]
         if node.op_type == "Pad":
-            rest = [rest[0], f"{root}.zero", *rest[2:]]
+            rest = [rest[0], f"i8.zero{self._zeros[self._root(name)]}", *rest[2:]]
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         copy.name = f"{node.name}.u8"
@@ -154,28 +181,16 @@ class _Quantiser:
         """What stands in place of one MatMul."""
         nodes: list[onnx.NodeProto] = []
         root, name, output = self._root(node.input[0]), node.input[1], node.output[0]
-        left = self._as_bytes(node.input[0], root, nodes)
+        left = self._as_bytes(node.input[0], nodes)
         if f"{name}.i8" not in self._added:
             values = self._weights[name]
             step = np.maximum(np.abs(values).max(axis=0), 1e-12) / 127.0
-            whole = np.clip(np.rint(values / step), -127, 127).astype(np.int8)
-            self._added[f"{name}.i8"] = numpy_helper.from_array(whole, f"{name}.i8")
-            self._added[f"{name}.step"] = numpy_helper.from_array(step.astype(np.float32), f"{name}.step")
-        inputs = [left, f"{name}.i8", f"{root}.scale", f"{name}.step", f"{root}.zero"]
-        bias = self._bias(output)
-        if bias is not None:
-            inputs, output = [*inputs, "", bias[0]], bias[1]
-            self._dropped.add(output)
-        nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [output], domain="com.microsoft"))
+            self._constant(f"{name}.i8", np.clip(np.rint(values / step), -127, 127).astype(np.int8))
+            self._constant(f"{name}.step", step.astype(np.float32))
+        inputs = [left, f"{name}.i8", "i8.one", f"{name}.step", f"i8.zero{self._zeros[root]}"]
+        nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [f"{output}.sum"], domain="com.microsoft"))
+        nodes.append(helper.make_node("Mul", [f"{output}.sum", f"{root}.wide"], [output]))
         return nodes
-
-    def _bias(self, product: str) -> tuple[str, str] | None:
-        """The constant vector added to a product and the name of the sum, if that is the product's only use."""
-        users = self._users.get(product, [])
-        if len(users) != 1 or users[0].op_type != "Add":
-            return None
-        other = next((name for name in users[0].input if name != product), "")
-        return (other, users[0].output[0]) if other in self._weights and self._weights[other].ndim == 1 else None
 
     def _finish(self, nodes: Sequence[onnx.NodeProto]) -> None:
         """Keep what the outputs need, in order."""
@@ -194,3 +209,33 @@ class _Quantiser:
         self._graph.initializer.extend(kept_weights)
         self._model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
         onnx.checker.check_model(self._model)
+
+
+def _zero(values: Array) -> int:
+    """Byte for zero, 1..254, with which items of ``[B, ...]`` need scales nearest to the least possible."""
+    flat = values.reshape(len(values), -1)
+    low, top = np.minimum(flat.min(axis=1), 0.0), np.maximum(flat.max(axis=1), 0.0)
+    least = np.maximum(top - low, 1e-12) / 255
+    bytes_ = np.arange(1, 255)[:, None]
+    scale = np.maximum(top / (255 - bytes_), -low / bytes_)
+    return 1 + int(np.argmin(np.mean((scale / least) ** 2, axis=1)))
+
+
+def _quantise(name: str, zero: int) -> list[onnx.NodeProto]:
+    """Nodes that make ``NAME.u8`` and, for each item of the batch, the scale ``NAME.wide`` to multiply sums with.
+
+    The zero point is the same for all items, as products need it; the scale is the least with which both ends fit.
+    """
+    made = [
+        helper.make_node("Flatten", [name], [f"{name}.flat"]),
+        helper.make_node("ReduceMax", [f"{name}.flat", "i8.last"], [f"{name}.top"], keepdims=0),
+        helper.make_node("ReduceMin", [f"{name}.flat", "i8.last"], [f"{name}.low"], keepdims=0),
+        helper.make_node("Mul", [f"{name}.top", f"i8.above{zero}"], [f"{name}.up"]),
+        helper.make_node("Mul", [f"{name}.low", f"i8.below{zero}"], [f"{name}.down"]),
+        helper.make_node("Max", [f"{name}.up", f"{name}.down", "i8.least"], [f"{name}.scale"]),
+        helper.make_node("Unsqueeze", [f"{name}.scale", "i8.inner"], [f"{name}.wide"]),
+        helper.make_node("Shape", [f"{name}.scale"], [f"{name}.size"]),
+        helper.make_node("Expand", [f"i8.zero{zero}", f"{name}.size"], [f"{name}.zeros"]),
+    ]
+    inputs = [name, f"{name}.scale", f"{name}.zeros"]
+    return [*made, helper.make_node("QuantizeLinear", inputs, [f"{name}.u8"], axis=0)]

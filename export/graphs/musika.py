@@ -26,15 +26,13 @@ __all__ = ["BUILDS", "Decoders", "Encoders", "Exported", "export", "facts", "gra
 
 BUILDS: Final = ("fp32", "fp16", "int8")
 
-_KEPT: Final = ("decoder2.steps.0.", "decoder2.out.", "decoder.g0.", "decoder.magnitude.")
+_KEPT: Final = ("decoder2.", "decoder.g0.", "decoder.magnitude.")
 """Steps of an int8 decoder that stay fp32.
 
-The first three are small and everything that follows hangs on them; an error of the magnitude is 75 times as many
-decibels. Measured: 2 dB on the magnitude for a seventh of the speed.
+All that follows hangs on the first decoder and on g0, and an error of the magnitude is 75 times as many decibels.
+Measured at the published sizes with random weights: magnitudes are off by 0.08 dB (rms) instead of 0.39 dB with
+everything in int8, for a third of the speed.
 """
-
-_STEREO: Final = 2
-"""Batch of an int8 decoder: the blocks of both channels at one time, which then share scales in every call alike."""
 
 _STYLES: Final = 8
 _BLOCKS: Final = 32
@@ -188,8 +186,7 @@ def graphs(
     Args:
         config: sizes.
         networks: any of `training.models.musika.NETWORKS`; roles whose networks are missing are left out.
-        build: one of `BUILDS`; ``int8`` quantises the decoder, gives it a fixed batch of 2 (both channels) and keeps
-            the rest as ``fp16`` does.
+        build: one of `BUILDS`; ``int8`` quantises the decoder and keeps the rest as ``fp16`` does.
     Raises:
         ValueError: an unknown build, or networks of which nothing can be made.
     """
@@ -207,14 +204,12 @@ def _graph(
 ) -> tuple[onnx.ModelProto, float]:
     """The graph of one role, and its parity on `test`."""
     inputs, outputs = _NAMES[role]
-    if build == "int8" and role == "decoder":
-        pairs = list(zip(*(torch.split(value, _STEREO) for value in test), strict=True))
-        kept = [name for name, _ in module.named_parameters() if name.startswith(_KEPT)]
-        graph = to_int8(trace(module, pairs[0], inputs, outputs), kept)
-        return graph, max(parity(module, graph, pair) for pair in pairs)
     free = {} if role == "generator" else {name: {0: "B"} for name in (*inputs, *outputs)}
     graph = trace(module, example, inputs, outputs, free)
-    if build != "fp32":
+    if build == "int8" and role == "decoder":
+        feeds = {name: value.numpy() for name, value in zip(inputs, example, strict=True)}
+        graph = to_int8(graph, feeds, [name for name, _ in module.named_parameters() if name.startswith(_KEPT)])
+    elif build != "fp32":
         graph = to_fp16(graph)
     return graph, parity(module, graph, test)
 
