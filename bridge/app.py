@@ -1,0 +1,298 @@
+"""A Session and its ports: put together, started and stopped in order, events carried between them."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.audio.port import NULL, AudioPort, NoDeviceError, open_port
+from bridge.osc.server import OscServer
+from bridge.osc.space import AddressSpace
+from bridge.settings import Settings, SettingsError, host_and_port
+from engine.bundle import TONE, BundleInfo, bundles, describe
+from engine.controls import Value, get_value
+from engine.errors import BundleError, ControlError, EngineError
+from engine.messages import NOW, Command, Event, Load, Progression, Record, Stop, Swapped, Telemetry, VoiceUp, When
+from engine.session import Session, VoiceSpec
+
+__all__ = ["App", "voices_of"]
+
+_POLL_S: Final = 0.01
+_FADE_S: Final = 0.1
+_SWITCH_S: Final = 0.0005  # a busy Python thread gives way to the audio pump this often
+_FAMILY_NAMES: Final = {"musika_live": "musika"}
+
+
+def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
+    """(voice name, bundle) of the voices to begin with: a family's name, numbered from its second voice on.
+
+    Raises:
+        BundleError: a bundle is not there or damaged.
+    """
+    names = settings.bundles or (_starter(),)
+    rows: list[tuple[str, BundleInfo]] = []
+    for name in names:
+        info = describe(name)
+        family = _FAMILY_NAMES.get(info.family, info.family)
+        count = sum(row[0].rstrip("0123456789") == family for row in rows)
+        rows.append((family if not count else f"{family}{count + 1}", info))
+    return rows
+
+
+def _starter() -> str:
+    """The first starter bundle, or the voice that needs no weights."""
+    return next((info.name for info in bundles() if info.name != TONE), TONE)
+
+
+@dataclass(slots=True)
+class App:
+    """One performance with its ports.
+
+    Threads: `open`, `run`, `close` by the main thread; a thread of its own carries events.
+
+    Args:
+        settings: what to set up.
+        say: takes lines for people, from any thread.
+        show: takes all events, from the thread that carries them.
+    """
+
+    settings: Settings
+    say: Callable[[str], None] = print
+    show: Callable[[Sequence[Event]], None] = lambda events: None
+    session: Session = field(init=False)
+    audio: AudioPort = field(init=False)
+    server: OscServer | None = field(init=False, default=None)
+    midi: Any = field(init=False, default=None)
+    page: Any = field(init=False, default=None)
+    _space: AddressSpace = field(init=False)
+    _controls: dict[str, object] = field(init=False, default_factory=dict)
+    _telemetry: Telemetry | None = field(init=False, default=None)
+    _ended: threading.Event = field(init=False, default_factory=threading.Event)
+    _carrier: threading.Thread | None = field(init=False, default=None)
+    _clock: tuple[int, float] = field(init=False, default=(0, 0.0))
+
+    def open(self) -> None:
+        """Set everything up and begin to sound.
+
+        Raises:
+            EngineError: what cannot be had was asked for by name; nothing is left running.
+        """
+        sys.setswitchinterval(_SWITCH_S)
+        settings = self.settings
+        voices = voices_of(settings)
+        folder = _session_folder(settings)
+        self.audio = self._open_audio()
+        rate = self.audio.sample_rate
+        specs = [
+            VoiceSpec(
+                name=name,
+                bundle=info.name if info.path is None else str(info.path),
+                seed=settings.seed,
+                playing=settings.play,
+            )
+            for name, info in voices
+        ]
+        self._controls = {name: info.controls for name, info in voices}
+        self.session = Session(
+            rate,
+            voices=specs,
+            folder=folder,
+            tempo_bpm=settings.tempo,
+            fill_ms=settings.fill_ms,
+            output_latency_ms=1000.0 * self.audio.latency_s,
+            header={"bundles": {name: info.hash for name, info in voices}},
+        )
+        self._space = AddressSpace(self._controls)
+        try:
+            self.server = self._open_osc()
+            self.session.start()  # processes load while the ports open
+            if settings.progression:
+                self.session.post(Progression(chords=settings.progression), NOW)
+            self.audio.start(self.session.read)
+            self.session.output_latency_ms = 1000.0 * self.audio.latency_s
+            self.server.start()
+        except BaseException:
+            self._abandon()
+            raise
+        self._open_optional()
+        if settings.record is not None:
+            self.session.post(Record(name=settings.record), NOW)
+        self._carrier = threading.Thread(target=self._carry, name="events", daemon=True)
+        self._carrier.start()
+        self._greet(voices, folder)
+
+    def run(self, until: Callable[[], bool] | None = None) -> None:
+        """Wait until `close` is called for, or `until` says so."""
+        while not self._ended.wait(0.1):
+            if until is not None and until():
+                return
+
+    def close(self) -> None:
+        """Fade out, then stop ports, session and threads, in this order; safe to call twice."""
+        if self._ended.is_set():
+            return
+        for status in self.session.voices():
+            self.session.post(Stop(voice=status.name), NOW)
+        time.sleep(_FADE_S + self.audio.latency_s)
+        self._ended.set()
+        for port in (self.midi, self.page, self.server):
+            if port is not None:
+                self._quietly(port.stop)
+        if self._carrier is not None:
+            self._carrier.join()
+        self._quietly(self.audio.stop)
+        self._quietly(self.session.close)
+
+    # what ports ask
+
+    def post(self, command: Command, when: When = NOW) -> int:
+        """`Session.post` for what comes from outside: a bundle is named, never given as a path.
+
+        Raises:
+            ControlError: no bundle has this name.
+        """
+        if isinstance(command, Load):
+            try:
+                describe(command.bundle, paths=False)
+            except BundleError as error:
+                raise ControlError(str(error)) from None
+        return self.session.post(command, when)
+
+    def value(self, path: tuple[str, ...]) -> Value | None:
+        """The present value of the control at (voice, ...), None if there is none."""
+        controls = self.session.controls().get(path[0], self._controls.get(path[0]))
+        try:
+            return None if controls is None else get_value(controls, path[1:])
+        except ControlError:
+            return None
+
+    def sample_at(self, unix_s: float) -> int:
+        """The session's sample that is read at a moment of the wall clock."""
+        return self.session.position + round((unix_s - time.time()) * self.session.sample_rate)
+
+    def status(self) -> list[tuple[str, int | float | str]]:
+        """The performance in a few words and numbers."""
+        seen, stats = self._telemetry, self.audio.stats
+        rows: list[tuple[str, int | float | str]] = [
+            ("state", "playing" if any(v.playing and v.loaded for v in self.session.voices()) else "ready"),
+            ("device", self.audio.name),
+            ("sample_rate", self.session.sample_rate),
+            ("sample", self.session.position),
+            ("device_underruns", stats.underruns),
+            ("device_flags", stats.device_flags),
+        ]
+        if seen is not None:
+            rows += [("bar", seen.bar), ("tempo", seen.tempo_bpm), ("chord", seen.chord), ("underruns", seen.underruns)]
+        for voice in self.session.voices():
+            state = "loading" if not voice.loaded else "playing" if voice.playing else "stopped"
+            rows += [("voice", voice.name), ("bundle", Path(voice.bundle).name), ("voice_state", state)]
+        return rows
+
+    # inside
+
+    def _open_audio(self) -> AudioPort:
+        settings = self.settings
+        left, right = settings.channels
+        try:
+            return open_port(
+                settings.device, sample_rate=settings.rate, channels=(left, right), lead_ms=settings.lead_ms
+            )
+        except NoDeviceError as error:
+            self.say(f"playing to nowhere: {error}")
+            return open_port(NULL, sample_rate=settings.rate)
+
+    def _open_osc(self) -> OscServer:
+        host, port = host_and_port(self.settings.osc)
+        return OscServer(
+            host,
+            port,
+            self._space,
+            post=self.post,
+            sample_at=self.sample_at,
+            status=self.status,
+            value=self.value,
+            reply_port=self.settings.reply,
+        )
+
+    def _open_optional(self) -> None:
+        """MIDI and the OSCQuery page: welcome, but no reason to stay silent."""
+        if (self.settings.midi_in or "") != "none":
+            try:
+                from bridge.midi.ports import open_keys
+
+                self.midi = open_keys(self.settings.midi_in, self.session.post)
+                self.say(f"MIDI in: {self.midi.name}")
+            except EngineError as error:
+                if self.settings.midi_in:
+                    self.say(f"no MIDI in: {error}")
+        if self.settings.oscquery is not None and self.server is not None:
+            try:
+                from bridge.osc.query import OscQuery
+
+                host, _ = host_and_port(self.settings.osc)
+                space = self._space
+                tree = partial(space.as_oscquery, self.value)
+                self.page = OscQuery(host, self.settings.oscquery, tree, self.server.port)
+                self.page.start()
+                self.say(f"OSCQuery: http://{host}:{self.page.port}")
+            except EngineError as error:
+                self.say(f"no OSCQuery page: {error}")
+
+    def _carry(self) -> None:
+        """Events to everybody, until the end."""
+        while not self._ended.wait(_POLL_S):
+            events = self.session.poll()
+            for event in events:
+                self._note(event)
+            for line in self.audio.poll():
+                self.say(line)
+            if events:
+                if self.server is not None:
+                    self.server.publish(events)
+                self.show(events)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Telemetry):
+            self._telemetry = event
+        elif isinstance(event, VoiceUp | Swapped):
+            now = self.session.controls()
+            if any(type(now[name]) is not type(self._controls.get(name)) for name in now):
+                self._controls = {**self._controls, **now}
+                self._space = AddressSpace(self._controls)
+                if self.server is not None:
+                    self.server.set_space(self._space)
+
+    def _greet(self, voices: Sequence[tuple[str, BundleInfo]], folder: Path) -> None:
+        host, _ = host_and_port(self.settings.osc)
+        port = self.server.port if self.server is not None else 0
+        names = ", ".join(f"{name} ({info.name})" for name, info in voices)
+        self.say(f"playing {names} on {self.audio.name} at {self.audio.sample_rate} Hz; OSC at {host}:{port}")
+        self.say(f"takes and recordings: {folder}")
+
+    def _abandon(self) -> None:
+        self._ended.set()
+        if self.server is not None:
+            self._quietly(self.server.stop)
+        self._quietly(self.audio.stop)
+        self._quietly(self.session.close)
+
+    def _quietly(self, end: Callable[[], None]) -> None:
+        """One port that cannot be ended must not keep the others from it."""
+        try:
+            end()
+        except Exception as error:
+            self.say(f"while stopping: {type(error).__name__}: {error}")
+
+
+def _session_folder(settings: Settings) -> Path:
+    folder = Path(settings.session) if settings.session else Path("takes") / time.strftime("%Y-%m-%d-%H%M%S")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"{folder} cannot be made ({error.strerror}); choose another folder with --session"
+        raise SettingsError(why) from None
+    return folder.resolve()

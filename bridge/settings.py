@@ -1,0 +1,134 @@
+"""What a performance is set up with: one TOML file and flags, as frozen values; unknown keys are errors."""
+
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from engine.errors import EngineError
+
+__all__ = ["Settings", "SettingsError", "from_file", "host_and_port", "with_values"]
+
+
+class SettingsError(EngineError, ValueError):
+    """A setting that cannot be used: change the flag or the line that the message names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """One performance.
+
+    Args:
+        bundles: voices to begin with; empty: the starter bundle.
+        device: part of an output's name; ``null`` for none; None: the system's default output.
+        channels: the device's channels for left and right, counted from 1.
+        rate: Hz of the mix; None: what the device runs at.
+        osc: address and port that OSC is received at, UDP and TCP.
+        reply: port on this machine that replies and news go to, beside whoever asked.
+        oscquery: port of the OSCQuery page; None: no page.
+        session: folder of takes and recordings; None: a new one under ``takes``.
+        midi_in: part of a MIDI input's name; ``none`` for none; None: the first there is.
+        seed: of the voices. tempo: of the transport, quarter notes a minute. progression: chords, one a bar.
+        fill_ms: sound each voice keeps ready. lead_ms: sound the device keeps ready.
+        play: voices sound at once.
+        record: file in the session's folder to record to from the start.
+        plain: lines instead of the live view.
+    Raises:
+        SettingsError: a value out of range.
+    """
+
+    bundles: tuple[str, ...] = ()
+    device: str | None = None
+    channels: tuple[int, ...] = (1, 2)
+    rate: int | None = None
+    osc: str = "127.0.0.1:9000"
+    reply: int = 9001
+    oscquery: int | None = None
+    session: str | None = None
+    midi_in: str | None = None
+    seed: int = 0
+    tempo: float = 120.0
+    progression: str = ""
+    fill_ms: float = 60.0
+    lead_ms: float = 30.0
+    play: bool = True
+    record: str | None = None
+    plain: bool = False
+
+    def __post_init__(self) -> None:
+        _within("rate", self.rate or 48_000, 8_000, 192_000)
+        _within("tempo", self.tempo, 20.0, 400.0)
+        _within("seed", self.seed, 0, 2**31 - 1)
+        _within("fill_ms", self.fill_ms, 5.0, 2_000.0)
+        _within("lead_ms", self.lead_ms, 5.0, 500.0)
+        _within("reply", self.reply, 0, 65_535)
+        _within("oscquery", self.oscquery or 0, 0, 65_535)
+        if len(self.channels) != 2 or min(self.channels) < 1:
+            raise SettingsError(f"channels takes two numbers from 1, such as 1,2; got {self.channels}")
+        host_and_port(self.osc)
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise SettingsError(f"{name} takes {low:g}..{high:g}, got {value:g}")
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """``HOST:PORT``, ``:PORT`` or ``PORT`` as a pair; without a host, this machine alone is listened to.
+
+    Raises:
+        SettingsError: no port in 0..65535.
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65_535:
+        raise SettingsError(f"osc takes HOST:PORT such as 127.0.0.1:9000, got '{text}'")
+    return host or "127.0.0.1", int(port)
+
+
+def from_file(path: Path) -> Settings:
+    """Settings from a TOML file whose keys are the fields of `Settings`.
+
+    Raises:
+        SettingsError: the file cannot be read, is not TOML, or has a key or value that is not known.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}); check its name") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML ({error})") from None
+    try:
+        return with_values(Settings(), values)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """`settings` with the given ones replaced.
+
+    Raises:
+        SettingsError: an unknown key, or a value of the wrong type or range.
+    """
+    hints = get_type_hints(Settings)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise SettingsError(f"no setting '{unknown[0]}'; there are {', '.join(f.name for f in fields(Settings))}")
+    return replace(settings, **{name: _typed(name, hints[name], value) for name, value in values.items()})
+
+
+def _typed(name: str, kind: Any, value: Any) -> Any:
+    """`value` if it is of the declared type; whole numbers pass for floats, lists for tuples."""
+    origin, options = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return None if value is None else _typed(name, options[0], value)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise SettingsError(f"{name} takes a list, got {value!r}")
+        return tuple(_typed(name, options[0], item) for item in value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise SettingsError(f"{name} takes {kind.__name__}, got {value!r}")
+    return value

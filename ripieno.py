@@ -1,0 +1,63 @@
+"""The command: a table of verbs to the rooms' mains, nothing else."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+__all__ = ["VERBS", "main"]
+
+VERBS = {
+    "live": ("bridge.__main__", "live_main", "play: voices, sound out, OSC and MIDI in"),
+    "render": ("engine.__main__", "render_main", "make a sound file with a bundle, faster than live"),
+    "replay": ("engine.__main__", "replay_main", "make the sound of a take again, bit for bit"),
+    "train": ("training.__main__", "main", "run a training recipe"),
+    "export": ("export.__main__", "main_export", "trained weights to a bundle of graphs"),
+    "import": ("export.__main__", "main_import", "published weights to weights of ours"),
+    "bundles": ("engine.__main__", "bundles_main", "list or describe the bundles there are"),
+    "devices": ("bridge.devices", "devices_main", "list audio outputs and MIDI inputs"),
+    "addresses": ("bridge.__main__", "addresses_main", "list the OSC addresses"),
+    "bench": ("engine.__main__", "bench_main", "measure speed on this machine"),
+    "doctor": ("bridge.doctor", "doctor_main", "check this machine and say what to mend"),
+}
+"""Verb to (module, function, what it does)."""
+
+EXTRAS = {
+    "torch": "train", "lightning": "train", "safetensors": "train", "tensorboard": "train",
+    "onnx": "export", "h5py": "export",
+}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 done, 1 failed (one line on stderr says why), 2 not understood."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"ripieno {version('ripieno')}")
+        return 0
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print("usage: ripieno VERB [arguments]     (ripieno VERB --help says more)\n")
+        print("\n".join(f"  {verb:<10} {row[2]}" for verb, row in VERBS.items()))
+        return 0 if arguments else 2
+    if arguments[0] not in VERBS:
+        print(f"ripieno: no verb '{arguments[0]}'; there are {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    module, function, _ = VERBS[arguments[0]]
+    from engine.errors import EngineError
+
+    try:
+        return int(getattr(importlib.import_module(module), function)(arguments[1:]))
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        print(f"ripieno {arguments[0]} needs {error.name}: pip install 'ripieno[{extra}]'", file=sys.stderr)
+    except EngineError as error:
+        print(f"ripieno {arguments[0]}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"ripieno {arguments[0]}: interrupted", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

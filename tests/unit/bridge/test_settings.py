@@ -1,0 +1,52 @@
+"""Settings come from a file and from flags, and nothing else is taken."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.__main__ import settings_from
+from bridge.settings import Settings, SettingsError, from_file, host_and_port, with_values
+
+
+def test_flags_go_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "stage.toml"
+    path.write_text('tempo = 98\nosc = "9100"\nbundles = ["tone"]\n')
+    settings = settings_from(["--config", str(path), "--tempo", "133.5", "--no-play"])
+    assert settings == Settings(tempo=133.5, osc="9100", bundles=("tone",), play=False)
+
+
+def test_several_bundles_may_follow_one_flag_or_several() -> None:
+    assert settings_from(["--bundle", "a", "b", "--bundle", "c"]).bundles == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"tempi": 120}, "tempi"),
+        ({"tempo": "fast"}, "tempo"),
+        ({"tempo": 5.0}, "tempo"),
+        ({"seed": 1.5}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"channels": [1]}, "channels"),
+        ({"channels": [0, 1]}, "channels"),
+        ({"osc": "nowhere"}, "osc"),
+        ({"rate": 1}, "rate"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(values: dict[str, object], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        with_values(Settings(), values)
+
+
+def test_a_file_that_is_not_toml_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b"\xff\xfe = [")
+    with pytest.raises(SettingsError, match=r"bad\.toml"):
+        from_file(path)
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        from_file(tmp_path / "none.toml")
+
+
+def test_a_port_alone_listens_to_this_machine_only() -> None:
+    assert host_and_port("9000") == ("127.0.0.1", 9000)
+    assert host_and_port("0.0.0.0:8000") == ("0.0.0.0", 8000)

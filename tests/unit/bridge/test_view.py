@@ -1,0 +1,48 @@
+"""What people are shown of a performance."""
+
+import io
+
+from bridge.view import LiveView, PlainView, meter, sentence
+from engine.messages import Applied, Cover, Failed, Set, Telemetry, Tempo, VoiceDown, VoiceTelemetry
+
+VOICE = VoiceTelemetry(
+    voice="musika", bundle="there/starter", playing=True, level_db=-12.0, fill_ms=60.0, realtime=31.0, late=2, cpu=0.1
+)
+SEEN = Telemetry(
+    sample=48_000, bar=3, beat=1.5, tempo_bpm=128.0, chord="Am7", level_db=-9.0, underruns=0, latency_ms=80.0,
+    voices=(VOICE,),
+)  # fmt: skip
+
+
+def test_a_meter_is_empty_at_its_floor_and_full_at_nought() -> None:
+    assert meter(-60.0, 10) == "·" * 10
+    assert meter(-30.0, 10).count("█") == 5
+    assert meter(3.0, 10) == "█" * 10
+
+
+def test_news_are_sentences() -> None:
+    applied = Applied(number=1, command=Set(("musika", "density"), 0.5), voice="musika", sample=2048, latency_ms=91.2)
+    assert sentence(applied) == "musika/density 0.5 musika at sample 2048, heard after 91 ms"
+    assert "bpm" not in (sentence(Failed(number=2, command=Tempo(bpm=10.0), reason="takes 20..400")) or "")
+    assert "late" in (sentence(Cover(voice="musika", sample=9)) or "")
+    assert sentence(SEEN) is None
+
+
+def test_plain_lines_tell_of_trouble_but_not_of_every_command() -> None:
+    lines: list[str] = []
+    view = PlainView(lines.append)
+    view.show([Applied(number=1, command=Tempo(bpm=99.0), voice="", sample=0, latency_ms=0.0)])
+    view.show([VoiceDown(voice="musika", reason="killed")])
+    assert lines == ["musika is down (killed); starting it again"]
+
+
+def test_the_live_view_draws_voices_and_the_last_lines() -> None:
+    from rich.console import Console
+
+    view = LiveView(lambda: {"received": 7})
+    view.show([SEEN, VoiceDown(voice="musika", reason="killed")])
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(view._draw())
+    text = console.export_text()
+    for part in ("Am7", "128.0 bpm", "starter", "31x", "received 7", "musika is down"):
+        assert part in text
