@@ -1,0 +1,21 @@
+"""Every streamer keeps the Streamer protocol: one line an implementation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.models.tone import ToneStreamer
+from engine.stream import Streamer
+from tests.contract.streamer import CHECKS, Make
+
+STREAMERS: dict[str, Make] = {
+    "tone": ToneStreamer,
+    "tone at 22050 Hz": lambda: ToneStreamer(sample_rate=22050, frames=4, hop=256),
+}
+
+
+@pytest.mark.parametrize("name", STREAMERS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_streamer_keeps_its_contract(check: Callable[[Callable[[], Streamer[Any, Any]]], None], name: str) -> None:
+    check(STREAMERS[name])

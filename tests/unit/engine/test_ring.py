@@ -1,0 +1,118 @@
+"""The ring between a voice and the mixer."""
+
+import numpy as np
+import pytest
+
+from engine.errors import ShapeError
+from engine.ring import SNAPSHOT_BYTES, Ring, Wheel
+
+
+def ramp(first: int, samples: int) -> np.ndarray:
+    return np.repeat(np.arange(first, first + samples, dtype=np.float32)[None], 2, axis=0)
+
+
+def test_wheel_returns_what_was_put_across_its_seam() -> None:
+    wheel = Wheel(64)
+    for first in range(0, 640, 40):
+        wheel.put(first, ramp(first, 40))
+        assert np.array_equal(wheel.get(first, 40), ramp(first, 40))
+
+
+def test_wheel_refuses_more_than_it_holds() -> None:
+    with pytest.raises(ShapeError, match="64"):
+        Wheel(64).put(0, ramp(0, 65))
+
+
+def test_positions_are_absolute() -> None:
+    ring = Ring(1024)
+    ring.jump(5000)
+    ring.write(ramp(5000, 300))
+    assert (ring.start, ring.written) == (5000, 5300)
+    assert np.array_equal(ring.read(5100, 100), ramp(5100, 100))
+
+
+def test_holds_tells_what_can_be_read() -> None:
+    ring = Ring(1024)
+    ring.jump(100)
+    ring.write(ramp(100, 50))
+    assert ring.holds(100, 50)
+    assert not ring.holds(99, 10)
+    assert not ring.holds(100, 51)
+
+
+def test_what_was_written_before_a_gap_can_still_be_faded_out() -> None:
+    ring = Ring(1024)
+    ring.write(ramp(0, 200))
+    ring.jump(400)
+    assert not ring.holds(150, 10)
+    assert np.array_equal(ring.read(150, 50), ramp(150, 50))
+
+
+def test_time_goes_forward_only() -> None:
+    ring = Ring(1024)
+    ring.write(ramp(0, 100))
+    with pytest.raises(ShapeError, match="forward"):
+        ring.jump(99)
+
+
+def test_two_views_of_shared_memory_see_the_same() -> None:
+    ring = Ring.shared(1024)
+    other = Ring.attach(ring.name, 1024)
+    try:
+        other.jump(10)
+        other.write(ramp(10, 20))
+        other.commit(40)
+        other.beat()
+        other.publish(realtime=2.5, cpu=0.25, step_peak_s=0.01, late=3)
+        ring.set_read(12)
+        assert (ring.start, ring.written, ring.committed, ring.beats) == (10, 30, 40, 1)
+        assert (ring.realtime, ring.cpu, ring.step_peak_s, ring.late) == (2.5, 0.25, 0.01, 3)
+        assert other.read_position == 12
+        assert np.array_equal(ring.read(10, 20), ramp(10, 20))
+    finally:
+        other.close()
+        ring.close()
+
+
+def test_a_closed_ring_has_given_its_memory_back() -> None:
+    ring = Ring.shared(256)
+    name = ring.name
+    ring.close()
+    with pytest.raises(FileNotFoundError):
+        Ring.attach(name, 256)
+    ring.close()  # again is harmless
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_latest_snapshot_is_kept(shared: bool) -> None:
+    ring = Ring.shared(256) if shared else Ring(256)
+    try:
+        assert ring.load() is None
+        for chunk in range(5):
+            assert ring.save(chunk, bytes([chunk]) * (10 + chunk))
+        assert ring.load() == (4, b"\x04" * 14)
+    finally:
+        ring.close()
+
+
+def test_a_snapshot_too_big_leaves_the_one_before() -> None:
+    ring = Ring.shared(256)
+    try:
+        ring.save(7, b"small")
+        assert not ring.save(8, bytes(SNAPSHOT_BYTES + 1))
+        assert ring.load() == (7, b"small")
+    finally:
+        ring.close()
+
+
+def test_a_writer_killed_while_saving_spoils_nothing() -> None:
+    ring = Ring.shared(256)
+    try:
+        ring.save(1, b"first")
+        ring.save(2, b"second")
+        # What a killed writer leaves: the older slot half overwritten, the switch not yet moved.
+        slot = 1 - int(ring._int[5]) % 2
+        ring._snapshot[slot * SNAPSHOT_BYTES : slot * SNAPSHOT_BYTES + 3] = b"XXX"
+        assert ring.load() == (2, b"second")
+    finally:
+        ring.close()
