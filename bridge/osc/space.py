@@ -1,0 +1,224 @@
+"""The address space: what each address means, made from the controls of the voices and the tables of commands.
+
+A message is routed to commands, queries or refusals; nothing that is sent can raise. The same table is read by
+`bridge.osc.space_docs` for OSCQuery and for OSC.md.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from bridge.osc.pattern import is_pattern, matcher
+from bridge.osc.space_docs import as_markdown, as_oscquery
+from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, Method, accepted, methods_of
+from engine.controls import Live, Value, accept
+from engine.errors import ControlError
+from engine.messages import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Set, When
+
+__all__ = ["AddressSpace", "Query", "Refused", "Routed", "address_of", "is_own"]
+
+_SHOWN: Final = 100  # characters of what came, in a refusal
+_WORDS: Final = {"now": NOW, "beat": BEAT, "bar": BAR}
+_LAST_BAR: Final = 100_000
+_COMMAND_NAMES: Final = {kind: name for name, kind in (*VOICE_COMMANDS.items(), *SESSION_COMMANDS.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A command to post, and when it is to take effect."""
+
+    address: str
+    command: Command
+    when: When
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Somebody asks for the value of the control at `path`."""
+
+    address: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What came cannot be taken: what it was, what would be, and what to do."""
+
+    address: str
+    got: str
+    wanted: str
+    remedy: str
+
+
+class AddressSpace:
+    """Every address and what it does.
+
+    Threads: any number; it never changes.
+
+    Args:
+        voices: name -> its controls, a frozen dataclass (see `engine.controls`).
+    Raises:
+        ControlError: a voice's name cannot be part of an address, or is taken by the session.
+    """
+
+    def __init__(self, voices: Mapping[str, object]) -> None:
+        self.voices = tuple(voices)
+        self._methods = methods_of(voices)
+
+    def route(self, address: str, args: Sequence[object]) -> list[Routed | Query | Refused]:
+        """What a message asks for; a pattern may ask for several things, a released button for none. Never raises.
+
+        Values may be followed by when: ``now``, ``beat``, ``bar``, or ``at`` and the number of a bar.
+        """
+        method = self._methods.get(address)
+        if method is not None:
+            return _take(method, args)
+        if not is_pattern(address):
+            return [self._unknown(address)]
+        hits = matcher(address)
+        if hits is None:
+            return [Refused(_cut(address), _cut(address), "a pattern whose brackets close", "correct the pattern")]
+        found = [method for name, method in self._methods.items() if hits(name)]
+        if not found:
+            return [Refused(_cut(address), _cut(address), "a pattern that hits something", "see bridge/OSC.md")]
+        return [each for method in found for each in _take(method, args)]
+
+    def as_oscquery(self, values: Callable[[tuple[str, ...]], Value | None]) -> dict[str, Any]:
+        """The tree as OSCQuery's JSON; `values` gives the present value of a control's path, None if unknown."""
+        return as_oscquery(self._methods, values)
+
+    def as_markdown(self) -> str:
+        """The tree as tables for people."""
+        return as_markdown(self.voices, self._methods)
+
+    def _unknown(self, address: str) -> Refused:
+        """A refusal that names what there is at the deepest part that does exist."""
+        parts = address.split("/")[:8]
+        known = (*self._methods, *BUILT_IN)
+        for depth in range(len(parts) - 1, 0, -1):
+            base = "/".join(parts[:depth]) + "/"
+            below = dict.fromkeys(name[len(base) :].split("/")[0] for name in known if name.startswith(base))
+            if below:
+                return Refused(_cut(address), _cut(address), f"{_cut(base)} and one of " + ", ".join(below), _SPELL)
+        return Refused(_cut(address), _cut(address), "an address, which begins with /", _SPELL)
+
+
+def address_of(command: Command) -> str:
+    """The address that asks for a command; ``/keys`` for the keys of a MIDI keyboard, which has none."""
+    if isinstance(command, Set):
+        return "/" + "/".join(command.path)
+    name = _COMMAND_NAMES.get(type(command), type(command).__name__.lower())
+    voice = getattr(command, "voice", "")
+    return f"/{voice}/{name}" if voice else f"/{name}"
+
+
+def is_own(address: str) -> bool:
+    """Whether an address is one that this server sends: answering it could go on for ever between two servers."""
+    return address.startswith(OWN_ADDRESSES)
+
+
+_SPELL: Final = "check the spelling; every address is in bridge/OSC.md"
+
+
+def _take(method: Method, args: Sequence[object]) -> list[Routed | Query | Refused]:
+    if method.kind == "control":
+        return _take_control(method, args)
+    values, when = _split_when(args)
+    if isinstance(when, Refused):
+        return [Refused(method.address, when.got, when.wanted, when.remedy)]
+    if method.parameters:
+        return [_take_command(method, values, when)]
+    values = [value for value in values if value is not None]
+    if not values:
+        return [Routed(method.address, _command(method, {}), when)]
+    pressed = values[0]
+    if len(values) > 1 or not isinstance(pressed, int | float) or pressed != pressed:
+        return [Refused(method.address, _shown(values), f"nothing, or a number but 0{_WHEN}", "send it alone")]
+    return [Routed(method.address, _command(method, {}), when)] if pressed else []
+
+
+def _take_control(method: Method, args: Sequence[object]) -> list[Routed | Query | Refused]:
+    (_, kind, live) = method.parameters[0]
+    if not args:
+        return [Query(method.address, method.path)]
+    values, when = ([args[0]], _when(args[1:])) if kind is str else _split_when(args)
+    if isinstance(when, Refused):
+        return [Refused(method.address, when.got, when.wanted, when.remedy)]
+    if len(values) != 1:
+        wanted = f"one value, {accepted(live, kind)}{_WHEN}"
+        return [Refused(method.address, _shown(args), wanted, "send one value at a time")]
+    try:
+        return [Routed(method.address, Set(method.path, accept(kind, live, values[0])), when)]
+    except ControlError:
+        return [_refused(method, kind, live, values[0])]
+
+
+def _take_command(method: Method, values: list[object], when: When) -> Routed | Refused:
+    """A command with arguments; the words of its only text may come as one argument or as several."""
+    names = method.parameters
+    if len(names) == 1 and names[0][1] is str and len(values) > 1:
+        values = [" ".join(str(value) for value in values)] if all(map(_is_word, values)) else values
+    if len(values) > len(names) or len(values) < method.required:
+        wanted = " and ".join(f"{name} ({accepted(live, kind)})" for name, kind, live in names)
+        return Refused(method.address, _shown(values), wanted + _WHEN, "send all of it in this order")
+    given: dict[str, Value] = {}
+    for (name, kind, live), value in zip(names, values, strict=False):
+        try:
+            given[name] = accept(kind, live, value)
+        except ControlError:
+            return _refused(method, kind, live, value)
+    return Routed(method.address, _command(method, given), when)
+
+
+_WHEN: Final = ", then maybe when: now, beat, bar, or at and the number of a bar"
+
+
+def _split_when(args: Sequence[object]) -> tuple[list[object], When | Refused]:
+    """The values of a message, and the words about time that end it."""
+    for count in (2, 1):
+        head, tail = args[: len(args) - count], args[len(args) - count :]
+        if len(tail) == count and (tail[0] == "at" or (count == 1 and _is_when(tail[0]))):
+            return list(head), _when(tail)
+    return list(args), NOW
+
+
+def _is_when(word: object) -> bool:
+    return isinstance(word, str) and word in _WORDS
+
+
+def _when(words: Sequence[object]) -> When | Refused:
+    """Time from words: none, one of now, beat, bar, or at and the number of a bar."""
+    if not words:
+        return NOW
+    if len(words) == 1 and isinstance(words[0], str) and words[0] in _WORDS:
+        return _WORDS[words[0]]
+    if len(words) == 2 and words[0] == "at":
+        try:
+            return When("at", int(accept(int, Live(0, _LAST_BAR, "bar"), words[1])))
+        except ControlError:
+            pass
+    return Refused("", _shown(words), f"now, beat, bar, or at and 0..{_LAST_BAR}", "bars count from 0")
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _command(method: Method, given: Mapping[str, Value]) -> Command:
+    """The command of a method, for its voice if it has one."""
+    owner: Any = method.command
+    names = {field.name for field in fields(owner)}
+    command: Command = owner(**({"voice": method.path[0]} if "voice" in names else {}), **given)
+    return command
+
+
+def _refused(method: Method, kind: type, live: Live, value: object) -> Refused:
+    return Refused(method.address, _shown([value]), accepted(live, kind), f"send another value: {live.meaning}")
+
+
+def _shown(values: Sequence[object]) -> str:
+    return _cut(" ".join(_cut(str(value)) for value in values[:16])) if values else "nothing"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

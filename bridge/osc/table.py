@@ -1,0 +1,90 @@
+"""The table that everything about addresses is derived from: one `Method` an address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from engine.controls import Live, Value, describe, parameters, walk
+from engine.errors import ControlError
+from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, Beats, Jump, Load, Tempo
+
+__all__ = ["BUILT_IN", "OWN_ADDRESSES", "Method", "accepted", "methods_of"]
+
+BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
+    "/ping": ("anything", "is answered by `/pong` and the same"),
+    "/status": ("", "is answered by `/status/NAME value`, one message a fact"),
+    "/voices": ("", "is answered by `/voices` and the names of all voices"),
+    "/errors": ("", "is answered by `/errors/NAME count`: refused, malformed, dropped and others"),
+    "/reply/to": (
+        "PORT",
+        "answers and events go to this port of the sender's machine, too (9001 of this machine: always)",
+    ),
+    "/reply/drop": ("PORT", "no longer"),
+    "/telemetry": ("RATE_HZ 0..30", "telemetry to the sender and its reply ports, at most so often; 0 ends it"),
+}
+"""Addresses of the server itself: arguments, and what they do."""
+
+OWN_ADDRESSES: Final = ("/error", "/applied", "/changed", "/event/", "/pong", "/status/", "/telemetry/")
+"""Beginnings of the addresses that the server sends; coming in they are never answered."""
+
+_NOT_IN_NAMES: Final = frozenset(" #*,/?[]{}")  # OSC 1.0: never in the name of a method
+_REQUIRED: Final[Mapping[type, int]] = {Tempo: 1, Beats: 1, Jump: 1, Load: 1}  # arguments without a safe default
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One address.
+
+    Args:
+        kind: ``control``, ``voice`` (a command of one voice) or ``session``.
+        path: the address's parts.
+        parameters: (name, type, annotation) of each argument. required: how many must be given.
+        default: a control's; None for a command.
+        command: the type of the command; None for a control.
+        meaning: in a phrase.
+    """
+
+    address: str
+    kind: str
+    path: tuple[str, ...]
+    parameters: tuple[tuple[str, type, Live], ...]
+    required: int
+    meaning: str
+    default: Value | None = None
+    command: type | None = None
+
+
+def accepted(live: Live, kind: type) -> str:
+    """The accepted values in words, as `engine.controls.describe` but with every digit of a whole number."""
+    if kind is int and not live.choices:
+        return f"{int(live.low)}..{int(live.high)}" + (f" {live.unit}" if live.unit else "")
+    return describe(live, kind)
+
+
+def methods_of(voices: Mapping[str, object]) -> dict[str, Method]:
+    """Every address of the session and of these voices, in the order in which people want to read them.
+
+    Raises:
+        ControlError: a voice's name cannot be part of an address, or is taken by the session.
+    """
+    methods = [_command(tuple(name.split("/")), "session", kind) for name, kind in SESSION_COMMANDS.items()]
+    taken = {method.path[0] for method in methods} | {name.split("/")[1] for name in (*BUILT_IN, *OWN_ADDRESSES)}
+    for voice, controls in voices.items():
+        if not voice or not _NOT_IN_NAMES.isdisjoint(voice) or not voice.isascii() or not voice.isprintable():
+            raise ControlError(f"a voice's name is ASCII without space or any of # * , / ? [ ] {{ }}, got {voice!r}")
+        if voice in taken:
+            raise ControlError(f"/{voice} belongs to the session; call the voice something else")
+        methods += [_command((voice, name), "voice", kind) for name, kind in VOICE_COMMANDS.items()]
+        for control in walk(controls, (voice,)):
+            parameter = (control.path[-1], control.kind, control.live)
+            address = "/" + "/".join(control.path)
+            methods.append(
+                Method(address, "control", control.path, (parameter,), 1, control.live.meaning, control.value)
+            )
+    return {method.address: method for method in methods}
+
+
+def _command(path: tuple[str, ...], kind: str, command: type) -> Method:
+    meaning = (command.__doc__ or "").strip().splitlines()[0]
+    required = _REQUIRED.get(command, 0)
+    return Method("/" + "/".join(path), kind, path, parameters(command), required, meaning, command=command)
