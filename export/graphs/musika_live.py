@@ -4,7 +4,7 @@
 oscillator phases and noise to 2048 samples of stereo.
 """
 
-from collections.abc import Mapping
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES
+from export.graphs.musika import Exported
 from export.parity import parity
+from export.shrink import to_fp16
 from export.trace import trace
 from export.write import write_bundle
 from training.models.musika_live import (
@@ -27,10 +29,12 @@ from training.models.musika_live import (
     LiveConfig,
     oscillator_hz,
 )
+from training.tasks.musika_live import load_generator
 
-__all__ = ["DecoderStep", "GeneratorStep", "export", "facts"]
+__all__ = ["BUILDS", "DecoderStep", "GeneratorStep", "build_graphs", "export", "facts"]
 
 FAMILY: Final = "musika_live"
+BUILDS: Final = ("fp32", "fp16")
 
 
 class GeneratorStep(nn.Module):
@@ -123,14 +127,18 @@ def _decoder_inputs(config: LiveConfig, rng: torch.Generator) -> dict[str, Tenso
     return inputs
 
 
-def _graph(module: nn.Module, inputs: Mapping[str, Tensor], made: str, state: tuple[str, ...]) -> onnx.ModelProto:
-    return trace(module, list(inputs.values()), list(inputs), [made, *(f"{name}_next" for name in state)])
+def build_graphs(
+    generator: Generator, decoder: Decoder, config: LiveConfig, build: str = "fp32"
+) -> tuple[dict[str, onnx.ModelProto], dict[str, float], dict[str, tuple[str, ...]]]:
+    """Graph, parity and names of the state of each role.
 
-
-def export(
-    generator: Generator, decoder: Decoder, config: LiveConfig, outdir: Path, *, source: str, licence: str
-) -> Mapping[str, float]:
-    """Write the bundle; returns the parity of each graph."""
+    Raises:
+        ValueError: no such build.
+    """
+    if build not in BUILDS:
+        raise ValueError(
+            f"musika_live has no build '{build}', only {', '.join(BUILDS)}: its layers are too small for int8"
+        )
     rng = torch.Generator().manual_seed(0)
     graphs: dict[str, onnx.ModelProto] = {}
     parities: dict[str, float] = {}
@@ -139,20 +147,30 @@ def export(
         ("generator", GeneratorStep(generator), _generator_inputs(config, rng), "latents"),
         ("decoder", DecoderStep(decoder), _decoder_inputs(config, rng), "audio"),
     )
+    told = ("place", "frame", "noise", "latents", "clock", "gates", "phase")
     for role, module, inputs, made in steps:
-        known = ("place", "frame", "noise", "latents", "clock", "gates", "phase")
-        states[role] = tuple(name for name in inputs if name not in known)
-        graphs[role] = _graph(module, inputs, made, states[role])
+        states[role] = tuple(name for name in inputs if name not in told)
+        outputs = [made, *(f"{name}_next" for name in states[role])]
+        graph = trace(module, list(inputs.values()), list(inputs), outputs)
+        graphs[role] = to_fp16(graph) if build == "fp16" else graph
         parities[role] = parity(module, graphs[role], list(inputs.values()))
-    write_bundle(
+    return graphs, parities, states
+
+
+def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
+    """Write a bundle of what the recipe ``musika_live_generator`` published as `checkpoint` into `outdir`."""
+    generator, decoder, config = load_generator(checkpoint)
+    graphs, parities, states = build_graphs(generator, decoder, config, build)
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    identity = write_bundle(
         outdir,
         graphs,
         family=FAMILY,
-        build="fp32",
+        build=build,
         facts=facts(config),
         parity=parities,
-        source=source,
-        licence=licence,
+        source=f"recipes musika_live_autoencoder and musika_live_generator, weights sha256 {digest}",
+        licence="MIT",
         state=states,
     )
-    return parities
+    return Exported(identity, parities, {role: (outdir / f"{role}.onnx").stat().st_size for role in graphs})

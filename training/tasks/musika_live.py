@@ -40,7 +40,7 @@ from training.models.musika_live import (
 )
 from training.task import Batch, Preview, Stepper, Task, TrainingError
 
-__all__ = ["LiveAutoencoder", "LiveGan", "load_autoencoder", "load_generator"]
+__all__ = ["AUTOENCODER_FILE", "GENERATOR_FILE", "LiveAutoencoder", "LiveGan", "load_autoencoder", "load_generator"]
 
 AUTOENCODER_FILE = "autoencoder.safetensors"
 GENERATOR_FILE = "generator.safetensors"
@@ -357,9 +357,9 @@ def load_autoencoder(folder: Path) -> tuple[Encoder, Decoder, LiveConfig]:
     return encoder, decoder, config
 
 
-def load_generator(folder: Path) -> tuple[Generator, Decoder, LiveConfig]:
-    """What `LiveGan` published in `folder`: all that export needs."""
-    tensors, config = _read(folder / GENERATOR_FILE)
+def load_generator(path: Path) -> tuple[Generator, Decoder, LiveConfig]:
+    """What `LiveGan` published, `GENERATOR_FILE` in the folder of its run: all that export needs."""
+    tensors, config = _read(path)
     generator, decoder = Generator(config), Decoder(config)
     generator.load_state_dict(_part(tensors, "generator"))
     decoder.load_state_dict(_part(tensors, "decoder"))

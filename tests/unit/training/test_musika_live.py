@@ -11,7 +11,7 @@ from training.data.conducted import draw_batch, render_piece, style_normals, tol
 from training.loop import fit
 from training.models.musika_live import Generator, LiveConfig, oscillator_hz
 from training.task import TrainingError
-from training.tasks.musika_live import LiveAutoencoder, LiveGan, load_generator, spectral_distance
+from training.tasks.musika_live import GENERATOR_FILE, LiveAutoencoder, LiveGan, load_generator, spectral_distance
 
 TOY = LiveConfig(width=16, latent=8, generator=16, critic=8, layers=1, dilations=(1,), generator_dilations=(1, 2))
 OPTIM = Optim(lr=1e-3, betas=(0.9, 0.99))
@@ -99,7 +99,7 @@ def test_the_generator_learns_the_latents_of_its_autoencoder(autoencoder: Path, 
     )
     outcome = fit(recipe, tmp_path, quiet=True, curves=False, accelerator="cpu")
     assert outcome.finished
-    generator, decoder, config = load_generator(tmp_path)
+    generator, decoder, config = load_generator(tmp_path / GENERATOR_FILE)
     assert config == TOY
     assert all(torch.isfinite(value).all() for value in generator.state_dict().values())
     assert decoder.config == TOY
