@@ -7,19 +7,19 @@ python -m export sources
 
 import argparse
 import importlib
-import pkgutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 __all__ = ["main", "main_export", "main_import"]
 
+_IMPORTED: Final = ("musika",)
+"""Models whose published checkpoints are read: files in ``export.rename``."""
 
-def _families(room: str) -> list[str]:
-    """Models that have a file in ``export.graphs`` or ``export.rename``."""
-    package = importlib.import_module(f"export.{room}")
-    return sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+_EXPORTED: Final = ("musika",)
+"""Models that bundles are made of: files in ``export.graphs``."""
 
 
 def _module(room: str, family: str) -> ModuleType:
@@ -29,7 +29,7 @@ def _module(room: str, family: str) -> ModuleType:
 def main_import(argv: Sequence[str] | None = None) -> int:
     """``ripieno import``: a published checkpoint becomes one of ours."""
     parser = argparse.ArgumentParser(prog="ripieno import", description="Turn a published checkpoint into ours.")
-    parser.add_argument("model", choices=_families("rename"))
+    parser.add_argument("model", choices=_IMPORTED)
     parser.add_argument("source", type=Path, metavar="DIR", help="the published checkpoint, a folder or a file")
     parser.add_argument("out", type=Path, metavar="OUT", help="our checkpoint, NAME.safetensors")
     given = parser.parse_args(argv)
@@ -48,7 +48,7 @@ def main_import(argv: Sequence[str] | None = None) -> int:
 def main_export(argv: Sequence[str] | None = None) -> int:
     """``ripieno export``: a checkpoint of ours becomes a bundle of graphs."""
     parser = argparse.ArgumentParser(prog="ripieno export", description="Turn a checkpoint into a bundle of graphs.")
-    parser.add_argument("model", choices=_families("graphs"))
+    parser.add_argument("model", choices=_EXPORTED)
     parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="our checkpoint, NAME.safetensors")
     parser.add_argument("outdir", type=Path, metavar="OUTDIR", help="folder of the bundle, made if missing")
     shrunk = parser.add_mutually_exclusive_group()

@@ -1,4 +1,5 @@
 """Training models as graphs: step functions with named tensors and explicit state, one file each.
 
-Every file has ``export(checkpoint, outdir, build) -> Exported``, which writes a bundle.
+A file that ``ripieno export`` serves has ``export(checkpoint, outdir, build)``, which writes a bundle and
+returns its id, the parity number of each graph and the size of each file; ``export.__main__`` lists it.
 """

@@ -59,10 +59,10 @@ class Imported:
         match network:
             case "encoder":  # halves of 64 frames, stacked on the batch
                 x = given[..., 0]
-                return torch.cat(x.split(64, dim=2)), [w[:, 0].transpose(0, 2, 1) for w in wanted]
+                return torch.cat(torch.split(x, 64, dim=2)), [w[:, 0].transpose(0, 2, 1) for w in wanted]
             case "encoder2":  # one latent a block; two groups of latents, stacked on the batch
                 per = self.config.frames_per_latent
-                x = _blocks(torch.cat(given[:, 0].transpose(1, 2).split(64, dim=2)), per)
+                x = _blocks(torch.cat(torch.split(given[:, 0].transpose(1, 2), 64, dim=2)), per)
                 return x, [w[:, 0].reshape(-1, w.shape[-1], 1) for w in wanted]
             case "decoder2" | "decoder":  # blocks joined in time
                 joined = [w.reshape(len(given), 64, -1).transpose(0, 2, 1) for w in wanted]
@@ -78,7 +78,7 @@ class Imported:
 
 def _blocks(x: Tensor, length: int) -> Tensor:
     """``[B, C, n * length]`` -> ``[B * n, C, length]``."""
-    return torch.stack(x.split(length, dim=2), dim=1).flatten(0, 1).contiguous()
+    return torch.stack(torch.split(x, length, dim=2), dim=1).flatten(0, 1).contiguous()
 
 
 def _make_files(folder: Path, out: Path, networks: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """One call from a module to a checked graph."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class _Step(nn.Module):
         return self.conv(joined), joined[:, :, -2:]
 
 
-def _traced() -> tuple[_Step, tuple[Tensor, ...], object]:
+def _traced() -> tuple[_Step, tuple[Tensor, ...], onnx.ModelProto]:
     module, inputs = _Step(), (torch.randn(1, 2, 8), torch.zeros(1, 2, 2), torch.zeros(1, 5))
     graph = trace(module, inputs, ["x", "h", "unused"], ["y", "h_next"], {"x": {0: "B"}, "h": {0: "B"}})
     return module, inputs, graph

@@ -70,6 +70,12 @@ def _size(network: nn.Module) -> int:
     return sum(value.numel() for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked"))
 
 
+def _noise(network: nn.Module) -> int:
+    lengths = network.noise_lengths
+    assert isinstance(lengths, tuple)
+    return sum(lengths)
+
+
 @pytest.mark.parametrize(("config", "name", "count"), PUBLISHED)
 def test_parameter_counts_are_the_published_ones(config: MusikaConfig, name: str, count: int) -> None:
     with torch.device("meta"):
@@ -140,6 +146,7 @@ def test_flattening_runs_through_channels_first() -> None:
 def test_adain_divides_by_the_population_deviation_and_keeps_the_mean() -> None:
     layer = AdaIN(1, 1, 0.0)
     nn.init.zeros_(layer.project.weight)
+    assert layer.project.bias is not None
     nn.init.ones_(layer.project.bias)
     x = torch.tensor([[[1.0, 3.0]]])
     assert torch.allclose(layer(x, torch.zeros(1, 1, 2)), x)  # population deviation of 1 and 3 is 1; mean stays 2
@@ -161,7 +168,7 @@ def test_noise_is_an_argument_and_repeats(config: MusikaConfig, name: str, time:
         if isinstance(module, Noise):
             module.gain.data.fill_(0.5)
     channels = config.coordinates if name == "generator" else config.level1
-    x, noise = torch.randn(1, channels, time), torch.randn(1, sum(network.noise_lengths))
+    x, noise = torch.randn(1, channels, time), torch.randn(1, _noise(network))
     first, again, other = network(x, noise), network(x, noise), network(x, noise + 1)
     for a, b, c in zip(first, again, other, strict=True):
         assert torch.equal(a, b)
@@ -178,6 +185,7 @@ def test_he_bound_of_a_transposed_convolution_counts_outputs() -> None:
     init_he(layer)
     bound = (6 / (4 * 2)) ** 0.5
     assert 0.9 * bound < layer.weight.abs().max() <= bound
+    assert layer.bias is not None
     assert not layer.bias.any()
 
 
