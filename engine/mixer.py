@@ -271,13 +271,13 @@ class Lane:
         return Turn(at, "start" if self._now is None else "thaw", fade, self._feed.player)
 
     def _cover_length(self, sample: int) -> int:
-        """A bar if that much has been heard, else a second, else what there is; 0 if that is next to nothing."""
+        """A bar if that much has been heard, else a second, else what there is; 0 if that is under a quarter."""
         heard = min(sample - self._heard_from, self._history.capacity)
         bar = self._loop_length(sample)
         if 0 < bar <= heard:
             return bar
         length = min(heard, self._rate)
-        return length if length >= 4 * self._fades.cover else 0
+        return length if length >= self._rate // 4 else 0
 
     def _take(self, turn: Turn) -> None:
         self._turns.append(turn)

@@ -1,0 +1,126 @@
+"""Recordings that are whole at any moment."""
+
+import io
+import struct
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.errors import RecordError
+from engine.record import Recorder, WavFile, free_name, write_later
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (2, samples)).astype(np.float32)
+
+
+def read(path: Path) -> np.ndarray:
+    sound, _ = soundfile.read(str(path), dtype="float32", always_2d=True)
+    return sound.T
+
+
+def test_a_growing_file_is_readable_up_to_its_last_sync(tmp_path: Path) -> None:
+    file, sound = WavFile(tmp_path / "x.wav", 48000), noise(3000)
+    file.write(sound[:, :1000])
+    file.sync()
+    file.write(sound[:, 1000:])
+    assert np.array_equal(read(tmp_path / "x.wav"), sound[:, :1000])
+    file.close()
+    assert np.array_equal(read(tmp_path / "x.wav"), sound)
+    assert soundfile.info(str(tmp_path / "x.wav")).subtype == "FLOAT"
+
+
+def test_more_than_four_gigabytes_is_said_in_long_sizes(tmp_path: Path) -> None:
+    file = WavFile(tmp_path / "x.wav", 48000)
+    file.samples = 600_000_000
+    head = file._header()
+    assert head[:4] == b"RF64"
+    assert head[12:16] == b"ds64"
+    assert struct.unpack("<QQQ", head[20:44]) == (4_800_000_086, 4_800_000_000, 600_000_000)
+    assert len(head) == 94
+    file.samples = 0
+    file.close()
+
+
+class FullDisk(io.BytesIO):
+    """Takes so many bytes and then refuses, like a disk without room."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, data: object) -> int:
+        if self.tell() + len(bytes(data)) > self.room:  # type: ignore[call-overload]
+            raise OSError(28, "No space left on device")
+        return super().write(data)  # type: ignore[arg-type]
+
+
+def test_a_full_disk_keeps_what_was_written() -> None:
+    disk = FullDisk(94 + 8 * 1500)
+
+    def opener(path: Path) -> BinaryIO:
+        return disk
+
+    file = WavFile(Path("full.wav"), 48000, opener)
+    file.write(noise(1000))
+    with pytest.raises(RecordError, match="No space left"):
+        file.write(noise(1000))
+    file.sync()
+    sound, _ = soundfile.read(io.BytesIO(disk.getvalue()), dtype="float32", always_2d=True)
+    assert np.array_equal(sound.T, noise(1000))
+
+
+def wait_for(recorder: Recorder) -> None:
+    for _ in range(500):
+        if recorder.done:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the recorder did not finish")
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+def test_a_recording_holds_exactly_its_samples(tmp_path: Path, ending: str) -> None:
+    sound = noise(10000)
+    recorder = Recorder(tmp_path / f"x{ending}", 48000, first=1234)
+    for at in range(0, 10000, 500):
+        if at == 4000:
+            recorder.last = 7777
+        recorder.offer(at, sound[:, at : at + 500])
+    wait_for(recorder)
+    assert recorder.failed == ""
+    assert recorder.samples == 7777 - 1234
+    assert np.abs(read(tmp_path / f"x{ending}") - sound[:, 1234:7777]).max() <= (0 if ending == ".wav" else 2**-23)
+    assert [file.name for file in tmp_path.iterdir()] == [f"x{ending}"], "nothing is left over"
+
+
+def test_a_recording_asked_for_at_once_begins_with_the_next_read(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "x.wav", 48000, first=0)
+    recorder.offer(5000, noise(100))
+    recorder.finish()
+    assert recorder.first == 5000
+    assert recorder.samples == 100
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="choose another folder"):
+        Recorder(tmp_path / "missing" / "x.wav", 48000, 0)
+    failures: list[str] = []
+    write_later(tmp_path / "missing" / "x.wav", noise(10), 48000, failures.append).join()
+    assert "choose another folder" in failures[0]
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    assert free_name(tmp_path, "x.wav").name == "x.wav"
+    (tmp_path / "x.wav").touch()
+    assert free_name(tmp_path, "x.wav").name == "x-2.wav"
+    assert free_name(tmp_path, "").suffix == ".wav"
+
+
+@pytest.mark.parametrize("name", ["../x.wav", "/etc/x.wav", "a/b.wav", "x.mp3", "x", "a\\b.wav", ".wav"])
+def test_a_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RecordError, match="without a folder"):
+        free_name(tmp_path, name)
