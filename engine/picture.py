@@ -54,7 +54,7 @@ def mel_levels(audio: Audio, sample_rate: int, columns: int, bands: int) -> F32:
     frames = padded[starts[:, None] + np.arange(_WINDOW)] * hann(_WINDOW)
     power = np.abs(np.fft.rfft(frames, axis=-1)) ** 2
     mel = power @ mel_matrix(sample_rate, _WINDOW, bands).T
-    # A full-scale sine has a peak of (window / 4)^2: that is 0 dB.
+    # The bin of a full-scale sine holds (window / 4)^2: that is 0 dB, less where a band is the mean of many bins.
     return np.asarray(10.0 * np.log10(np.maximum(mel.T / (_WINDOW / 4) ** 2, 1e-12)), np.float32)
 
 

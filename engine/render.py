@@ -75,7 +75,7 @@ def pieces(
 
     Args:
         seed: for `Streamer.begin`.
-        controls: constant; the streamer's defaults if None. Their `gain` and `mute` are applied here, as a worker would.
+        controls: constant; the defaults if None. Their `gain` and `mute` are applied here, as a worker would.
         conductor: any sample rate; 120 bpm in four without chords if None.
         workers: threads for streamers that use several; all cores if None.
     """
@@ -87,17 +87,18 @@ def pieces(
     state = streamer.begin(seed)
     origin = spec.latency * conductor.sample_rate / spec.sample_rate  # sound that lags is told of a later time
     chunks = -(-samples // spec.chunk)
-    many = max(1, round(_PIECE_S * spec.sample_rate / spec.chunk)) if isinstance(streamer, CanBatch) else 1
+    batched = streamer if isinstance(streamer, CanBatch) else None
+    many = 1 if batched is None else max(1, round(_PIECE_S * spec.sample_rate / spec.chunk))
     left = samples
     for first in range(0, chunks, many):
         spans = [
             conductor.span(chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate, origin)
             for chunk in range(first, min(first + many, chunks))
         ]
-        if isinstance(streamer, CanBatch):
-            sound = streamer.steps(state, controls, spans, workers or cores())
-        else:
+        if batched is None:
             sound = streamer.step(state, controls, spans[0])
+        else:
+            sound = batched.steps(state, controls, spans, workers or cores())
         sound = sound[:, :left] * gain
         left -= sound.shape[1]
         yield sound
@@ -143,7 +144,6 @@ def render(
                     progress(written / max(1, samples))
             except KeyboardInterrupt:
                 complete = False
-            written = int(file.tell())
     except (soundfile.SoundFileError, OSError) as error:
         raise RecordError(f"{path}: sound cannot be written ({error}); make room or choose another folder") from None
     took_s = time.perf_counter() - begun

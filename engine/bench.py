@@ -1,0 +1,293 @@
+"""How fast this machine plays: each number is a median of several runs, beside a peer's in the same conditions.
+
+Peers, and models of official size without trained weights, come from rooms that engine may not import; they are asked
+by starting ``python -m export.bench_peer`` and ``python -m bridge.bench``, and left out where those are not installed.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from engine.bundle import TONE, bundles, describe, open_streamer
+from engine.conductor import Conductor
+from engine.errors import BundleError
+from engine.render import cores, pieces
+from engine.stream import Streamer
+
+__all__ = ["BENCHES", "Options", "Result", "machine", "run"]
+
+_SECONDS: Final = 24.0  # of sound in one offline run of a bundle
+_LIVE_CHUNKS: Final = 60
+_PEER_TIMEOUT_S: Final = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One number.
+
+    Args:
+        name: what was measured. build: how weights were kept; empty where there are none.
+        unit: ``x_realtime`` (seconds of sound per second), ``per_s`` or ``ms``.
+        value: the median of `median_of` runs; best and worst beside it.
+        peer: who else did the same work here; empty for nobody. peer_value: in the same unit.
+        ratio: how many times better than the peer; 0 without one.
+    """
+
+    name: str
+    build: str
+    unit: str
+    value: float
+    best: float
+    worst: float
+    median_of: int
+    peer: str = ""
+    peer_value: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        if not self.peer_value or not self.value:
+            return 0.0
+        return self.peer_value / self.value if self.unit == "ms" else self.value / self.peer_value
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; the number is under the name of its unit."""
+        values = asdict(self)
+        return {**values, self.unit: values["value"], "ratio": self.ratio}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What to measure with.
+
+    Args:
+        bundles: names or paths; if none, those that can be found (or made) for the bench.
+        runs: of each measurement. seconds: of sound in an offline run. workers: threads of an offline run.
+        peers: whether to ask peers.
+    """
+
+    bundles: tuple[str, ...] = ()
+    runs: int = 5
+    seconds: float = _SECONDS
+    workers: int = 0
+    peers: bool = True
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    model = platform.processor() or platform.machine()
+    flags: list[str] = []
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                model = value.strip()
+            elif key.strip() == "flags":
+                flags = [f for f in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if f in value.split()]
+    except OSError:
+        pass  # not Linux: what platform says has to do
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
+    return {
+        "processor": model,
+        "flags": flags,
+        "cores": cores(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": _version("onnxruntime"),
+        "load": round(load, 2),
+    }
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def run(name: str, options: Options) -> list[Result]:
+    """The results of one bench of `BENCHES`.
+
+    Raises:
+        BundleError: there is no such bench, or no bundle to run it with.
+    """
+    if name not in BENCHES:
+        raise BundleError(f"no bench '{name}'; there are {', '.join(BENCHES)}")
+    return BENCHES[name](options)
+
+
+def _bench_tone(options: Options) -> list[Result]:
+    return _bench_streamer("tone", TONE, "none", options)
+
+
+def _bench_musika(options: Options) -> list[Result]:
+    """Bundles of the musika family; without any, two of the published size with random weights, made now."""
+    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musika")
+    with tempfile.TemporaryDirectory() as folder:
+        if not chosen:
+            made = _ask("export.bench_peer", "bundles", folder)
+            if made is None:
+                raise BundleError("no musika bundle here; name one with --bundle, or install the extra 'export'")
+            chosen = tuple(str(Path(folder) / build) for build in made["builds"])
+        results = _bench_family("musika", chosen, options)
+    peer = _ask("export.bench_peer", "torch") if options.peers else None
+    return [_beside(result, peer) for result in results]
+
+
+def _bench_musika_live(options: Options) -> list[Result]:
+    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musika_live")
+    if not chosen:
+        raise BundleError("no musika_live bundle here; name one with --bundle")
+    return _bench_family("musika_live", chosen, options)
+
+
+def _bench_family(name: str, chosen: Sequence[str], options: Options) -> list[Result]:
+    results: list[Result] = []
+    for reference in chosen:
+        info = describe(reference)
+        if info.family != name:
+            raise BundleError(f"bundle '{reference}' is of family {info.family}, this bench is of {name}")
+        results += _bench_streamer(name, reference, info.build, options)
+    return results
+
+
+def _bench_streamer(name: str, reference: str, build: str, options: Options) -> list[Result]:
+    """Offline speed with all cores, live speed with one, the longest live chunk, and the first sound."""
+    streamer = open_streamer(reference)
+    spec = streamer.spec
+    _live(streamer, 2)
+    offline, live, first, longest = [], [], [], []
+    for _ in range(options.runs):
+        offline.append(_offline(streamer, options))
+        begun = time.perf_counter()
+        _live(streamer, 1)
+        first.append(1000.0 * (time.perf_counter() - begun))
+        took_s = _live(streamer, _LIVE_CHUNKS)
+        live.append(spec.chunk / spec.sample_rate / statistics.median(took_s))
+        longest.append(1000.0 * max(took_s))
+    return [
+        _result(f"{name} offline", build, "x_realtime", offline),
+        _result(f"{name} live, one core", build, "x_realtime", live),
+        _result(f"{name} longest chunk of {_LIVE_CHUNKS}", build, "ms", longest),
+        _result(f"{name} first sound", build, "ms", first),
+    ]
+
+
+def _offline(streamer: Streamer[Any, Any], options: Options) -> float:
+    samples = int(options.seconds * streamer.spec.sample_rate)
+    begun = time.perf_counter()
+    for _ in pieces(streamer, samples=samples, seed=1, workers=options.workers or None):
+        pass
+    return options.seconds / (time.perf_counter() - begun)
+
+
+def _live(streamer: Streamer[Any, Any], chunks: int) -> list[float]:
+    """Seconds that each of the first `chunks` steps takes; the first includes `begin`."""
+    spec, conductor, controls = streamer.spec, Conductor(streamer.spec.sample_rate), streamer.controls()
+    took_s = []
+    begun = time.perf_counter()
+    state = streamer.begin(1)
+    for chunk in range(chunks):
+        span = conductor.span(chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate)
+        streamer.step(state, controls, span)
+        now = time.perf_counter()
+        took_s.append(now - begun)
+        begun = now
+    return took_s
+
+
+_START: Final = """
+import sys, time
+begun = time.perf_counter()
+from engine.bundle import open_streamer
+from engine.conductor import Conductor
+s = open_streamer(sys.argv[1])
+p = s.spec
+s.step(s.begin(1), s.controls(), Conductor(p.sample_rate).span(0, p.frames, p.hop, p.sample_rate))
+print(1000.0 * (time.perf_counter() - begun))
+"""
+
+
+def _bench_start(options: Options) -> list[Result]:
+    """From a fresh process to the first chunk: imports, checks, loading, one step."""
+    results = []
+    for reference in options.bundles or tuple(info.name for info in bundles()):
+        info = describe(reference)
+        took_ms = []
+        for _ in range(options.runs):
+            done = _python(["-c", _START, reference])
+            if done.returncode:
+                raise BundleError(f"'{reference}' did not start: {done.stderr.strip().splitlines()[-1]}")
+            took_ms.append(float(done.stdout))
+        results.append(_result(f"{info.name} from nothing to first sound", info.build, "ms", took_ms))
+    return results
+
+
+def _bench_osc(options: Options) -> list[Result]:
+    """Messages parsed and routed a second, measured by the bridge."""
+    told = _ask("bridge.bench", "osc", "--runs", str(options.runs))
+    if told is None:
+        raise BundleError("the OSC bench needs the bridge, and it did not answer; install the whole program")
+    return [_result("osc parse and route", "", "per_s", [float(value) for value in told["per_s"]])]
+
+
+BENCHES: Final[Mapping[str, Callable[[Options], list[Result]]]] = {
+    "tone": _bench_tone,
+    "musika": _bench_musika,
+    "musika_live": _bench_musika_live,
+    "osc": _bench_osc,
+    "start": _bench_start,
+}
+
+
+def _result(name: str, build: str, unit: str, values: Sequence[float]) -> Result:
+    low, high = min(values), max(values)
+    best, worst = (low, high) if unit == "ms" else (high, low)
+    middle = statistics.median(values)
+    return Result(name=name, build=build, unit=unit, value=middle, best=best, worst=worst, median_of=len(values))
+
+
+def _beside(result: Result, told: Mapping[str, Any] | None) -> Result:
+    """The result with the peer's number, where the peer has one of this name."""
+    if told is None or result.name not in told["values"]:
+        return result
+    values = {**asdict(result), "peer": str(told["peer"]), "peer_value": float(told["values"][result.name])}
+    return Result(**values)
+
+
+def _ask(module: str, *arguments: str) -> dict[str, Any] | None:
+    """The JSON that another room's module prints; None if it is not there or fails."""
+    try:
+        done = _python(["-m", module, *arguments])
+        answer = json.loads(done.stdout) if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _python(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run this Python with the same rooms to import from."""
+    rooms = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(
+        os.pathsep
+    )
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PEER_TIMEOUT_S,
+        env={**os.environ, "PYTHONPATH": rooms},
+    )

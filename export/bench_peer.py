@@ -1,0 +1,104 @@
+"""What ``engine.bench`` may not import: Musika of the published size with random weights, as bundles and in torch.
+
+``python -m export.bench_peer bundles OUTDIR`` writes OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures the torch
+networks on the same work: coordinates to latents to spectra, inverse transform and overlap-add included, in stereo.
+Either prints one JSON value.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from export.graphs.musika import export
+from training.models.musika import M44, build, save
+
+__all__ = ["main"]
+
+_BUILDS: Final = ("fp32", "int8")
+_PATCHES: Final = 2  # in one offline run: 24 s of sound
+_RUNS: Final = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the answer to one question."""
+    parser = argparse.ArgumentParser(prog="python -m export.bench_peer", description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("bundles").add_argument("outdir", type=Path)
+    verbs.add_parser("torch")
+    arguments = parser.parse_args(argv)
+    answer = _bundles(arguments.outdir) if arguments.verb == "bundles" else _torch()
+    json.dump(answer, sys.stdout)
+    return 0
+
+
+def _networks() -> dict[str, nn.Module]:
+    """The networks of inference at the published size, with seeded random weights."""
+    torch.manual_seed(0)
+    return {name: build(M44, name).eval() for name in ("generator", "decoder2", "decoder")}
+
+
+def _bundles(outdir: Path) -> dict[str, object]:
+    checkpoint = outdir / "random.safetensors"
+    save(checkpoint, M44, _networks(), {"source": "random weights of the published size", "licence": "CC0-1.0"})
+    for name in _BUILDS:
+        export(checkpoint, outdir / name, name)
+    return {"builds": list(_BUILDS)}
+
+
+def _torch() -> dict[str, object]:
+    """Seconds of sound a second: offline with all cores in one batch, live with one core block by block."""
+    networks = _networks()
+    rates, cores = {}, torch.get_num_threads()
+    with torch.inference_mode():
+        for name, threads, blocks in (("musika offline", cores, 0), ("musika live, one core", 1, 1)):
+            torch.set_num_threads(threads)
+            rates[name] = statistics.median(_run(networks, blocks) for _ in range(_RUNS + 1))
+    return {"peer": f"torch {torch.__version__}, fp32", "values": rates}
+
+
+def _run(networks: Mapping[str, nn.Module], blocks: int) -> float:
+    """Speed of `_PATCHES` patches, decoded `blocks` stereo blocks at a time (0: all of them)."""
+    rng = torch.Generator().manual_seed(1)
+    coordinates = torch.randn(_PATCHES, M44.coordinates, M44.seq_len, generator=rng)
+    begun = time.perf_counter()
+    latents = networks["generator"](coordinates, _noise(networks["generator"], _PATCHES, rng))
+    halves = latents.reshape(_PATCHES, 2, M44.latent, -1, M44.block).permute(0, 3, 1, 2, 4).flatten(0, 2)
+    tail = torch.zeros(2, 3, M44.hop)
+    samples = 0
+    for piece in halves.split(2 * blocks or len(halves)):
+        level1 = networks["decoder2"](piece, _noise(networks["decoder2"], len(piece), rng))
+        magnitude, phase = networks["decoder"](level1, _noise(networks["decoder"], len(piece), rng))
+        sound, tail = _sound(magnitude, phase, tail)
+        samples += sound.shape[1]
+    return samples / M44.sample_rate / (time.perf_counter() - begun)
+
+
+def _noise(network: nn.Module, batch: int, rng: torch.Generator) -> Tensor:
+    lengths: tuple[int, ...] = network.noise_lengths  # type: ignore[assignment]  # a tuple, torch sees Tensor | Module
+    return torch.randn(batch, sum(lengths), generator=rng)
+
+
+def _sound(magnitude: Tensor, phase: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
+    """Samples [2, N] of spectra [2 * blocks, bins, 64], and the tail [2, 3, hop] that stays open."""
+    amplitude = torch.sqrt(torch.exp((M44.sigma * magnitude + M44.mu) * 0.23025851) + 1e-7)
+    frames = torch.fft.irfft(torch.polar(amplitude, torch.pi * phase).transpose(1, 2), dim=-1)
+    frames = frames * (torch.hann_window(4 * M44.hop) / 1.5)
+    quarters = frames.reshape(-1, 2, frames.shape[1], 4, M44.hop).transpose(0, 1).flatten(1, 2)
+    count = quarters.shape[1]
+    sound = torch.zeros(2, count + 3, M44.hop)
+    sound[:, :3] = tail
+    for quarter in (3, 2, 1, 0):
+        sound[:, quarter : quarter + count] += quarters[:, :, quarter]
+    return sound[:, :count].flatten(1), sound[:, count:].clone()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
