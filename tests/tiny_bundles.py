@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from engine.bundle import open_streamer
 from engine.manifest import METADATA_KEY, Manifest
+from engine.stream import Streamer
 
 FLOAT = TensorProto.FLOAT
 HOP, LATENT, SEQ_LEN, BLOCK, FRAMES = 16, 3, 16, 4, 8
@@ -123,3 +126,9 @@ def write_musika(folder: Path, facts: Mapping[str, Any] = MUSIKA_FACTS, seed: in
     for role, made in musika_models(facts, seed, **manifest).items():
         onnx.save(made, folder / f"{role}.onnx")
     return folder
+
+
+def open_tiny_musika(**facts: Any) -> Streamer[Any, Any]:
+    """A tiny musika, ready to play; `facts` replace those of `MUSIKA_FACTS`."""
+    with TemporaryDirectory() as folder:
+        return open_streamer(str(write_musika(Path(folder), {**MUSIKA_FACTS, **facts})))

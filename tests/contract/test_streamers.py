@@ -8,10 +8,13 @@ import pytest
 from engine.models.tone import ToneStreamer
 from engine.stream import Streamer
 from tests.contract.streamer import CHECKS, Make
+from tests.tiny_bundles import open_tiny_musika
 
 STREAMERS: dict[str, Make] = {
     "tone": ToneStreamer,
     "tone at 22050 Hz": lambda: ToneStreamer(sample_rate=22050, frames=4, hop=256),
+    "musika": open_tiny_musika,
+    "musika told of density and tempo": lambda: open_tiny_musika(condition=2, conditions=["density", "tempo"]),
 }
 
 
