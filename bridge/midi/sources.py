@@ -1,0 +1,157 @@
+"""Which MIDI inputs there are (ALSA, JACK, Core MIDI, Windows), and which one a name means."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from bridge.audio.port import PortError
+
+__all__ = [
+    "CLIENT",
+    "VIRTUAL",
+    "MidiSource",
+    "NoMidiError",
+    "api_of",
+    "choose_source",
+    "midi_sources",
+    "names",
+    "refusals",
+]
+
+VIRTUAL: Final = "virtual"
+"""The name that asks for a port of our own, which other programs connect to."""
+
+CLIENT: Final = "Ripieno"
+"""Our name among the clients of a MIDI system."""
+
+_NO_SYSTEM: Final = "load ALSA's sequencer (modprobe snd-seq) or start JACK"
+
+
+class NoMidiError(PortError):
+    """There is no MIDI system or no input at all; the message says how to get one. Everything else works without."""
+
+
+@dataclass(frozen=True, slots=True)
+class MidiSource:
+    """One MIDI input: the system it belongs to, and its name there."""
+
+    api: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What `choose_source` takes: ``API: name``."""
+        return f"{self.api}: {self.name}"
+
+    @property
+    def stem(self) -> str:
+        """The name without the numbers that change from one connection to the next (ALSA's address, Windows' index)."""
+        return re.sub(r"\s\d+$" if "Windows" in self.api else r"\s\d+:\d+$", "", self.name)
+
+
+def midi_sources() -> list[MidiSource]:
+    """Every MIDI input of every system that is there.
+
+    C libraries write to stderr here when theirs is missing. Not for a process that holds a JACK client: if its server
+    has ended meanwhile, libjack frees that client under its owner.
+
+    Raises:
+        NoMidiError: no MIDI system can be used at all.
+    """
+    rtmidi = _rtmidi()
+    found: list[MidiSource] = []
+    failures: list[str] = []
+    for api in rtmidi.get_compiled_api():
+        try:
+            title = rtmidi.get_api_display_name(api)
+            found += [MidiSource(title, name) for name in names(api)]
+        except PortError as error:
+            failures.append(str(error))
+    if len(failures) == len(rtmidi.get_compiled_api()):
+        raise NoMidiError(f"no MIDI system: {'; '.join(failures)}: {_NO_SYSTEM}")
+    return found
+
+
+def choose_source(found: Sequence[MidiSource], name: str | None) -> MidiSource:
+    """The input that a name means.
+
+    Args:
+        found: what there is.
+        name: None: the first that is not a mere pass-through; otherwise part of a name or of ``API: name``, in any
+            case. A whole name comes before a part.
+    Raises:
+        NoMidiError: there is none.
+        PortError: no name fits; lists what there is.
+    """
+    real = [source for source in found if "through" not in source.name.casefold()]
+    if name is None:
+        if not real:
+            raise NoMidiError(f"no MIDI input: connect a keyboard, or ask for {VIRTUAL!r} and connect to that")
+        return real[0]
+    wanted = name.strip().casefold()
+    for source in found:
+        if wanted in (source.name.casefold(), source.stem.casefold(), source.title.casefold()):
+            return source
+    for source in (*real, *found):
+        if wanted and wanted in source.title.casefold():
+            return source
+    there = "; ".join(source.title for source in found) or "there is none"
+    raise PortError(f"no MIDI input is called {name!r}: give part of one of these names: {there}; or {VIRTUAL}")
+
+
+def api_of(source: MidiSource | None) -> int:
+    """rtmidi's number of a source's system; for none, that of the first system that is there.
+
+    Raises:
+        NoMidiError: there is none.
+    """
+    rtmidi = _rtmidi()
+    failures = []
+    for api in rtmidi.get_compiled_api():
+        if source is not None:
+            if rtmidi.get_api_display_name(api) == source.api:
+                return int(api)
+            continue
+        try:
+            names(api)
+            return int(api)
+        except PortError as error:
+            failures.append(str(error))
+    raise NoMidiError(f"no MIDI system: {'; '.join(failures)}: {_NO_SYSTEM}")
+
+
+def names(api: int) -> list[str]:
+    """Inputs of one system, asked by a client that goes at once: a lasting one would not notice that JACK has ended.
+
+    Raises:
+        PortError: the system is not there.
+    """
+    rtmidi = _rtmidi()
+    with refusals(rtmidi.get_api_display_name(api)):
+        client = rtmidi.MidiIn(rtapi=api, name=f"{CLIENT} looks")
+        try:
+            return cast(list[str], client.get_ports())
+        finally:
+            client.delete()
+
+
+@contextlib.contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """rtmidi's errors as PortError."""
+    rtmidi = _rtmidi()
+    try:
+        yield
+    except rtmidi.RtMidiError as error:
+        raise PortError(f"{what} cannot be used ({str(error).strip().rstrip('.')})") from None
+
+
+def _rtmidi() -> Any:
+    try:
+        import rtmidi
+    except ImportError as error:
+        raise NoMidiError(
+            f"no MIDI ({error}): pip install python-rtmidi, which is ready-made up to Python 3.12"
+        ) from None
+    return rtmidi
