@@ -239,10 +239,7 @@ class Lane:
     def _stopping(self, free: int) -> Turn | None:
         if self._stop is None:
             return None
-        if self._now is None and not self._wanted:
-            self._stop = None
-            return None
-        return Turn(max(free, self._stop.sample), "stop", self._stop.fade)
+        return Turn(max(free, self._stop.sample), "stop", 0 if self._now is None else self._stop.fade)
 
     def _swapping(self, free: int, end: int) -> Turn | None:
         ask, fade = self._swap, self._fades.swap

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.errors import BundleError
+from engine.errors import EngineError
 from engine.models.tone import ToneStreamer
 from engine.stream import Streamer
 
@@ -30,5 +30,5 @@ def identity_of(bundle: str) -> str:
 
     try:
         return describe(bundle).hash
-    except BundleError:
+    except (EngineError, OSError):
         return ""

@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol
 
 from engine.conductor import Conductor
+from engine.controls import with_value
+from engine.errors import ControlError, EngineError
 from engine.opening import identity_of
 from engine.orders import Broken, Order, Ready, Report
 from engine.ring import Ring
@@ -60,11 +62,6 @@ class Setup:
 
     def worker(self, ring: Ring, clock: Callable[[], float] | None) -> Worker:
         """Open the bundle and put a worker on its first chunk."""
-        from dataclasses import replace
-
-        from engine.controls import with_value
-        from engine.errors import ControlError
-
         streamer = self.opener(self.bundle, **self.options)
         controls = streamer.controls()
         for path, value in self.controls:
@@ -130,11 +127,11 @@ class LocalPlayer:
         self._worker: Worker | None = None
         try:
             self._worker = setup.worker(self.ring, None)
+            identity = setup.identify(setup.bundle)
         except Exception as error:  # whatever a bundle's code raises, the session must go on
-            self._reports.append(Broken(f"{setup.bundle}: {error}"))
+            self._reports.append(Broken(_said(error)))
             return
         spec = self._worker.spec
-        identity = setup.identify(setup.bundle)
         self._reports.append(Ready(self._worker.controls, spec.sample_rate, spec.chunk, 0.0, identity))
 
     def advance(self) -> bool:
@@ -145,7 +142,7 @@ class LocalPlayer:
             made = self._worker.advance()
         except Exception as error:
             self._reports += self._worker.take_reports()
-            self._reports.append(Broken(f"{type(error).__name__}: {error}"))
+            self._reports.append(Broken(_said(error)))
             self._worker = None
             return False
         self._reports += self._worker.take_reports()
@@ -264,7 +261,7 @@ def _turns(setup: Setup, ring: Ring, orders: Connection, events: Connection) -> 
         identity = setup.identify(setup.bundle)
         worker.warm()
     except Exception as error:
-        events.send(Broken(f"{setup.bundle}: {error}"))
+        events.send(Broken(_said(error)))
         return
     ready_s = time.perf_counter() - begun
     events.send(Ready(worker.controls, worker.spec.sample_rate, worker.spec.chunk, ready_s, identity))
@@ -278,12 +275,18 @@ def _turns(setup: Setup, ring: Ring, orders: Connection, events: Connection) -> 
             made = worker.advance()
         except Exception as error:
             _report(worker, events)
-            events.send(Broken(f"{type(error).__name__}: {error}"))
+            events.send(Broken(_said(error)))
             sys.exit(1)
         _report(worker, events)
         ring.beat()
         if not made:
             orders.poll(worker.wait_s())
+
+
+def _said(error: Exception) -> str:
+    """An error in a line; our own say all by themselves, others need their kind."""
+    text = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+    return text if len(text) <= 600 else text[:597] + "..."  # a report has to fit into a pipe at one go
 
 
 def _report(worker: Worker, events: Connection) -> None:

@@ -328,7 +328,8 @@ class Session:
             return
         if isinstance(command, Panic):
             for each in self._voices.values():
-                each.stop(due, AT_ONCE if due.target.at_once else sample, stage.fades.panic)
+                each.stop(None, AT_ONCE if due.target.at_once else sample, stage.fades.panic)
+            stage.applied(due, "", self.position if due.target.at_once else round(sample))
             return
         try:
             voice = self._voice_of(command)

@@ -118,13 +118,15 @@ class Voice:
             case command:
                 self._pass_on(due, command, sample)
 
-    def stop(self, due: Due, sample: float, fade: int) -> None:
-        """Fade out at `sample`; the state stays."""
+    def stop(self, due: Due | None, sample: float, fade: int) -> None:
+        """Fade out at `sample`; the state stays. `due` is told of it, if there is one."""
         if not self.playing:
-            self._stage.applied(due, self.name, self._stage.position())
+            if due is not None:
+                self._stage.applied(due, self.name, self._stage.position())
             return
         self.playing = False
-        self._stopping.append(due)
+        if due is not None:
+            self._stopping.append(due)
         self._fail_all(self._starting, "stopped before it began")
         self.lane.ask(Ask("stop", sample=max(0, round(sample)), fade=fade))
         if self._cast is not None:

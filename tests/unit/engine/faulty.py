@@ -1,5 +1,6 @@
 """Streamers that go wrong on purpose; each is opened by name like a bundle."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -52,7 +53,7 @@ class FailsAt(ToneStreamer):
 
     steps = 0
 
-    def __init__(self, at: tuple[int, ...], how: str) -> None:
+    def __init__(self, at: Collection[int], how: str) -> None:
         super().__init__()
         self.at, self.how = at, how
 
@@ -69,12 +70,13 @@ class FailsAt(ToneStreamer):
 
 
 def open_faulty(bundle: str, **options: Any) -> Any:
-    """``tone``, ``constant``, ``HOW:STEP,STEP,...``; anything else is missing."""
+    """``tone``, ``constant``, ``HOW:STEP`` or ``HOW:FIRST-LAST``; anything else is missing."""
     if bundle == "tone":
         return ToneStreamer()
     if bundle.startswith("constant"):
         return Constant()
     how, _, steps = bundle.partition(":")
     if how in ("raise", "nan", "inf", "shape"):
-        return FailsAt(tuple(int(step) for step in steps.split(",")), how)
+        first, _, last = steps.partition("-")
+        return FailsAt(range(int(first), int(last or first) + 1), how)
     raise BundleError(f"no bundle '{bundle}'")
