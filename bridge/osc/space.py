@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bridge.osc.pattern import is_pattern, matcher
 from bridge.osc.space_docs import as_markdown, as_oscquery
-from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, Method, accepted, methods_of
+from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of
 from engine.controls import Live, Value, accept
 from engine.errors import ControlError
 from engine.messages import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Set, When
@@ -114,7 +114,7 @@ def address_of(command: Command) -> str:
 
 def is_own(address: str) -> bool:
     """Whether an address is one that this server sends: answering it could go on for ever between two servers."""
-    return address.startswith(OWN_ADDRESSES)
+    return address in OWN_ADDRESSES or address.startswith(OWN_BRANCHES)
 
 
 _SPELL: Final = "check the spelling; every address is in bridge/OSC.md"

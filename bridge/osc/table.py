@@ -8,7 +8,7 @@ from engine.controls import Live, Value, describe, parameters, walk
 from engine.errors import ControlError
 from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, Beats, Jump, Load, Tempo
 
-__all__ = ["BUILT_IN", "OWN_ADDRESSES", "Method", "accepted", "methods_of"]
+__all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of"]
 
 BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
     "/ping": ("anything", "is answered by `/pong` and the same"),
@@ -24,8 +24,9 @@ BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Addresses of the server itself: arguments, and what they do."""
 
-OWN_ADDRESSES: Final = ("/error", "/applied", "/changed", "/event/", "/pong", "/status/", "/telemetry/")
-"""Beginnings of the addresses that the server sends; coming in they are never answered."""
+OWN_ADDRESSES: Final = frozenset({"/error", "/applied", "/changed", "/pong"})
+OWN_BRANCHES: Final = ("/event/", "/status/", "/errors/", "/telemetry/")
+"""Addresses that the server sends, and beginnings of such; coming in they are never answered."""
 
 _NOT_IN_NAMES: Final = frozenset(" #*,/?[]{}")  # OSC 1.0: never in the name of a method
 _REQUIRED: Final[Mapping[type, int]] = {Tempo: 1, Beats: 1, Jump: 1, Load: 1}  # arguments without a safe default
@@ -68,7 +69,9 @@ def methods_of(voices: Mapping[str, object]) -> dict[str, Method]:
         ControlError: a voice's name cannot be part of an address, or is taken by the session.
     """
     methods = [_command(tuple(name.split("/")), "session", kind) for name, kind in SESSION_COMMANDS.items()]
-    taken = {method.path[0] for method in methods} | {name.split("/")[1] for name in (*BUILT_IN, *OWN_ADDRESSES)}
+    taken = {method.path[0] for method in methods} | {
+        name.split("/")[1] for name in (*BUILT_IN, *OWN_ADDRESSES, *OWN_BRANCHES)
+    }
     for voice, controls in voices.items():
         if not voice or not _NOT_IN_NAMES.isdisjoint(voice) or not voice.isascii() or not voice.isprintable():
             raise ControlError(f"a voice's name is ASCII without space or any of # * , / ? [ ] {{ }}, got {voice!r}")

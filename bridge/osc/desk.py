@@ -1,0 +1,74 @@
+"""The server's own addresses: what is asked of it, and where answers go."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from bridge.osc.clients import Client, Clients
+from bridge.osc.space import AddressSpace, Refused
+from bridge.osc.table import BUILT_IN
+from bridge.osc.wire import Message
+from engine.controls import Live, accept
+from engine.errors import ControlError
+
+__all__ = ["Desk", "Status"]
+
+Status = Callable[[], Sequence[tuple[str, int | float | str]]]
+
+_PORT: Final = Live(1, 65535, "port")
+_RATE: Final = Live(0.0, 30.0, "messages a second", "Hz")
+_ECHOED: Final = 32  # arguments of a ping that come back
+
+
+class Desk:
+    """Answers for the addresses in `bridge.osc.table.BUILT_IN`.
+
+    Args:
+        clients: whom they are about.
+        status: facts of the performance. counters: of the server.
+        port: the server's own, which may not be a reply port.
+    """
+
+    def __init__(self, clients: Clients, status: Status, counters: Callable[[], Mapping[str, int]], port: int) -> None:
+        self._clients, self._status, self._counters, self._port = clients, status, counters, port
+
+    def answer(self, message: Message, client: Client, space: AddressSpace) -> list[Message] | Refused:
+        """What `client` is told, or why not."""
+        args = message.args
+        match message.address:
+            case "/ping":
+                return [Message("/pong", tuple(a for a in args[:_ECHOED] if isinstance(a, int | float | str | bytes)))]
+            case "/reply/to" | "/reply/drop" | "/telemetry":
+                return self._arrange(message.address, args, client)
+        if args not in ((), (None,)) and (len(args) > 1 or not isinstance(args[0], int | float)):
+            return Refused(message.address, _cut(args), "nothing, or a number but 0", "send it alone")
+        if args and args[0] == 0:
+            return []  # a button is let go
+        match message.address:
+            case "/status":
+                return [Message(f"/status/{name}", (value,)) for name, value in self._status()]
+            case "/voices":
+                return [Message("/voices", space.voices)]
+            case _:
+                return [Message(f"/errors/{name}", (count,)) for name, count in self._counters().items()]
+
+    def _arrange(self, address: str, args: Sequence[object], client: Client) -> list[Message] | Refused:
+        kind, live = (float, _RATE) if address == "/telemetry" else (int, _PORT)
+        try:
+            if len(args) != 1:
+                raise ControlError
+            number = float(accept(kind, live, args[0]))
+            if kind is int and number == self._port:
+                raise ControlError
+        except ControlError:
+            return Refused(address, _cut(args), BUILT_IN[address][0], "send one such number (no port of this server)")
+        if address == "/telemetry":
+            self._clients.subscribe(client, number)
+        elif address == "/reply/to":
+            self._clients.register(client.host, int(number))
+        else:
+            self._clients.drop(client.host, int(number))
+        return []
+
+
+def _cut(args: Sequence[object]) -> str:
+    return " ".join(str(arg)[:40] for arg in args[:4]) or "nothing"

@@ -1,0 +1,70 @@
+"""What the server tells: events, refusals and values as messages of ints, floats and texts.
+
+The address of an event is its name, its values are its fields in order; so a new event needs nothing here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from bridge.osc.space import Refused, address_of
+from bridge.osc.wire import Message
+from engine.controls import Value
+from engine.messages import Applied, Changed, Command, Event, Set, Telemetry
+
+__all__ = ["error_message", "event_message", "failure", "telemetry_messages", "value_message"]
+
+
+def value_message(address: str, value: Value) -> Message:
+    """The answer to a question for a control's value."""
+    return Message(address, (value,))
+
+
+def error_message(refused: Refused) -> Message:
+    """What a sender is told whose message could not be taken."""
+    return Message("/error", (refused.address, refused.got, refused.wanted, refused.remedy))
+
+
+def failure(command: Command, reason: str) -> Refused:
+    """A command that was routed, but that the session could not obey."""
+    return Refused(address_of(command), _values_of(command), reason, "nothing was changed")
+
+
+def event_message(event: Event) -> Message:
+    """One event as ``/applied``, ``/changed`` or ``/event/NAME`` and its values."""
+    match event:
+        case Applied():
+            address = address_of(event.command)
+            return Message("/applied", (address, event.number, event.voice, event.sample, event.latency_ms))
+        case Changed():
+            return Message("/changed", ("/" + "/".join(event.path), event.value))
+        case _:
+            return Message(f"/event/{_name(type(event).__name__)}", tuple(_plain(event)))
+
+
+def telemetry_messages(event: Telemetry) -> list[Message]:
+    """The session's telemetry, then one message a voice."""
+    told = [Message("/telemetry/session", tuple(_plain(event)))]
+    return told + [Message("/telemetry/voice", tuple(_plain(voice))) for voice in event.voices]
+
+
+def _plain(event: Any) -> Iterator[Value]:
+    """The fields of an event that are numbers or texts."""
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, int | float | str):
+            yield value
+
+
+def _values_of(command: Command) -> str:
+    if isinstance(command, Set):
+        return str(command.value)
+    return " ".join(str(value) for value in _plain(command))
+
+
+@cache
+def _name(kind: str) -> str:
+    """``VoiceUp`` -> ``voice_up``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
