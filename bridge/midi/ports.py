@@ -17,7 +17,7 @@ from bridge.midi.notes import HeldKeys, Knobs
 from bridge.midi.sources import CLIENT, VIRTUAL, NoMidiError
 from engine.messages import Keys, Set
 
-__all__ = ["MidiInput", "MidiStats", "Player", "open_midi"]
+__all__ = ["MidiInput", "MidiStats", "Player", "open_keys"]
 
 _ANSWER_S: Final = 20.0
 _LOOK_S: Final = 0.1  # active sensing wants to be asked this often
@@ -68,7 +68,7 @@ class Player:
             self._post(keys)
 
 
-def open_midi(
+def open_keys(
     name: str | None, post: Callable[[Keys | Set], object], *, keys: HeldKeys | None = None, knobs: Knobs | None = None
 ) -> "MidiInput":
     """Open a MIDI input; from now on what is played goes to `post`.
@@ -150,7 +150,7 @@ class MidiInput:
             lines.append(self._lines.popleft())
         return lines
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Let go of all keys and give the port back."""
         self._stopping.set()
         self._reader.join()

@@ -26,7 +26,7 @@ VIRTUAL: Final = "virtual"
 CLIENT: Final = "Ripieno"
 """Our name among the clients of a MIDI system."""
 
-_NO_SYSTEM: Final = "load ALSA's sequencer (modprobe snd-seq) or start JACK"
+_REMEDY: Final = "load ALSA's sequencer (modprobe snd-seq), start JACK, or play without"
 
 
 class NoMidiError(PortError):
@@ -62,15 +62,15 @@ def midi_sources() -> list[MidiSource]:
     """
     rtmidi = _rtmidi()
     found: list[MidiSource] = []
-    failures: list[str] = []
+    absent: list[str] = []
     for api in rtmidi.get_compiled_api():
+        title = rtmidi.get_api_display_name(api)
         try:
-            title = rtmidi.get_api_display_name(api)
             found += [MidiSource(title, name) for name in names(api)]
-        except PortError as error:
-            failures.append(str(error))
-    if len(failures) == len(rtmidi.get_compiled_api()):
-        raise NoMidiError(f"no MIDI system: {'; '.join(failures)}: {_NO_SYSTEM}")
+        except PortError:
+            absent.append(title)
+    if len(absent) == len(rtmidi.get_compiled_api()):
+        raise NoMidiError(f"no MIDI system is running, looked for {' and '.join(absent)}: {_REMEDY}")
     return found
 
 
@@ -108,18 +108,15 @@ def api_of(source: MidiSource | None) -> int:
         NoMidiError: there is none.
     """
     rtmidi = _rtmidi()
-    failures = []
     for api in rtmidi.get_compiled_api():
         if source is not None:
             if rtmidi.get_api_display_name(api) == source.api:
                 return int(api)
             continue
-        try:
+        with contextlib.suppress(PortError):
             names(api)
             return int(api)
-        except PortError as error:
-            failures.append(str(error))
-    raise NoMidiError(f"no MIDI system: {'; '.join(failures)}: {_NO_SYSTEM}")
+    raise NoMidiError(f"no MIDI system is running: {_REMEDY}")
 
 
 def names(api: int) -> list[str]:

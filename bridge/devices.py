@@ -1,0 +1,100 @@
+"""``ripieno devices``: the audio outputs and MIDI inputs of this machine, by the names that the settings take."""
+
+import argparse
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from bridge.audio.outputs import HOW_TO_GET_SOUND, Output, outputs
+from bridge.audio.port import PortError
+from bridge.midi.sources import MidiSource, midi_sources
+
+__all__ = ["devices_main", "quiet", "survey"]
+
+T = TypeVar("T")
+
+
+def devices_main(argv: Sequence[str]) -> int:
+    """List them; 0 also when there is none, which is said in a line each."""
+    parser = argparse.ArgumentParser(prog="ripieno devices", description="List audio outputs and MIDI inputs.")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    args = parser.parse_args(argv)
+    (audio, audio_why), (midi, midi_why) = survey(outputs), survey(midi_sources)
+    notes = [
+        *([audio_why or f"no audio output: {HOW_TO_GET_SOUND}"] if not audio else []),
+        *([midi_why or "no MIDI input: connect a keyboard, or play with --midi-in virtual"] if not midi else []),
+    ]
+    if args.json:
+        print(json.dumps({"audio": _audio_rows(audio), "midi": [asdict(s) for s in midi], "notes": notes}, indent=2))
+    else:
+        _show(audio, midi, notes)
+    return 0
+
+
+def survey(look: Callable[[], list[T]]) -> tuple[list[T], str]:
+    """What a look finds, and if it cannot look at all, why."""
+    try:
+        with quiet():
+            return look(), ""
+    except PortError as error:
+        return [], str(error)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what C libraries write to stderr off the terminal. For commands that do one thing at a time."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _audio_rows(audio: Sequence[Output]) -> list[dict[str, Any]]:
+    return [
+        {
+            "hostapi": output.hostapi,
+            "name": output.name,
+            "channels": output.channels,
+            "sample_rate": output.sample_rate,
+            "latency_ms": round(1000.0 * output.latency_s, 2),
+            "default": output.chosen,
+        }
+        for output in audio
+    ]
+
+
+def _show(audio: Sequence[Output], midi: Sequence[MidiSource], notes: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    if audio:
+        table = Table("audio output", "host API", box=box.SIMPLE)
+        for title in ("channels", "rate", "latency", "default"):
+            table.add_column(title, justify="right")
+        for output in audio:
+            table.add_row(
+                escape(output.name),
+                escape(output.hostapi),
+                str(output.channels),
+                f"{output.sample_rate} Hz",
+                f"{1000.0 * output.latency_s:.1f} ms",
+                "yes" if output.chosen else "",
+            )
+        console.print(table)
+    if midi:
+        table = Table("MIDI input", "system", box=box.SIMPLE)
+        for source in midi:
+            table.add_row(escape(source.name), escape(source.api))
+        console.print(table)
+    for note in notes:
+        console.print(note, markup=False)

@@ -1,0 +1,224 @@
+"""``ripieno doctor``: checks this machine, and says for each thing amiss what to do about it."""
+
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Final
+
+from bridge.audio.outputs import HOW_TO_GET_SOUND, outputs
+from bridge.audio.pump import raise_priority
+from bridge.devices import survey
+from bridge.midi.sources import midi_sources
+from bridge.settings import Settings, host_and_port
+from engine.bundle import FOLDERS_VARIABLE, TONE, bundles
+from engine.graph import PROVIDERS
+
+__all__ = ["CHECKS", "Check", "doctor_main"]
+
+_ENOUGH_CORES: Final = 2
+_ENOUGH_GB: Final = 2.0
+_LONG_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one check found.
+
+    Args:
+        name: of what was looked at.
+        state: ``ok``; ``note``: plays, with less; ``bad``: does not play until mended.
+        found: in a few words.
+        remedy: what to do; empty if nothing.
+    """
+
+    name: str
+    state: str
+    found: str
+    remedy: str = ""
+
+
+def doctor_main(argv: Sequence[str]) -> int:
+    """Check everything; 1 if something has to be mended before there can be music."""
+    parser = argparse.ArgumentParser(prog="ripieno doctor", description="Check this machine.")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    args = parser.parse_args(argv)
+    checks = [_guarded(name, check) for name, check in CHECKS.items()]
+    if args.json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        _show(checks)
+    return int(any(check.state == "bad" for check in checks))
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    """A check that fails is a finding, and the others go on."""
+    try:
+        return check()
+    except Exception as error:
+        return Check(name, "bad", f"{type(error).__name__}: {error}", "report this, with the output of doctor --json")
+
+
+def check_python() -> Check:
+    """The interpreter; wheels of python-rtmidi end at 3.12."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= (3, 13):
+        return Check("Python", "note", version, "MIDI needs Python 3.11 or 3.12: python-rtmidi has no later wheels")
+    return Check("Python", "ok", version)
+
+
+def check_packages() -> Check:
+    """What the distribution says it needs, by its own metadata."""
+    try:
+        needed = [line for line in metadata.requires("ripieno") or [] if "extra ==" not in line]
+    except metadata.PackageNotFoundError:
+        return Check("packages", "note", "ripieno is not installed, only unpacked", "pip install -e .")
+    missing = []
+    for line in needed:
+        name = re.split(r"[\s;<>=!~\[]", line, maxsplit=1)[0]
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing == ["python-rtmidi"]:
+        return Check("packages", "note", "python-rtmidi is missing: no MIDI", "pip install python-rtmidi")
+    if missing:
+        return Check("packages", "bad", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    return Check("packages", "ok", f"{len(needed)} needed, {len(needed)} here")
+
+
+def check_audio() -> Check:
+    """PortAudio and its outputs."""
+    found, why = survey(outputs)
+    if not found:
+        return Check("audio", "note", why or "no output", "" if why else f"{HOW_TO_GET_SOUND}; --device null is silent")
+    first = next((output for output in found if output.chosen), found[0])
+    return Check("audio", "ok", f"{len(found)} outputs, by default {first.title} at {first.sample_rate} Hz")
+
+
+def check_jack() -> Check:
+    """A JACK server, or PipeWire as one: the quickest way out on Linux, needed nowhere."""
+    found, _ = survey(outputs)
+    jack = next((output for output in found if "JACK" in output.hostapi), None)
+    if jack is None:
+        return Check("JACK", "ok", "no server is running; none is needed")
+    return Check("JACK", "ok", f"running at {jack.sample_rate} Hz, {1000.0 * jack.latency_s:.1f} ms")
+
+
+def check_midi() -> Check:
+    """MIDI systems and inputs."""
+    found, why = survey(midi_sources)
+    if why:
+        return Check("MIDI", "note", "no MIDI system; chords come over OSC", why)
+    if not found:
+        return Check("MIDI", "note", "no input", "connect a keyboard, or play with --midi-in virtual")
+    return Check("MIDI", "ok", ", ".join(source.title for source in found))
+
+
+def check_onnxruntime() -> Check:
+    """Loaded in another process: a library that cannot be loaded then costs a line, not this process."""
+    code = "import json, onnxruntime as o; print(json.dumps([o.__version__, o.get_available_providers()]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=_LONG_S)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return Check("onnxruntime", "bad", why, "pip install --force-reinstall onnxruntime")
+    version, here = json.loads(done.stdout)
+    names = [name for name, provider in PROVIDERS.items() if provider in here]
+    return Check("onnxruntime", "ok", f"{version}, providers: {', '.join(names)}")
+
+
+def check_bundles() -> Check:
+    """Trained voices to play with; damaged ones do not count."""
+    names = [info.name for info in bundles() if info.name != TONE]
+    if not names:
+        remedy = f"ripieno import or ripieno export makes one; {FOLDERS_VARIABLE} names folders with more"
+        return Check("bundles", "note", "none; only the test tone can be played", remedy)
+    return Check("bundles", "ok", ", ".join(names))
+
+
+def check_osc() -> Check:
+    """The address that `ripieno live` listens to by default."""
+    host, port = host_and_port(Settings().osc)
+    for kind, title in ((socket.SOCK_DGRAM, "UDP"), (socket.SOCK_STREAM, "TCP")):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM and os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port just left is free
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                remedy = f"close what uses it (another ripieno?), or play with --osc {host}:{port + 10}"
+                return Check("OSC", "note", f"{title} {host}:{port} is taken ({error.strerror})", remedy)
+    return Check("OSC", "ok", f"{host}:{port} is free")
+
+
+def check_cores() -> Check:
+    """Each voice wants a core to itself at its worst, the rest shares one."""
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    remedy = "" if cores >= _ENOUGH_CORES else "play one small voice, with a longer --fill-ms"
+    return Check("cores", "ok" if not remedy else "note", str(cores), remedy)
+
+
+def check_memory() -> Check:
+    """What is free now."""
+    import psutil
+
+    free_gb = psutil.virtual_memory().available / 2**30
+    remedy = "" if free_gb >= _ENOUGH_GB else "close other programs, or play one voice"
+    return Check("memory", "ok" if not remedy else "note", f"{free_gb:.1f} GB free", remedy)
+
+
+def check_priority() -> Check:
+    """What the audio pump would get, tried in a thread that then ends."""
+    got: list[str] = []
+    thread = threading.Thread(target=lambda: got.append(raise_priority()))
+    thread.start()
+    thread.join()
+    switch_ms = 1000.0 * sys.getswitchinterval()
+    found = f"{got[0]}; other threads give way after {switch_ms:g} ms, 0.5 ms while playing"
+    if got[0] == "normal" and sys.platform == "linux":
+        return Check(
+            "priority", "note", found, "let your user have rtprio 20 in /etc/security/limits.d, or join 'audio'"
+        )
+    return Check("priority", "ok", found)
+
+
+CHECKS: Final = {
+    "Python": check_python,
+    "packages": check_packages,
+    "onnxruntime": check_onnxruntime,
+    "bundles": check_bundles,
+    "audio": check_audio,
+    "JACK": check_jack,
+    "MIDI": check_midi,
+    "OSC": check_osc,
+    "cores": check_cores,
+    "memory": check_memory,
+    "priority": check_priority,
+}
+"""What is looked at, in this order."""
+
+
+def _show(checks: Sequence[Check]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    colours = {"ok": "green", "note": "yellow", "bad": "red"}
+    table = Table(box=box.SIMPLE)
+    for title in ("", "what", "found", "remedy"):
+        table.add_column(title, overflow="fold")
+    for check in checks:
+        colour = colours[check.state]
+        table.add_row(f"[{colour}]{check.state}[/]", check.name, escape(check.found), escape(check.remedy))
+    Console(highlight=False).print(table)
