@@ -11,6 +11,7 @@ block on.
 Source: Pasini & Schlueter, "Musika! Fast Infinite Waveform Music Generation", ISMIR 2022, and its release.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ _BLOCK_NOISE: Final = 5  # purposes 1..4 are in `engine.models.latents`
 _GROUP: Final = 4  # blocks in one run of the decoder when many are wanted
 _TEMPO_STEP: Final = 2.0  # steps to one bpm: jitter of a followed clock shall not make patches anew
 _TEMPO_RANGE: Final = (60.0, 180.0)  # bpm that the tempo condition gives as 0 and 1
+_irfft: Any = np.fft.irfft  # numpy's annotation of `out` knows float64 only
 
 Controls = Any  # MusikaControls or MusikaDensityControls
 
@@ -143,12 +145,7 @@ class MusikaStreamer:
         self._generator, self._decoder = generator, decoder
         frames = layout.block
         self._spec = StreamSpec(sample_rate=layout.sample_rate, channels=2, chunk=layout.chunk, frames=frames)
-        # dB to amplitude: 10^(dB / 20) = exp(scale * magnitude + shift), squared for the floor.
-        per_db = np.log(10.0) / 10.0
-        self._scale, self._shift = np.float32(layout.sigma * per_db), np.float32(layout.mu * per_db)
-        self._floor = np.float32(layout.floor)
-        # 1.5 is the sum of a Hann window's square at 75 % overlap.
-        self._window = hann(4 * layout.hop) / np.float32(1.5)
+        self._threads = threading.local()
         self._defaults = musika_controls(generator.manifest.facts)
 
     @property
@@ -177,7 +174,7 @@ class MusikaStreamer:
     def step(self, state: MusikaState, controls: Controls, span: Span) -> Audio:
         """[2, chunk]."""
         latents, noise = self._plan(state, controls, span)
-        return self._join(state, self._frames(latents, noise))
+        return self._join(state, self._sound(latents, noise))
 
     def steps(self, state: MusikaState, controls: Controls, spans: Sequence[Span], workers: int = 2) -> Audio:
         """[2, chunk * len(spans)], to the bit what as many calls of `step` give; `workers` threads decode.
@@ -189,7 +186,7 @@ class MusikaStreamer:
         with ThreadPoolExecutor(max(1, workers)) as pool:
             waiting: list[Future[F32]] = []
             for latents, noise in _grouped(plans):
-                waiting.append(pool.submit(self._frames, latents, noise))
+                waiting.append(pool.submit(self._sound, latents, noise))
                 if len(waiting) > 2 * workers:
                     made.append(self._join(state, waiting.pop(0).result()))
             made.extend(self._join(state, future.result()) for future in waiting)
@@ -269,35 +266,74 @@ class MusikaStreamer:
             raise ManifestError(f"musika generator made {latents.shape} for {layout.seq_len} latents; export it again")
         return np.array(latents[0])
 
-    def _frames(self, latents: F32, noise: F32) -> F32:
-        """Windowed frames [2, F, window] of blocks [2 * blocks, latent, block], left and right by turns."""
-        out = self._decoder.run({"latents": latents, "noise": noise})
-        power = np.exp(out["magnitude"] * self._scale + self._shift)
-        amplitude = np.sqrt(power + self._floor)
-        angle = out["phase"] * np.float32(np.pi)
-        spectrum = np.empty(amplitude.swapaxes(1, 2).shape, np.complex64)
-        spectrum.real = (amplitude * np.cos(angle)).swapaxes(1, 2)
-        spectrum.imag = (amplitude * np.sin(angle)).swapaxes(1, 2)
-        frames = np.asarray(np.fft.irfft(spectrum, axis=-1), np.float32)
-        frames *= self._window
-        blocks, count, window = len(frames) // 2, frames.shape[1], frames.shape[2]
-        return frames.reshape(blocks, 2, count, window).swapaxes(0, 1).reshape(2, blocks * count, window)
+    def _sound(self, latents: F32, noise: F32) -> F32:
+        """[blocks, 2, frames + 3, hop]: each block by itself, its frames added up, in parts of one hop.
 
-    def _join(self, state: MusikaState, frames: F32) -> Audio:
-        """Finished samples [2, hop * F] of windowed frames and the state's tail, which moves on.
-
-        Frames are added in time order, a quarter of all of them at a time: each sample gets the last quarter of the
-        earliest frame first, as it would if frames came one by one.
+        Takes latents [2 * blocks, latent, block] and their noise, left and right by turns. Every block is added up in
+        the same order, a quarter of all its frames at a time, whatever it is decoded with.
         """
-        _, count, window = frames.shape
-        hop = window // 4
-        quarters = frames.reshape(2, count, 4, hop)
-        sound = np.zeros((2, count + 3, hop), np.float32)
-        sound[:, :3] = state.tail.reshape(2, 3, hop)
-        for quarter in (3, 2, 1, 0):
-            sound[:, quarter : quarter + count] += quarters[:, :, quarter]
-        state.tail = sound[:, count:].reshape(2, 3 * hop).copy()
-        return sound[:, :count].reshape(2, count * hop)
+        out = self._decoder.run({"latents": latents, "noise": noise})
+        count, hop = self.layout.block_frames, self.layout.hop
+        pairs = out["magnitude"].shape[0]
+        sound = np.zeros((pairs, count + 3, hop), np.float32)
+        scratch = self._scratch()
+        for index, (magnitude, phase) in enumerate(zip(out["magnitude"], out["phase"], strict=True)):
+            quarters = scratch.frames(magnitude, phase).reshape(count, 4, hop)
+            for quarter in range(4):
+                sound[index, quarter : quarter + count] += quarters[:, quarter]
+        return sound.reshape(pairs // 2, 2, count + 3, hop)
+
+    def _join(self, state: MusikaState, sound: F32) -> Audio:
+        """Finished samples [2, chunk * blocks] of blocks from `_sound`; the state's tail moves on."""
+        count, hop = self.layout.block_frames, self.layout.hop
+        for block in sound:
+            block[:, :3] += state.tail.reshape(2, 3, hop)
+            state.tail = block[:, count:].reshape(2, 3 * hop)
+        state.tail = state.tail.copy()
+        return sound[:, :, :count].swapaxes(0, 1).reshape(2, -1)
+
+    def _scratch(self) -> "_Scratch":
+        """This thread's own."""
+        scratch: _Scratch | None = getattr(self._threads, "scratch", None)
+        if scratch is None:
+            scratch = self._threads.scratch = _Scratch(self.layout)
+        return scratch
+
+
+class _Scratch:
+    """The inverse transform of one block of one channel, in memory that is used again and again.
+
+    New arrays of this size come from the system and go back to it each time, which takes longer than the sums.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        bins, frames = 2 * layout.hop + 1, layout.block_frames
+        # dB to power: 10^(dB / 10) = exp(scale * magnitude + shift).
+        per_db = np.log(10.0) / 10.0
+        self._scale, self._shift = np.float32(layout.sigma * per_db), np.float32(layout.mu * per_db)
+        self._floor = np.float32(layout.floor)
+        # 1.5 is the sum of a Hann window's square at 75 % overlap.
+        self._window = hann(4 * layout.hop) / np.float32(1.5)
+        self._amplitude, self._angle, self._part = (np.empty((bins, frames), np.float32) for _ in range(3))
+        self._spectrum = np.empty((frames, bins), np.complex64)
+        self._frames = np.empty((frames, 4 * layout.hop), np.float32)
+
+    def frames(self, magnitude: F32, phase: F32) -> F32:
+        """Windowed frames [F, window] of magnitude and phase [bins, F]; good until the next call."""
+        amplitude, angle, part, spectrum = self._amplitude, self._angle, self._part, self._spectrum
+        np.multiply(magnitude, self._scale, out=amplitude)
+        amplitude += self._shift
+        np.exp(amplitude, out=amplitude)
+        amplitude += self._floor
+        np.sqrt(amplitude, out=amplitude)
+        np.multiply(phase, np.float32(np.pi), out=angle)
+        for wave, half in ((np.cos, spectrum.real), (np.sin, spectrum.imag)):
+            wave(angle, out=part)
+            part *= amplitude
+            half[...] = part.T
+        _irfft(spectrum, axis=-1, out=self._frames)
+        self._frames *= self._window
+        return self._frames
 
 
 def _grouped(plans: Iterator[tuple[F32, F32]]) -> Iterator[tuple[F32, F32]]:
