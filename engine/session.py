@@ -22,6 +22,7 @@ from engine.messages import (
     Load,
     Panic,
     Play,
+    Record,
     Set,
     Stop,
     Unload,
@@ -35,7 +36,7 @@ from engine.orders import AT_ONCE, Order, conduct, conducts
 from engine.player import LocalPlayer, Opener, Player, ProcessPlayer
 from engine.schedule import Agenda, Due, target_of
 from engine.studio import Studio
-from engine.take import TakeWriter
+from engine.take import TakeWriter, new_take
 from engine.telemetry import Teller
 from engine.voice import Voice
 from engine.worker import Pacing
@@ -122,7 +123,6 @@ class Session:
         conductor = Conductor(sample_rate, beats_per_bar=beats)
         conductor.set_tempo(tempo_bpm, 0.0)
         facts = {"sample_rate": sample_rate, "voices": [spec.name for spec in voices], **(header or {})}
-        path = None if folder is None else folder / time.strftime("take-%Y%m%d-%H%M%S.jsonl")
         self._stage = Stage(
             sample_rate=sample_rate,
             fades=fades,
@@ -136,8 +136,9 @@ class Session:
             start=LocalPlayer if in_process else ProcessPlayer,
             clock=self._fake_clock if in_process else time.perf_counter,
             position=lambda: self._mixer.position,
-            take=TakeWriter(path, facts),
+            take=TakeWriter(None if folder is None else new_take(folder), facts),
         )
+        self._take_missed = False
         self._teller = Teller(self._stage, self._mixer, output_latency_ms)
         self._studio = Studio(folder, self._stage, self._mixer, keep_s)
         self._voices: dict[str, Voice] = {}
@@ -265,6 +266,7 @@ class Session:
                 voice.tend()
             self._dispatch()
             self._studio.tend()
+            self._mind_take()
             self._teller.tell(self._voices.values(), *self._mark)
             self._status = tuple(self._status_of(voice) for voice in self._voices.values())
             while len(self._stage.events) > _EVENTS_KEPT:
@@ -353,6 +355,12 @@ class Session:
         for voice in self._voices.values():
             voice.conduct(Order(due.number, sample, due.command))
         stage.applied(due, "", round(sample))
+
+    def _mind_take(self) -> None:
+        take = self._stage.take
+        if take.failed and not self._take_missed:
+            self._take_missed = True
+            self._stage.events.append(Failed(number=0, command=Record(), reason=f"no take is kept: {take.failed}"))
 
     def _status_of(self, voice: Voice) -> VoiceStatus:
         return VoiceStatus(

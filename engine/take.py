@@ -4,8 +4,10 @@ From it `engine.replay` makes the same sound again. Each line is flushed as it i
 ends the session.
 """
 
+import contextlib
 import json
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -20,7 +22,7 @@ from engine.music.harmony import Chord
 from engine.orders import Began, Order, Took
 from engine.player import Setup
 
-__all__ = ["PlayerLog", "Take", "TakeWriter", "read_take"]
+__all__ = ["PlayerLog", "Take", "TakeWriter", "new_take", "read_take"]
 
 FORMAT: Final = 1
 _LOGGED: Final = ("Set", "Jump", "Tempo", "Beats", "Locate", "Chord", "Progression", "Keys")
@@ -38,7 +40,8 @@ class TakeWriter:
         self._file: IO[str] | None = None
         if path is not None:
             try:
-                self._file = path.open("w", encoding="utf-8")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("x", encoding="utf-8")
             except OSError as error:
                 self.failed = f"{path}: {error.strerror}"
         self._line({"take": FORMAT, **header})
@@ -98,7 +101,19 @@ class TakeWriter:
             self._file.flush()
         except OSError as error:
             self.failed = f"{self.path}: {error.strerror}"
-            self._file = None
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+def new_take(folder: Path) -> Path:
+    """A path in `folder`, named by date and time, that is not taken yet."""
+    stem, number = time.strftime("take-%Y%m%d-%H%M%S"), 1
+    path = folder / f"{stem}.jsonl"
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.jsonl"
+    return path
 
 
 @dataclass(slots=True)
