@@ -71,7 +71,7 @@ def live_main(argv: Sequence[str]) -> int:
         signal.signal(number, stop)
     app = App(settings)
     plain = settings.plain or not sys.stdout.isatty()
-    view = PlainView(_line) if plain else LiveView(lambda: app.server.counts() if app.server is not None else {})
+    view = PlainView(_line) if plain else LiveView(lambda: app.server.counters if app.server is not None else {})
     app.say, app.show = view.say, view.show
     with view:
         app.open()

@@ -5,9 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.audio.port import NULL, AudioPort, NoDeviceError, open_port
 from bridge.osc.server import OscServer
@@ -19,10 +18,14 @@ from engine.errors import BundleError, ControlError, EngineError
 from engine.messages import NOW, Command, Event, Load, Progression, Record, Stop, Swapped, Telemetry, VoiceUp, When
 from engine.session import Session, VoiceSpec
 
+if TYPE_CHECKING:
+    from bridge.midi.ports import MidiInput
+
 __all__ = ["App", "voices_of"]
 
 _POLL_S: Final = 0.01
 _FADE_S: Final = 0.1
+_FINDER_S: Final = 2.0  # the longest that stopping waits for a MIDI system that does not answer
 _SWITCH_S: Final = 0.0005  # a busy Python thread gives way to the audio pump this often
 _FAMILY_NAMES: Final = {"musika_live": "musika"}
 
@@ -66,13 +69,14 @@ class App:
     session: Session = field(init=False)
     audio: AudioPort = field(init=False)
     server: OscServer | None = field(init=False, default=None)
-    midi: Any = field(init=False, default=None)
+    midi: "MidiInput | None" = field(init=False, default=None)
     page: Any = field(init=False, default=None)
     _space: AddressSpace = field(init=False)
     _controls: dict[str, object] = field(init=False, default_factory=dict)
     _telemetry: Telemetry | None = field(init=False, default=None)
     _ended: threading.Event = field(init=False, default_factory=threading.Event)
     _carrier: threading.Thread | None = field(init=False, default=None)
+    _finder: threading.Thread | None = field(init=False, default=None)
     _clock: tuple[int, float] = field(init=False, default=(0, 0.0))
 
     def open(self) -> None:
@@ -118,7 +122,10 @@ class App:
         except BaseException:
             self._abandon()
             raise
-        self._open_optional()
+        self._open_page()
+        if self.settings.midi_in != "none":
+            self._finder = threading.Thread(target=self._open_midi, name="midi-finder", daemon=True)
+            self._finder.start()
         if settings.record is not None:
             self.session.post(Record(name=settings.record), NOW)
         self._carrier = threading.Thread(target=self._carry, name="events", daemon=True)
@@ -139,7 +146,11 @@ class App:
             self.session.post(Stop(voice=status.name), NOW)
         time.sleep(_FADE_S + self.audio.latency_s)
         self._ended.set()
-        for port in (self.midi, self.page, self.server):
+        if self._finder is not None:
+            self._finder.join(_FINDER_S)
+        if self.midi is not None:
+            self._quietly(self.midi.close)
+        for port in (self.page, self.server):
             if port is not None:
                 self._quietly(port.stop)
         if self._carrier is not None:
@@ -218,29 +229,39 @@ class App:
             reply_port=self.settings.reply,
         )
 
-    def _open_optional(self) -> None:
-        """MIDI and the OSCQuery page: welcome, but no reason to stay silent."""
-        if (self.settings.midi_in or "") != "none":
-            try:
-                from bridge.midi.ports import open_keys
+    def _open_midi(self) -> None:
+        """A keyboard is welcome, but no reason to wait or to stay silent: this runs beside the start."""
+        from bridge.midi.ports import open_midi
+        from bridge.midi.sources import NoMidiError
 
-                self.midi = open_keys(self.settings.midi_in, self.session.post)
-                self.say(f"MIDI in: {self.midi.name}")
-            except EngineError as error:
-                if self.settings.midi_in:
-                    self.say(f"no MIDI in: {error}")
-        if self.settings.oscquery is not None and self.server is not None:
-            try:
-                from bridge.osc.query import OscQuery
+        try:
+            midi = open_midi(self.settings.midi_in, self.session.post)
+        except NoMidiError as error:
+            if self.settings.midi_in:
+                self.say(f"no MIDI in: {error}")
+            return
+        except EngineError as error:
+            self.say(f"no MIDI in: {error}")
+            return
+        self.midi = midi
+        self.say(f"MIDI in: {midi.name}")
 
-                host, _ = host_and_port(self.settings.osc)
-                space = self._space
-                tree = partial(space.as_oscquery, self.value)
-                self.page = OscQuery(host, self.settings.oscquery, tree, self.server.port)
-                self.page.start()
-                self.say(f"OSCQuery: http://{host}:{self.page.port}")
-            except EngineError as error:
-                self.say(f"no OSCQuery page: {error}")
+    def _open_page(self) -> None:
+        """The OSCQuery page, if asked for."""
+        if self.settings.oscquery is None or self.server is None:
+            return
+        from bridge.osc.query import OscQuery
+
+        host, _ = host_and_port(self.settings.osc)
+        try:
+            self.page = OscQuery(host, self.settings.oscquery, self._tree, self.server.port)
+            self.page.start()
+            self.say(f"OSCQuery: http://{host}:{self.page.port}")
+        except EngineError as error:
+            self.say(f"no OSCQuery page: {error}")
+
+    def _tree(self) -> dict[str, Any]:
+        return self._space.as_oscquery(self.value)
 
     def _carry(self) -> None:
         """Events to everybody, until the end."""
@@ -248,7 +269,7 @@ class App:
             events = self.session.poll()
             for event in events:
                 self._note(event)
-            for line in self.audio.poll():
+            for line in (*self.audio.poll(), *(self.midi.poll() if self.midi is not None else ())):
                 self.say(line)
             if events:
                 if self.server is not None:
