@@ -167,16 +167,16 @@ class Pump:
 
     def _feed(self, sink: Sink) -> bool:
         """Fill the sink up to the lead; False when it has gone."""
+        if sink.underruns != self._underruns:
+            self._underruns = sink.underruns
+            total = self._underruns_before + self._underruns
+            self.say(f"audio underrun ({total} so far): the ring ran empty; a longer lead is safer")
         now = self._clock()
         fill = sink.fill()
         if fill < self._fill:
             self._moved_s = now
         if now - self._moved_s > _STALL_S or not sink.alive():
             return False
-        if sink.underruns != self._underruns:
-            self._underruns = sink.underruns
-            total = self._underruns_before + self._underruns
-            self.say(f"audio underrun ({total} so far): the ring ran empty; a longer lead is safer")
         while fill + self._block <= self._lead:
             sink.write(_interleaved(self._read(), sink.width))
             fill += self._block

@@ -1,0 +1,92 @@
+"""Finding a MIDI input by name, and what becomes of what is played, without a device."""
+
+import pytest
+
+from bridge.audio.port import PortError
+from bridge.midi import sources
+from bridge.midi.notes import SENSING_S
+from bridge.midi.ports import Player
+from bridge.midi.sources import MidiSource, NoMidiError, choose_source
+from engine.messages import Keys, Set
+
+FOUND = [
+    MidiSource("ALSA", "Midi Through:Midi Through Port-0 14:0"),
+    MidiSource("ALSA", "Keystation 49:Keystation 49 MIDI 1 20:0"),
+    MidiSource("Jack", "a2j:Keystation"),
+    MidiSource("ALSA", "Launchpad 24:1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        (None, 1),
+        ("keystation", 1),
+        ("jack: a2j", 2),
+        ("LAUNCHPAD", 3),
+        ("Launchpad 28:1", None),
+        ("through", 0),
+        ("Keystation 49:Keystation 49 MIDI 1", 1),
+    ],
+)
+def test_input_is_found_by_part_of_its_name(name: str | None, index: int | None) -> None:
+    if index is None:
+        with pytest.raises(PortError, match="Launchpad 24:1"):
+            choose_source(FOUND, name)
+    else:
+        assert choose_source(FOUND, name) is FOUND[index]
+
+
+def test_pass_through_alone_is_no_keyboard() -> None:
+    with pytest.raises(NoMidiError, match="virtual"):
+        choose_source(FOUND[:1], None)
+
+
+def test_stem_leaves_out_what_changes_from_day_to_day() -> None:
+    assert FOUND[3].stem == "Launchpad"
+    assert MidiSource("Windows MM", "MPK mini 2").stem == "MPK mini"
+    assert MidiSource("Jack", "system:midi_capture_1").stem == "system:midi_capture_1"
+
+
+def test_machine_without_midi_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(api: int) -> list[str]:
+        raise PortError("not there")
+
+    monkeypatch.setattr(sources, "names", absent)
+    for look in (sources.midi_sources, lambda: sources.api_of(None)):
+        with pytest.raises(NoMidiError, match="no MIDI system") as raised:
+            look()
+        assert "\n" not in str(raised.value)
+
+
+def test_systems_that_are_there_are_listed_without_those_that_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    import rtmidi
+
+    def names(api: int) -> list[str]:
+        if api != rtmidi.get_compiled_api()[-1]:
+            raise PortError("not there")
+        return ["keys"]
+
+    monkeypatch.setattr(sources, "names", names)
+    assert [source.name for source in sources.midi_sources()] == ["keys"]
+
+
+def test_what_is_played_is_posted_and_let_go_at_loss() -> None:
+    posted: list[Keys | Set] = []
+    player = Player(posted.append)
+    player.arrived((0x90, 60, 100), 1.0)
+    player.arrived((0x90, 64, 100), 1.1)
+    player.let_go()
+    player.let_go()
+    assert posted == [Keys((60,)), Keys((60, 64)), Keys(())]
+
+
+def test_silence_of_a_sensing_sender_is_noticed_by_looking() -> None:
+    posted: list[Keys | Set] = []
+    player = Player(posted.append)
+    player.arrived((0xFE,), 1.0)
+    player.arrived((0x90, 60, 100), 1.0)
+    player.look(1.0 + SENSING_S / 2)
+    assert posted == [Keys((60,))]
+    player.look(1.1 + SENSING_S)
+    assert posted == [Keys((60,)), Keys(())]
