@@ -241,7 +241,8 @@ def _bench_osc(options: Options) -> list[Result]:
     told = _ask("bridge.bench", "osc", "--runs", str(options.runs))
     if told is None:
         raise BundleError("the OSC bench needs the bridge, and it did not answer; install the whole program")
-    return [_result("osc parse and route", "", "per_s", [float(value) for value in told["per_s"]])]
+    result = _result("osc parse and route", "", "per_s", [float(value) for value in told["per_s"]])
+    return [_beside(result, {"peer": told["peer"], "values": {result.name: told["peer_per_s"]}})]
 
 
 BENCHES: Final[Mapping[str, Callable[[Options], list[Result]]]] = {

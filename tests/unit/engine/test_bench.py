@@ -79,9 +79,10 @@ def test_benches_without_what_they_need_are_refused(tiny: str, monkeypatch: pyte
 
 
 def test_osc_rates_come_from_the_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "_ask", lambda *_: {"per_s": [100.0, 300.0, 200.0]})
+    monkeypatch.setattr(bench, "_ask", lambda *_: {"per_s": [100.0, 300.0, 200.0], "peer": "x", "peer_per_s": 50.0})
     (result,) = run("osc", Options())
     assert (result.value, result.best, result.worst, result.unit) == (200.0, 300.0, 100.0, "per_s")
+    assert (result.peer, result.ratio) == ("x", 4.0)
 
 
 def test_the_machine_is_described() -> None:
