@@ -149,7 +149,7 @@ class App:
         if self._finder is not None:
             self._finder.join(_FINDER_S)
         if self.midi is not None:
-            self._quietly(self.midi.close)
+            self._quietly(self.midi.stop)
         for port in (self.page, self.server):
             if port is not None:
                 self._quietly(port.stop)
@@ -231,11 +231,11 @@ class App:
 
     def _open_midi(self) -> None:
         """A keyboard is welcome, but no reason to wait or to stay silent: this runs beside the start."""
-        from bridge.midi.ports import open_midi
+        from bridge.midi.ports import open_keys
         from bridge.midi.sources import NoMidiError
 
         try:
-            midi = open_midi(self.settings.midi_in, self.session.post)
+            midi = open_keys(self.settings.midi_in, self.session.post)
         except NoMidiError as error:
             if self.settings.midi_in:
                 self.say(f"no MIDI in: {error}")

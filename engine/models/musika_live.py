@@ -191,7 +191,7 @@ class MusikaLive:
             state.decoder,
         )["audio"]
         state.index += 1
-        return audio[0]
+        return np.asarray(audio[0], np.float32)
 
     def _place(self, state: MusikaLiveState, controls: MusikaLiveControls) -> F32:
         """[coordinate + style + 3]: where in the model's space this step is; moves style and coordinate on."""
