@@ -95,6 +95,7 @@ class DevicePort:
         if not 5.0 <= lead_ms <= 500.0 or not 16 <= block <= 4096:
             raise PortError(f"lead is 5..500 ms and block 16..4096 frames, got {lead_ms:g} and {block}")
         wish = Wish(name=name, sample_rate=sample_rate, channels=channels, latency=latency)
+        self._flags_before = 0
         self._card: _Card | None = _Card(wish)
         answer = self._card.answer(_ANSWER_S)
         if not isinstance(answer, Opened):
@@ -108,7 +109,6 @@ class DevicePort:
         lead = min(round(lead_ms / 1000.0 * self.sample_rate), CAPACITY - 2 * block)
         self._lead = max(lead, 2 * block)
         self._block = block
-        self._flags_before = 0
         self._pump = Pump(sample_rate=self.sample_rate, block=block, lead=self._lead)
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None

@@ -120,13 +120,13 @@ class MidiInput:
         self._player = player
         self._lines: deque[str] = deque(maxlen=100)
         self._messages, self._last_s, self._losses = 0, 0.0, 0
-        self._driver = _Driver(name, patient=False)
+        self._driver: _Driver | None = _Driver(name, patient=False)
         try:
             said = self._driver.line.recv() if self._driver.line.poll(_ANSWER_S) else None
         except (EOFError, OSError):
             said = MidiRefusal("the MIDI driver ended: restart the MIDI system", False)
         if not isinstance(said, MidiOpened):
-            self._driver.end()
+            self._end_driver()
             if not isinstance(said, MidiRefusal):
                 raise PortError(f"the MIDI system did not answer within {_ANSWER_S:g} s: restart it")
             raise NoMidiError(said.reason) if said.nothing else PortError(said.reason)
@@ -154,11 +154,15 @@ class MidiInput:
         """Let go of all keys and give the port back."""
         self._stopping.set()
         self._reader.join()
-        self._driver.end()
+        self._end_driver()
         self._guarded(self._player.let_go)
 
     def _read(self) -> None:
         while not self._stopping.is_set():
+            if self._driver is None:
+                if not self._stopping.wait(_AGAIN_S):
+                    self._driver = _Driver(self._again, patient=True)
+                continue
             try:
                 said = self._driver.line.recv() if self._driver.line.poll(_LOOK_S) else None
             except (EOFError, OSError):
@@ -173,15 +177,18 @@ class MidiInput:
             self._guarded(lambda: self._player.look(time.perf_counter()))
 
     def _lose(self) -> None:
-        """The driver has ended: nobody holds a key, and another one waits for the port."""
+        """The driver has ended: nobody holds a key; another one is to wait for the port."""
         if self._present:
             self._present = False
             self._losses += 1
             self._lines.append(f"{self.name} has gone: its keys are let go, and it is looked for")
             self._guarded(self._player.let_go)
-        self._driver.end()
-        if not self._stopping.wait(_AGAIN_S):
-            self._driver = _Driver(self._again, patient=True)
+        self._end_driver()
+
+    def _end_driver(self) -> None:
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.end()
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """A command that is refused must not end the reading."""
