@@ -31,7 +31,7 @@ class Desk:
     def __init__(self, clients: Clients, status: Status, counters: Callable[[], Mapping[str, int]], port: int) -> None:
         self._clients, self._status, self._counters, self._port = clients, status, counters, port
 
-    def answer(self, message: Message, client: Client, space: AddressSpace) -> list[Message] | Refused:
+    def answer(self, message: Message, client: Client, space: AddressSpace) -> Sequence[Message | Refused]:
         """What `client` is told, or why not."""
         args = message.args
         match message.address:
@@ -40,7 +40,7 @@ class Desk:
             case "/reply/to" | "/reply/drop" | "/telemetry":
                 return self._arrange(message.address, args, client)
         if args not in ((), (None,)) and (len(args) > 1 or not isinstance(args[0], int | float)):
-            return Refused(message.address, _cut(args), "nothing, or a number but 0", "send it alone")
+            return [Refused(message.address, _cut(args), "nothing, or a number but 0", "send it alone")]
         if args and args[0] == 0:
             return []  # a button is let go
         match message.address:
@@ -51,7 +51,7 @@ class Desk:
             case _:
                 return [Message(f"/errors/{name}", (count,)) for name, count in self._counters().items()]
 
-    def _arrange(self, address: str, args: Sequence[object], client: Client) -> list[Message] | Refused:
+    def _arrange(self, address: str, args: Sequence[object], client: Client) -> Sequence[Message | Refused]:
         kind, live = (float, _RATE) if address == "/telemetry" else (int, _PORT)
         try:
             if len(args) != 1:
@@ -60,7 +60,7 @@ class Desk:
             if kind is int and number == self._port:
                 raise ControlError
         except ControlError:
-            return Refused(address, _cut(args), BUILT_IN[address][0], "send one such number (no port of this server)")
+            return [Refused(address, _cut(args), BUILT_IN[address][0], "send one such number (no port of this server)")]
         if address == "/telemetry":
             self._clients.subscribe(client, number)
         elif address == "/reply/to":

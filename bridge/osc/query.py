@@ -25,6 +25,7 @@ _OPTIONAL: Final = ("ACCESS", "VALUE", "RANGE", "DESCRIPTION", "UNIT", "CLIPMODE
 _UNSUPPORTED: Final = ("TAGS", "EXTENDED_TYPE", "CRITICAL", "OVERLOADS", "HTML")
 _COMMANDS: Final = ("LISTEN", "PATH_CHANGED", "PATH_RENAMED", "PATH_ADDED", "PATH_REMOVED")
 _TIMEOUT_S: Final = 5.0
+_POLL_S: Final = 0.05  # how long stopping may take
 _AT_ONCE: Final = 16  # requests; the next ones are turned away
 
 
@@ -71,7 +72,9 @@ class OscQuery:
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise OscPortBusy(f"OSCQuery cannot listen at {host}:{port} ({why}); choose another port") from None
-        self._thread = threading.Thread(target=self._server.serve_forever, name="oscquery", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_S,), name="oscquery", daemon=True
+        )
 
     @property
     def port(self) -> int:
@@ -92,6 +95,7 @@ class OscQuery:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 32
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:

@@ -19,7 +19,7 @@ from bridge.osc.coalesce import Coalescer
 from bridge.osc.desk import Desk, Status
 from bridge.osc.replies import error_message, event_message, failure, telemetry_messages, value_message
 from bridge.osc.sockets import OscPortBusy, kernel_drops, open_sockets
-from bridge.osc.space import AddressSpace, Query, Refused, Routed, is_own
+from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, is_own
 from bridge.osc.table import BUILT_IN
 from bridge.osc.tcp import Connections
 from bridge.osc.wire import Bundle, Message, OscError, decode, encode, messages
@@ -183,12 +183,20 @@ class OscServer:
     def _run(self) -> None:
         kept = False
         while not self._ended.is_set():
-            wait_s = self._coalescer.wait_s(time.monotonic())
-            for key, _ in self._selector.select(wait_s if wait_s is not None else _BUSY_S if kept else _IDLE_S):
-                key.data()
-            now_s = time.monotonic()
-            self._carry_out(self._coalescer.take_due(now_s))
-            kept = self._tcp.tend(now_s)
+            try:
+                kept = self._turn(kept)
+            except Exception:  # a mistake of ours must not end the show
+                self._fault("receiving")
+                self._ended.wait(_BUSY_S)
+
+    def _turn(self, kept: bool) -> bool:
+        """Wait for something and do it; `kept`, and the result: whether a TCP peer is slow to read."""
+        wait_s = self._coalescer.wait_s(time.monotonic())
+        for key, _ in self._selector.select(wait_s if wait_s is not None else _BUSY_S if kept else _IDLE_S):
+            key.data()
+        now_s = time.monotonic()
+        self._carry_out(self._coalescer.take_due(now_s))
+        return self._tcp.tend(now_s)
 
     def _receive_udp(self) -> None:
         for _ in range(_AT_A_TIME):
@@ -213,16 +221,12 @@ class OscServer:
     def _packet(self, data: bytes, client: Client) -> None:
         """Take one packet, whatever it holds."""
         try:
-            try:
-                packet = decode(data)
-            except OscError as error:
-                self._add("malformed")
-                self._complain(Refused("", f"{len(data)} bytes", str(error), "send OSC 1.0 or 1.1"), client)
-            else:
-                self._take(packet, client)
-        except Exception:  # a mistake of ours must not end the show
-            self._add("faults")
-            _log.exception("a packet from %s:%s", client.host, client.port)
+            packet = decode(data)
+        except OscError as error:
+            self._add("malformed")
+            self._complain(Refused("", f"{len(data)} bytes", str(error), "send OSC 1.0 or 1.1"), client)
+        else:
+            self._take(packet, client)
 
     def _take(self, packet: Message | Bundle, client: Client) -> None:
         """Understand every message of a packet, then do all of it together."""
@@ -245,36 +249,36 @@ class OscServer:
     def _understand(self, message: Message, client: Client) -> list[Routed]:
         """The commands in a message; questions and refusals are answered here."""
         self._add("received")
-        space, refused = self._space, []
-        if message.address in BUILT_IN:
-            answer = self._desk.answer(message, client, space)
-            if isinstance(answer, Refused):
-                refused.append(answer)
-            else:
-                self._answer(answer, client)
-            found: list[Routed | Query | Refused] = []
-        else:
-            found = space.route(message.address, message.args)
-            for each in found:
-                if isinstance(each, Query):
-                    self._value_of(each, refused, client)
-            refused += [each for each in found if isinstance(each, Refused)]
-        self._add("refused" if refused and len(refused) >= len(found) else "handled")
-        if not is_own(message.address):
-            for each_refused in refused:
-                self._complain(each_refused, client)
-        return [each for each in found if isinstance(each, Routed)]
-
-    def _answer(self, answers: Sequence[Message], client: Client) -> None:
+        commands, answers, refused = [], [], []
+        try:
+            for each in self._desk_or_space(message, client):
+                done = self._value_of(each) if isinstance(each, Query) else each
+                if isinstance(done, Routed):
+                    commands.append(done)
+                elif isinstance(done, Message):
+                    answers.append(done)
+                else:
+                    refused.append(done)
+        except Exception:
+            self._fault(message.address)
+            refused.append(Refused(message.address, "a message", "a server without mistakes", "see its log"))
+        self._add("refused" if refused and not commands and not answers else "handled")
         for answer in answers:
             self._tell(answer, self._clients.for_answer(client))
+        for each_refused in refused if not is_own(message.address) else ():
+            self._complain(each_refused, client)
+        return commands
 
-    def _value_of(self, query: Query, refused: list[Refused], client: Client) -> None:
+    def _desk_or_space(self, message: Message, client: Client) -> Sequence[Message | Routed | Query | Refused]:
+        if message.address in BUILT_IN:
+            return self._desk.answer(message, client, self._space)
+        return self._space.route(message.address, message.args)
+
+    def _value_of(self, query: Query) -> Message | Refused:
         value = self._value(query.path)
         if value is None:
-            refused.append(Refused(query.address, "a question", "a voice that is loaded", "wait until it is ready"))
-        else:
-            self._answer([value_message(query.address, value)], client)
+            return Refused(query.address, "a question", "a voice that is loaded", "wait until it is ready")
+        return value_message(query.address, value)
 
     def _when(self, time_s: float, client: Client) -> When:
         """The session's sample at a time that is ahead; now for one that has passed."""
@@ -298,6 +302,9 @@ class OscServer:
                 self._clients.remember(self._post(command, when), client)
         except EngineError as error:
             self._fail(command, str(error), client)
+        except Exception:
+            self._fault(address_of(command))
+            self._fail(command, "a mistake of the server; see its log", client)
 
     # connections
 
@@ -313,6 +320,10 @@ class OscServer:
 
     def _woken(self) -> None:
         self._wake_out.recv(64)
+
+    def _fault(self, where: str) -> None:
+        _log.exception("OSC: %.100s", where)
+        self._add("faults")
 
     def _add(self, what: str) -> None:
         with self._counting:

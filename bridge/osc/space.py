@@ -19,6 +19,9 @@ __all__ = ["AddressSpace", "Query", "Refused", "Routed", "address_of", "is_own"]
 
 _SHOWN: Final = 100  # characters of what came, in a refusal
 _WORDS: Final = {"now": NOW, "beat": BEAT, "bar": BAR}
+_PATTERNS_KEPT: Final = 128
+_SPELL: Final = "check the spelling; every address is in bridge/OSC.md"
+_WHEN: Final = ", then maybe when: now, beat, bar, or at and the number of a bar"
 _LAST_BAR: Final = 100_000
 _COMMAND_NAMES: Final = {kind: name for name, kind in (*VOICE_COMMANDS.items(), *SESSION_COMMANDS.items())}
 
@@ -53,7 +56,7 @@ class Refused:
 class AddressSpace:
     """Every address and what it does.
 
-    Threads: any number; it never changes.
+    Threads: any number; it never changes, but for what it remembers of patterns.
 
     Args:
         voices: name -> its controls, a frozen dataclass (see `engine.controls`).
@@ -64,6 +67,7 @@ class AddressSpace:
     def __init__(self, voices: Mapping[str, object]) -> None:
         self.voices = tuple(voices)
         self._methods = methods_of(voices)
+        self._hit: dict[str, list[Method]] = {}
 
     def route(self, address: str, args: Sequence[object]) -> list[Routed | Query | Refused]:
         """What a message asks for; a pattern may ask for several things, a released button for none. Never raises.
@@ -75,12 +79,17 @@ class AddressSpace:
             return _take(method, args)
         if not is_pattern(address):
             return [self._unknown(address)]
-        hits = matcher(address)
-        if hits is None:
-            return [Refused(_cut(address), _cut(address), "a pattern whose brackets close", "correct the pattern")]
-        found = [method for name, method in self._methods.items() if hits(name)]
+        found = self._hit.get(address)
+        if found is None:
+            hits = matcher(address)
+            if hits is None:
+                return [Refused(_cut(address), _cut(address), "a pattern whose brackets close", "correct the pattern")]
+            found = [method for name, method in self._methods.items() if hits(name)]
+            if len(self._hit) >= _PATTERNS_KEPT:
+                self._hit.clear()
+            self._hit[address] = found
         if not found:
-            return [Refused(_cut(address), _cut(address), "a pattern that hits something", "see bridge/OSC.md")]
+            return [Refused(_cut(address), _cut(address), "a pattern that hits something", _SPELL)]
         return [each for method in found for each in _take(method, args)]
 
     def as_oscquery(self, values: Callable[[tuple[str, ...]], Value | None]) -> dict[str, Any]:
@@ -100,7 +109,7 @@ class AddressSpace:
             below = dict.fromkeys(name[len(base) :].split("/")[0] for name in known if name.startswith(base))
             if below:
                 return Refused(_cut(address), _cut(address), f"{_cut(base)} and one of " + ", ".join(below), _SPELL)
-        return Refused(_cut(address), _cut(address), "an address, which begins with /", _SPELL)
+        return Refused(_cut(address), _shown([address or "nothing"]), "an address, which begins with /", _SPELL)
 
 
 def address_of(command: Command) -> str:
@@ -115,9 +124,6 @@ def address_of(command: Command) -> str:
 def is_own(address: str) -> bool:
     """Whether an address is one that this server sends: answering it could go on for ever between two servers."""
     return address in OWN_ADDRESSES or address.startswith(OWN_BRANCHES)
-
-
-_SPELL: Final = "check the spelling; every address is in bridge/OSC.md"
 
 
 def _take(method: Method, args: Sequence[object]) -> list[Routed | Query | Refused]:
@@ -168,9 +174,6 @@ def _take_command(method: Method, values: list[object], when: When) -> Routed | 
         except ControlError:
             return _refused(method, kind, live, value)
     return Routed(method.address, _command(method, given), when)
-
-
-_WHEN: Final = ", then maybe when: now, beat, bar, or at and the number of a bar"
 
 
 def _split_when(args: Sequence[object]) -> tuple[list[object], When | Refused]:

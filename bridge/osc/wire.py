@@ -23,7 +23,7 @@ __all__ += ["decode", "encode", "messages"]
 
 MAX_PACKET: Final = 65_507  # bytes: the largest UDP payload over IPv4
 MAX_ARGUMENTS: Final = 1024  # of one message, arrays counted through
-MAX_ELEMENTS: Final = 4096  # of one packet, bundles within bundles counted through
+MAX_ELEMENTS: Final = 1024  # of one packet, bundles within bundles counted through
 MAX_DEPTH: Final = 8  # bundles in bundles, arrays in arrays
 
 _UNIX_EPOCH: Final = 2_208_988_800  # seconds from 1900-01-01, where OSC time begins, to 1970-01-01

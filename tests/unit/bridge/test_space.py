@@ -1,0 +1,221 @@
+"""What each address means."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+
+from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, is_own
+from engine.controls import Live, parameters
+from engine.errors import ControlError
+from engine.messages import (
+    BAR,
+    BEAT,
+    NOW,
+    SESSION_COMMANDS,
+    VOICE_COMMANDS,
+    Chord,
+    Jump,
+    Keep,
+    Keys,
+    Load,
+    Panic,
+    Play,
+    Progression,
+    Record,
+    Set,
+    Stop,
+    Tempo,
+    When,
+)
+from engine.models.musika import MusikaControls
+from engine.models.tone import ToneControls
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worded:
+    """Controls with a text, which no model has yet."""
+
+    mode: Annotated[str, Live(0, 8, "which", choices=("bar", "free"))] = "free"
+
+
+@pytest.fixture(scope="module")
+def space() -> AddressSpace:
+    return AddressSpace({"musika": MusikaControls(), "tone": ToneControls(), "words": Worded()})
+
+
+def one(space: AddressSpace, address: str, *args: object) -> Routed | Query | Refused:
+    routed = space.route(address, args)
+    assert len(routed) == 1
+    return routed[0]
+
+
+def test_a_control_is_set_by_its_address(space: AddressSpace) -> None:
+    want = Routed("/musika/style/seed", Set(("musika", "style", "seed"), 42), NOW)
+    assert one(space, "/musika/style/seed", 42) == want
+    assert one(space, "/musika/style/seed", 42.0) == want  # Pure Data sends nothing else
+
+
+def test_a_control_without_a_value_is_a_question(space: AddressSpace) -> None:
+    assert one(space, "/musika/style/seed") == Query("/musika/style/seed", ("musika", "style", "seed"))
+
+
+@pytest.mark.parametrize(
+    ("words", "when"),
+    [((), NOW), (("now",), NOW), (("beat",), BEAT), (("bar",), BAR), (("at", 16), When("at", 16))],
+)
+def test_everything_may_say_when(space: AddressSpace, words: tuple[object, ...], when: When) -> None:
+    assert one(space, "/tone/gain", -6, *words) == Routed("/tone/gain", Set(("tone", "gain"), -6.0), when)
+    assert one(space, "/tone/play", *words) == Routed("/tone/play", Play(voice="tone"), when)
+    assert one(space, "/tone/play", 1, *words) == Routed("/tone/play", Play(voice="tone"), when)
+    assert one(space, "/transport/tempo", 90, *words) == Routed("/transport/tempo", Tempo(bpm=90.0), when)
+    assert one(space, "/harmony/chord", "Am7", *words) == Routed("/harmony/chord", Chord(name="Am7"), when)
+    want = Routed("/tone/load", Load(voice="tone", bundle="musika", seed=3), when)
+    assert one(space, "/tone/load", "musika", 3, *words) == want
+
+
+@pytest.mark.parametrize("words", [("at",), ("at", "x"), ("at", -1), ("at", 1, 2), ("soon",), ("bar", 3), ("at", 1e9)])
+def test_a_time_that_makes_no_sense_is_refused(space: AddressSpace, words: tuple[object, ...]) -> None:
+    assert isinstance(one(space, "/tone/gain", -6, *words), Refused)
+    assert isinstance(one(space, "/tone/play", *words), Refused)
+
+
+def test_words_of_a_text_may_come_one_by_one(space: AddressSpace) -> None:
+    want = Routed("/harmony/progression", Progression(chords="Am F C G"), BAR)
+    assert one(space, "/harmony/progression", "Am", "F", "C", "G", "bar") == want
+    assert one(space, "/harmony/progression", "Am F C G", "bar") == want
+
+
+def test_a_text_control_may_take_a_word_that_also_means_a_time(space: AddressSpace) -> None:
+    assert one(space, "/words/mode", "bar") == Routed("/words/mode", Set(("words", "mode"), "bar"), NOW)
+    assert one(space, "/words/mode", "free", "bar") == Routed("/words/mode", Set(("words", "mode"), "free"), BAR)
+
+
+def test_what_has_a_safe_default_may_be_left_out(space: AddressSpace) -> None:
+    assert one(space, "/harmony/chord") == Routed("/harmony/chord", Chord(), NOW)
+    assert one(space, "/record/start", "bar") == Routed("/record/start", Record(), BAR)
+    assert one(space, "/record/keep") == Routed("/record/keep", Keep(), NOW)
+    assert isinstance(one(space, "/transport/tempo"), Refused)
+    assert isinstance(one(space, "/transport/beats"), Refused)
+    assert isinstance(one(space, "/tone/jump"), Refused)
+    assert isinstance(one(space, "/tone/load"), Refused)
+
+
+@pytest.mark.parametrize("pressed", [(), (1,), (1.0,), (127,), (True,), (None,)])
+def test_a_pressed_button_acts(space: AddressSpace, pressed: tuple[object, ...]) -> None:
+    assert space.route("/panic", pressed) == [Routed("/panic", Panic(), NOW)]
+
+
+@pytest.mark.parametrize("released", [0, 0.0, False])
+def test_a_released_button_does_nothing(space: AddressSpace, released: object) -> None:
+    assert space.route("/panic", (released,)) == []
+    assert space.route("/tone/stop", (released, "bar")) == []
+
+
+@pytest.mark.parametrize("args", [("x",), (1, 2), (b"1",), ((1,),), (float("nan"),)])
+def test_what_is_no_button_is_refused(space: AddressSpace, args: tuple[object, ...]) -> None:
+    assert isinstance(one(space, "/panic", *args), Refused)
+
+
+@pytest.mark.parametrize(
+    ("address", "args", "wanted"),
+    [
+        ("/musika/style/seed", (-1,), "0..2147483647"),
+        ("/musika/gain", (7.0,), "-60..6 dB"),
+        ("/musika/gain", (float("inf"),), "-60..6 dB"),
+        ("/musika/gain", (None,), "-60..6 dB"),
+        ("/musika/gain", ((1.0,),), "-60..6 dB"),
+        ("/musika/gain", (b"\0",), "-60..6 dB"),
+        ("/musika/gain", (1.0, 2.0), "one value"),
+        ("/musika/hold", ("perhaps",), "0 or 1"),
+        ("/words/mode", ("both",), "one of bar, free"),
+        ("/harmony/chord", ("x" * 33,), "at most 32 characters"),
+        ("/transport/tempo", (1e9,), "20..400 bpm"),
+        ("/transport/tempo", ("fast", "faster"), "bpm"),
+        ("/harmony/progression", ("Am", b"F"), "chords"),
+        ("/musika/gian", (1.0,), "one of play, stop"),
+        ("/nobody/gain", (1.0,), "one of transport"),
+        ("/*/nothing", (1.0,), "a pattern that hits something"),
+        ("/[", (1.0,), "a pattern whose brackets close"),
+        ("gain", (1.0,), "begins with /"),
+        ("", (), "begins with /"),
+    ],
+)
+def test_a_refusal_says_what_is_wanted(
+    space: AddressSpace, address: str, args: tuple[object, ...], wanted: str
+) -> None:
+    refused = one(space, address, *args)
+    assert isinstance(refused, Refused)
+    assert wanted in refused.wanted
+    assert refused.got
+    assert refused.remedy
+
+
+def test_a_refusal_is_short_whatever_came(space: AddressSpace) -> None:
+    for address in ("/" + "x" * 60_000, "/" * 60_000, "/*" * 30_000, "/tone/gain"):
+        refused = one(space, address, "y" * 60_000, *range(1000))
+        assert isinstance(refused, Refused)
+        assert max(map(len, (refused.address, refused.got, refused.remedy))) <= 100
+
+
+def test_a_pattern_reaches_all_it_hits(space: AddressSpace) -> None:
+    routed = space.route("/{musika,tone}/gain", (-3,))
+    assert routed == [
+        Routed("/musika/gain", Set(("musika", "gain"), -3.0), NOW),
+        Routed("/tone/gain", Set(("tone", "gain"), -3.0), NOW),
+    ]
+    assert [each.address for each in space.route("/*/play", ())] == ["/musika/play", "/tone/play", "/words/play"]
+    assert space.route("/*/gain", (-3,)) == space.route("/*/gain", (-3,))  # remembered, and still the same
+
+
+def test_every_command_has_an_address_that_leads_to_it(space: AddressSpace) -> None:
+    for name, kind in SESSION_COMMANDS.items():
+        values = [live.low if type_ is not str else "C" for _, type_, live in parameters(kind)]
+        routed = one(space, f"/{name}", *values)
+        assert isinstance(routed, Routed)
+        assert type(routed.command) is kind
+        assert address_of(routed.command) == f"/{name}"
+    for name, kind in VOICE_COMMANDS.items():
+        values = [live.low if type_ is not str else "C" for _, type_, live in parameters(kind)]
+        routed = one(space, f"/tone/{name}", *values)
+        assert isinstance(routed, Routed)
+        assert type(routed.command) is kind
+        assert address_of(routed.command) == f"/tone/{name}"
+
+
+def test_commands_have_the_address_that_asks_for_them() -> None:
+    assert address_of(Set(("a", "b", "c"), 1)) == "/a/b/c"
+    assert address_of(Stop(voice="tone")) == "/tone/stop"
+    assert address_of(Jump(voice="musika-live", seed=1)) == "/musika-live/jump"
+    assert address_of(Keys((60,))) == "/keys"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "*", "a#", "é", "harmony", "transport", "panic", "error", "status"])
+def test_a_voice_may_not_have_every_name(name: str) -> None:
+    with pytest.raises(ControlError):
+        AddressSpace({name: ToneControls()})
+
+
+def test_what_the_server_sends_is_known_as_its_own() -> None:
+    own = ["/error", "/applied", "/changed", "/pong", "/event/cover", "/status/state", "/telemetry/voice", "/errors/x"]
+    assert all(map(is_own, own))
+    assert not any(map(is_own, ["/errors", "/status", "/telemetry", "/tone/gain", "/ping", "/errand"]))
+
+
+def test_the_tree_tells_type_range_unit_and_value(space: AddressSpace) -> None:
+    tree = space.as_oscquery(lambda path: -3.5 if path == ("musika", "gain") else None)
+    gain = tree["CONTENTS"]["musika"]["CONTENTS"]["gain"]
+    assert gain == {
+        "FULL_PATH": "/musika/gain",
+        "ACCESS": 3,
+        "DESCRIPTION": "output level",
+        "TYPE": "f",
+        "RANGE": [{"MIN": -60.0, "MAX": 6.0}],
+        "UNIT": ["dB"],
+        "VALUE": [-3.5],
+        "CLIPMODE": "none",
+    }
+    assert tree["CONTENTS"]["words"]["CONTENTS"]["mode"]["RANGE"] == [{"VALS": ["bar", "free"]}]
+    assert tree["CONTENTS"]["tone"]["CONTENTS"]["load"]["TYPE"] == "si"
+    assert tree["CONTENTS"]["panic"]["TYPE"] == "I"
+    assert tree["CONTENTS"]["tone"]["CONTENTS"]["mute"]["TYPE"] == "T"
