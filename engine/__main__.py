@@ -37,7 +37,11 @@ def _told(work: Callable[[], int]) -> int:
     """Run `work`; what goes wrong on purpose becomes one line on stderr and 1."""
     try:
         return work()
-    except (EngineError, OSError) as error:
+    except OSError as error:
+        named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        print(f"ripieno: {named}", file=sys.stderr)
+        return 1
+    except EngineError as error:
         print(f"ripieno: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -187,7 +191,10 @@ def _render(parsed: argparse.Namespace) -> int:
     lasts = made.samples / made.sample_rate
     clipped = f", peaks of {made.peak:.2f} clipped: lower the gain" if made.peak > 1.0 else ""
     console.print(
-        f"{parsed.out}: {lasts:.2f} s at {made.sample_rate} Hz, {made.realtime:.1f} times live speed{clipped}"
+        f"{parsed.out}: {lasts:.2f} s at {made.sample_rate} Hz, {made.realtime:.1f} times live speed{clipped}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     if parsed.picture and made.samples:
         _picture(parsed, conductor)

@@ -189,6 +189,13 @@ def test_an_interrupted_command_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     assert soundfile.info(str(tmp_path / "a.wav")).frames == 480
 
 
+def test_a_take_that_is_not_there_is_one_line_and_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = run(capsys, "replay", str(tmp_path / "none.jsonl"), str(tmp_path / "a.wav"))
+    assert code == 1
+    assert "none.jsonl" in said
+    assert said.count("\n") == 1
+
+
 def test_bundles_are_listed_and_described(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = run(capsys, "list")
     assert code == 0
