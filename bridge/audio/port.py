@@ -40,7 +40,7 @@ class PortStats:
         device_flags: callbacks in which the driver itself reported a gap: the sound card's or the machine's.
         losses: times the device went away.
         faults: reads that raised and were replaced by silence.
-        fill_ms: sound ready in the ring now.
+        fill_ms: sound that was ready when the ring was last filled up: what was left of the lead.
     """
 
     frames: int = 0

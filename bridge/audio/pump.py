@@ -88,7 +88,8 @@ class Pump:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._switch_s = 0.0
-        self._frames = self._losses = self._faults = self._fill = 0
+        self._frames = self._losses = self._faults = 0
+        self._fill = self._found = 0  # of the sink, after the last turn and before it
         self._underruns = self._underruns_before = 0  # of the present sink, of those before
         self._fault = ""
         self._since_s, self._passed = 0.0, 0  # without a sink: since when, and frames since then
@@ -130,7 +131,7 @@ class Pump:
             device_flags=device_flags,
             losses=self._losses,
             faults=self._faults,
-            fill_ms=1000.0 * self._fill / self._rate,
+            fill_ms=1000.0 * self._found / self._rate,
         )
 
     def say(self, line: str) -> None:
@@ -158,7 +159,7 @@ class Pump:
             return self._pass_time()
         if self._feed(self._sink):
             return self._block / self._rate / 2
-        self._sink, self._fill = None, 0
+        self._sink, self._fill, self._found = None, 0, 0
         self._underruns_before, self._underruns = self._underruns_before + self._underruns, 0
         self._losses += 1
         self._since_s, self._passed = self._clock(), 0
@@ -172,7 +173,7 @@ class Pump:
             total = self._underruns_before + self._underruns
             self.say(f"audio underrun ({total} so far): the ring ran empty; a longer lead is safer")
         now = self._clock()
-        fill = sink.fill()
+        fill = self._found = sink.fill()
         if fill < self._fill:
             self._moved_s = now
         if now - self._moved_s > _STALL_S or not sink.alive():
