@@ -7,5 +7,10 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``graph``, ``signal/``: one ONNX file as a function; streaming signal processing with explicit state.
 - ``stream``, ``ring``, ``conductor``: the Streamer protocol, the audio queue, musical time and harmony.
 - ``models/``: one file, one model, with its controls, its state and its Streamer.
-- ``bundle``, ``worker``, ``session``, ``take``: folders of graphs, one voice's turn, the three doors, the log.
+- ``bundle``, ``opening``: folders of graphs, and how a voice gets its streamer.
+- ``orders``, ``worker``, ``player``: what a session and a voice say, one voice's turn, its process seen from outside.
+- ``mixer``, ``schedule``, ``record``: lanes and their fades, when a command holds, sound to files.
+- ``take``, ``replay``: the log of a performance, and the same sound from it again.
+- ``cast``, ``voice``, ``studio``, ``telemetry``, ``session``: a voice with its restarts and swaps, recordings, what is
+  told, and the three doors.
 """

@@ -76,6 +76,7 @@ class Cast:
     bundle: str
     seed: int
     begun_s: float
+    options: Mapping[str, Any]
     resumed: bool = False
     again: bool = False  # started because the one before failed
     controls: Any = None  # None until it is ready

@@ -76,7 +76,6 @@ class _Scripted:
         while self._worker.chunk < chunk:
             self._obey()
             self._step()
-        self._remember()
 
     def _obey(self) -> None:
         while self._script and self._script[0][0] <= self._worker.chunk:
@@ -88,9 +87,9 @@ class _Scripted:
                 self._begun = True
 
     def _step(self) -> None:
-        self._remember()
         self._worker.make_chunk()
         self._worker.take_reports()
+        self._remember()  # as it was live: right after a chunk, before the orders for the next
 
     def _remember(self) -> None:
         if self._worker.chunk in self._keep:

@@ -1,6 +1,8 @@
 """A performance: post commands, read audio, poll events."""
 
+import importlib.metadata
 import itertools
+import platform
 import threading
 import time
 from collections import deque
@@ -9,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+
+import numpy as np
 
 from engine.cast import Stage, VoiceSpec
 from engine.conductor import Conductor
@@ -116,13 +120,13 @@ class Session:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._keeper: threading.Thread | None = None
-        self._mark = (0, 0.0)  # position and clock of the latest read
+        self._mark = (0, 0.0)  # first sample and clock of the latest read
         self._status: tuple[VoiceStatus, ...] = ()
         fades = Fades.at(sample_rate)
         fill = max(round(fill_ms * sample_rate / 1000), (_PIECE if in_process else block) + fades.begin + fades.cover)
         conductor = Conductor(sample_rate, beats_per_bar=beats)
         conductor.set_tempo(tempo_bpm, 0.0)
-        facts = {"sample_rate": sample_rate, "voices": [spec.name for spec in voices], **(header or {})}
+        facts = {"sample_rate": sample_rate, "voices": [spec.name for spec in voices], **_machine(), **(header or {})}
         self._stage = Stage(
             sample_rate=sample_rate,
             fades=fades,
@@ -390,10 +394,10 @@ class Session:
         return self._mixer.position / self.sample_rate
 
     def _mix(self, frames: int) -> Audio:
-        position = self._mixer.position
+        position, now_s = self._mixer.position, self._stage.clock()
         out = self._mixer.read(frames)
         self._studio.tap(position, out)
-        self._mark = (self._mixer.position, self._stage.clock())
+        self._mark = (position, now_s)
         return out
 
     def _read_piece(self, frames: int) -> Audio:
@@ -406,7 +410,14 @@ class Session:
         return self._mix(frames)
 
 
-def _joined(pieces: list[Audio]) -> Audio:
-    import numpy as np
+def _machine() -> dict[str, str]:
+    """What made a take: sound is bit for bit the same only where all of this is."""
+    try:
+        version = importlib.metadata.version("ripieno")
+    except importlib.metadata.PackageNotFoundError:
+        version = "source"
+    return {"engine": version, "machine": platform.platform(), "processor": platform.machine(), "numpy": np.__version__}
 
+
+def _joined(pieces: list[Audio]) -> Audio:
     return np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)

@@ -23,18 +23,18 @@ class Teller:
         self._stage, self._mixer = stage, mixer
         self._told_s, self._latency_ms = -1.0, 0.0
 
-    def tell(self, voices: Collection[Voice], position: int, read_s: float) -> None:
+    def tell(self, voices: Collection[Voice], first: int, read_s: float) -> None:
         """Add what there is to tell to the stage's events.
 
         Args:
-            position: the sample that is read next, and `read_s` the clock when the one before was read.
+            first: the first sample of the latest read, and `read_s` the clock when it was asked for.
         """
         stage, waiting = self._stage, []
         for event in stage.heard:
-            if event.sample >= position:
+            if event.sample >= self._mixer.position:
                 waiting.append(event)
                 continue
-            at_ms = 1000.0 * (read_s - (position - event.sample) / stage.sample_rate)
+            at_ms = 1000.0 * (read_s + (event.sample - first) / stage.sample_rate)
             latency_ms = max(0.0, at_ms - event.latency_ms) + self.output_latency_ms
             self._latency_ms = max(self._latency_ms, latency_ms)
             stage.events.append(replace(event, latency_ms=latency_ms))

@@ -4,6 +4,7 @@ A voice that dies is started again from its last snapshot while the mixer covers
 the one that plays, and takes over at a sample.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.cast import Cast, Stage, VoiceSpec
@@ -97,7 +98,7 @@ class Voice:
 
     def begin(self) -> None:
         """Start the first player."""
-        self._cast = self._start(self.bundle, self.seed, None)
+        self._cast = self._start(self.bundle, self.seed, None, self._options)
 
     def conduct(self, order: Order) -> None:
         """Pass a conductor's change to every player, also to those still loading."""
@@ -199,8 +200,7 @@ class Voice:
         if self.controls is not None:
             self._values = {control.path: control.value for control in walk(self.controls)}
         # A name from outside the machine may not point to just any folder.
-        self._options = {**self._options, "paths": False}
-        self._next = self._start(bundle, seed, None), due
+        self._next = self._start(bundle, seed, None, {**self._options, "paths": False}), due
 
     def _unload(self, due: Due) -> None:
         self.stop(due, AT_ONCE, self._stage.fades.end)
@@ -217,7 +217,7 @@ class Voice:
 
     # players
 
-    def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None) -> Cast:
+    def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None, options: Mapping[str, Any]) -> Cast:
         stage = self._stage
         stage.players += 1
         setup = Setup(
@@ -229,10 +229,10 @@ class Voice:
             pacing=stage.pacing,
             controls=tuple(self._values.items()),
             resume=None if resume is None else (resume[1], resume[2]),
-            options=self._options,
+            options=options,
         )
         stage.take.player(stage.players, self.name, setup, None if resume is None else resume[0])
-        return Cast(stage.players, stage.start(setup), bundle, seed, stage.clock(), resume is not None)
+        return Cast(stage.players, stage.start(setup), bundle, seed, stage.clock(), options, resume is not None)
 
     def _hear(self, cast: Cast) -> None:
         take = self._stage.take
@@ -325,7 +325,7 @@ class Voice:
 
     def _restart(self) -> None:
         self._again_s = None
-        self._cast = self._start(self.bundle, self.seed, self._snapshot)
+        self._cast = self._start(self.bundle, self.seed, self._snapshot, self._options)
         self._cast.again = True
         for due in self._unsent.values():
             self._cast.player.send(Order(due.number, AT_ONCE, due.command))
@@ -350,10 +350,12 @@ class Voice:
 
     def _take_over(self, cast: Cast, due: Due) -> None:
         """Fix the sample of a change of bundle once it is near, or change at once where nothing sounds."""
-        if self._swap_at is not None:
+        if not self.playing:
+            if self.lane.silent:
+                self._stop_short(cast)
+                self._cast_anew()
             return
-        if self.lane.silent and not self.playing:
-            self._cast_anew()
+        if self._swap_at is not None:
             return
         stage = self._stage
         here, lead = stage.position(), self.lead()
@@ -362,9 +364,14 @@ class Voice:
             return
         self._swap_at = round(sample)
         cast.player.send(Order(0, self._swap_at, Play(voice=self.name)))
-        self.playing = True
         self.lane.ask(Ask("play"))
         self.lane.ask(Ask("swap", sample=self._swap_at, player=cast.number, ring=cast.player.ring))
+
+    def _stop_short(self, cast: Cast) -> None:
+        """The voice was stopped between the fixing of a change and the change: take it back."""
+        if self._swap_at is not None:
+            self.lane.ask(Ask("swap"))
+            cast.player.send(Order(0, AT_ONCE, Stop(voice=self.name)))
 
     def _cast_anew(self) -> None:
         """The loaded player becomes the one that plays; the old one ends."""
@@ -380,6 +387,7 @@ class Voice:
         cast.unanswered = orders
         self._cast, self._snapshot, self._failures, self._again_s = cast, None, [], None
         self.bundle, self.seed, self.controls = cast.bundle, cast.seed, cast.controls
+        self._options = cast.options
         here = self._stage.position()
         if not self.playing:
             self.lane.ask(Ask("feed", player=cast.number, ring=cast.player.ring))

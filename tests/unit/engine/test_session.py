@@ -348,6 +348,30 @@ def test_a_bundle_that_cannot_be_loaded_leaves_the_old_one_playing(session: Sess
     assert session.voices()[0].bundle == "constant"
 
 
+def test_a_stop_just_before_a_change_over_leaves_silence_and_the_new_bundle(session: Session) -> None:
+    session.read(5000)
+    number = session.post(Load(voice="a", bundle="constant two"), BAR)
+    session.read(BAR_SAMPLES - 5000 - 4800)
+    session.post(Stop(voice="a"))
+    out = session.read(20000)
+    assert (out[:, 1000:] == 0).all()
+    answers = [event for event in session.poll() if isinstance(event, Applied | Failed)]
+    assert number in [event.number for event in answers if isinstance(event, Applied)]
+    assert session.voices()[0].bundle == "constant two"
+    assert isinstance(answer(session, Play(voice="a")), Applied)
+    session.read(2000)
+    assert (session.read(100) == 0.5).all()
+
+
+def test_panic_outlasts_a_load_that_was_under_way(session: Session) -> None:
+    session.read(5000)
+    session.post(Load(voice="a", bundle="constant two"), BAR)
+    session.read(1000)
+    session.post(Panic())
+    out = session.read(2 * BAR_SAMPLES)
+    assert (out[:, 1000:] == 0).all()
+
+
 def test_a_second_load_replaces_the_first(session: Session) -> None:
     session.read(1000)
     first = session.post(Load(voice="a", bundle="tone"), BAR)

@@ -68,7 +68,7 @@ def some_command(rng: np.random.Generator, voice: str) -> Command:
     return choices[int(rng.integers(len(choices)))]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 2, 10])
 def test_a_hundred_commands_later_the_replay_is_the_same_sound(tmp_path: Path, seed: int) -> None:
     """Late voices, a killed voice, covers, swaps and stops included; read in blocks of any size."""
     rng = np.random.default_rng(seed)
