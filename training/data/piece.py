@@ -40,7 +40,7 @@ class Style:
     """Timbre and pattern choices of one piece. Numbers are 0..1; what they do is in `voices` and `patterns`.
 
     Args:
-        kick_length: short to long.                    kick_tone: how far its pitch falls.
+        kick_length: short to long.                    kick_tone: how loud its click is.
         hat_length: short to long.                     hat_tone: dark to thin.
         bass_tone: round to buzzing.                   bass_length: staccato to tied.
         chord_tone: hollow (odd harmonics) to full.    chord_length: plucked to held.
