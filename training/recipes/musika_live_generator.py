@@ -6,11 +6,11 @@ from training.tasks.musika_live import LiveGan
 __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
-    task=LiveGan(),
-    data=Data(pieces=1200, bars=8, seed=1000, valid=0.02),
-    optim=Optim(lr=1e-3, critic_lr=4e-4, betas=(0.5, 0.99), warmup=200, decay=6000, clip=2.0, average=0.998),
-    steps=6000,
-    batch=32,
+    task=LiveGan(critic_from=1500),
+    data=Data(pieces=600, bars=8, seed=1000, valid=0.02),
+    optim=Optim(lr=1e-3, critic_lr=4e-4, betas=(0.5, 0.99), warmup=200, decay=4000, clip=2.0, average=0.998),
+    steps=4000,
+    batch=16,
     save_every=500,
     preview_every=0,
     evaluate_every=500,
