@@ -1,6 +1,7 @@
 """The two sockets of an OSC server, on one port, and what the kernel says of them."""
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -27,19 +28,20 @@ def open_sockets(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(_TRIES if port == 0 else 1):
-        udp, tcp = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_STREAM)
-        kind = "UDP"
+        kind, opened = "UDP", []
         try:
+            opened.append(udp := socket.socket(family, socket.SOCK_DGRAM))
             _grow(udp)
             udp.bind((host, port))
             kind = "TCP"
+            opened.append(tcp := socket.socket(family, socket.SOCK_STREAM))
             if os.name == "posix":  # elsewhere it would let two programs share a port
                 tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tcp.bind((host, udp.getsockname()[1]))
             tcp.listen(16)
         except (OSError, OverflowError) as error:
-            udp.close()
-            tcp.close()
+            for sock in opened:
+                sock.close()
             if kind == "TCP" and port == 0:
                 continue  # the free UDP port is taken in TCP: try another
             raise _busy(host, port, kind, error) from None
@@ -64,7 +66,11 @@ def kernel_drops(udp: socket.socket) -> int:
 
 def _busy(host: str, port: int, kind: str, error: OSError | OverflowError) -> OscPortBusy:
     where = f"OSC cannot listen at {host}:{port} ({kind}: {getattr(error, 'strerror', None) or error})"
-    return OscPortBusy(f"{where}; end the program that does, or choose another port, for example {port % 60000 + 10}")
+    if getattr(error, "errno", None) == errno.EADDRINUSE:
+        remedy = f"end the program that does, or choose another port, for example {port + 10 if port < 65000 else 9010}"
+    else:
+        remedy = "choose an address of this machine, such as 127.0.0.1 or 0.0.0.0, and a port of 1024..65535"
+    return OscPortBusy(f"{where}; {remedy}")
 
 
 def _grow(udp: socket.socket) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from bridge.osc.pattern import is_pattern, matcher
-from bridge.osc.space_docs import as_markdown, as_oscquery
+from bridge.osc.space_docs import as_markdown, as_oscquery, main
 from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of
 from engine.controls import Live, Value, accept
 from engine.errors import ControlError
@@ -225,3 +225,7 @@ def _shown(values: Sequence[object]) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

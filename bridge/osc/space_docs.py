@@ -1,6 +1,6 @@
 """The address space for others to read: OSCQuery JSON for programs, markdown for people.
 
-``python -m bridge.osc.space_docs > bridge/OSC.md`` writes the page that comes with the package.
+``python -m bridge.osc.space > bridge/OSC.md`` writes the page that comes with the package.
 
 Source: the OSCQuery proposal (Vidvox), for the names and kinds of the JSON attributes.
 """
@@ -92,7 +92,7 @@ def _control_row(method: Method) -> str:
 _HEAD: Final = """\
 # OSC addresses
 
-Made from the controls and commands by `python -m bridge.osc.space_docs > bridge/OSC.md`; do not edit.
+Made from the controls and commands by `python -m bridge.osc.space > bridge/OSC.md`; do not edit.
 
 Send to port 9000 (UDP, or TCP on the same port). Answers and events come to the port you send from, and to 9001.
 
@@ -141,7 +141,3 @@ def main() -> int:
     voices = {"musika": MusikaControls(), "musika-live": MusikaLiveControls(), "tone": ToneControls()}
     sys.stdout.write(AddressSpace(voices).as_markdown())
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -17,7 +17,7 @@ BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
     "/errors": ("", "is answered by `/errors/NAME count`: refused, malformed, dropped and others"),
     "/reply/to": (
         "PORT",
-        "answers and events go to this port of the sender's machine, too (9001 of this machine: always)",
+        "answers and events go to this port of the sender's machine, too (9001 of this machine: from the start)",
     ),
     "/reply/drop": ("PORT", "no longer"),
     "/telemetry": ("RATE_HZ 0..30", "telemetry to the sender and its reply ports, at most so often; 0 ends it"),

@@ -409,6 +409,14 @@ def test_a_taken_port_is_told_in_one_line(stand: Stand) -> None:
     assert "\n" not in told
 
 
+@pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 9000), ("no host.invalid", 9000), ("127.0.0.1", 70_000)])
+def test_a_place_that_cannot_be_is_told_in_one_line(stand: Stand, host: str, port: int) -> None:
+    with pytest.raises(OscPortBusy, match=r"choose an address of this machine"):
+        OscServer(
+            host, port, AddressSpace({}), post=stand.post, sample_at=stand.sample_at, status=list, value=stand.value
+        )
+
+
 def test_the_port_is_free_again_after_stopping() -> None:
     first = Stand()
     port = first.server.port
