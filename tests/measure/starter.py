@@ -1,7 +1,7 @@
 """Does a starter bundle play in time, follow chords, and sound like its genre?
 
-``python -m tests.measure.starter BUNDLE [--json OUT] [--renders 32] [--seconds 30]`` renders the bundle under many
-conditions and compares what is heard with what was asked: the numbers of the model card.
+``python -m tests.measure.starter BUNDLE [--json OUT] [--picture OUT.png]`` renders the bundle
+under many conditions and compares what is heard with what was asked: the numbers and the picture of the model card.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from engine.graph import open_graph
 from engine.models.musika_live import Follow, LiveStyle, MusikaLive, MusikaLiveControls
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
+from engine.picture import mel_levels
 from training.data.compose import compose
 from training.data.piece import GENRES
 from training.data.synth import render
@@ -90,7 +91,24 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
 
 
-def measure(model: MusikaLive, renders: int, seconds: float) -> dict[str, object]:
+def contact_sheet(sounds: list[tuple[Asked, Audio]], path: Path) -> None:
+    """A spectrogram of each render, four in a row."""
+    from PIL import Image, ImageDraw
+
+    width, height, columns = 260, 120, 4
+    sheet = Image.new("RGB", (columns * width, -(-len(sounds) // columns) * height), "white")
+    pen = ImageDraw.Draw(sheet)
+    for index, (asked, audio) in enumerate(sounds):
+        levels = mel_levels(audio, RATE, width - 8, height - 24)[::-1]
+        grey = np.clip(255.0 * (levels + 90.0) / 80.0, 0.0, 255.0).astype(np.uint8)
+        x, y = index % columns * width + 4, index // columns * height
+        sheet.paste(Image.fromarray(grey), (x, y + 18))
+        title = f"{GENRES[asked.genre]} {asked.tempo_bpm:.0f} bpm, density {asked.density:.2f}"
+        pen.text((x, y + 3), title, fill="black")
+    sheet.quantize(64).save(path, optimize=True)
+
+
+def measure(model: MusikaLive, renders: int, seconds: float, picture: Path | None = None) -> dict[str, object]:
     """All figures; `rows` has one entry a render."""
     import librosa
 
@@ -123,6 +141,8 @@ def measure(model: MusikaLive, renders: int, seconds: float) -> dict[str, object
                 "finite": bool(np.isfinite(audio).all()),
             }
         )
+    if picture is not None:
+        contact_sheet(sounds, picture)
     return {"rows": rows, **_summary(rows), "frechet": _frechet(sounds)}
 
 
@@ -163,11 +183,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path)
     parser.add_argument("--renders", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=30.0)
     args = parser.parse_args()
     model = MusikaLive(open_graph(args.bundle / "generator.onnx"), open_graph(args.bundle / "decoder.onnx"))
-    figures = measure(model, args.renders, args.seconds)
+    figures = measure(model, args.renders, args.seconds, args.picture)
     text = json.dumps(figures, indent=1)
     print(text)
     if args.json:
