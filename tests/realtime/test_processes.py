@@ -65,6 +65,13 @@ def is_up(stage: Stage, voices: int) -> Callable[[], bool]:
     return lambda: len(stage.of(VoiceUp)) >= voices
 
 
+def has_come_back(stage: Stage, voice: str) -> bool:
+    """Whether a voice that was restarted sounds again."""
+    up = [at for at, event in enumerate(stage.events) if isinstance(event, VoiceUp) and event.restarted]
+    after = stage.events[up[0] :] if up else []
+    return any(isinstance(event, Thawed) and event.voice == voice for event in after)
+
+
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     voices = (VoiceSpec(name="a", seed=1), VoiceSpec(name="b", seed=2))
@@ -85,12 +92,12 @@ def longest_silence_ms(sound: Audio) -> float:
 def test_a_killed_voice_is_covered_and_back_within_two_seconds(stage: Stage) -> None:
     os.kill(stage.session.players()["a"].pid, signal.SIGKILL)
     at = stage.session.position
-    sound = stage.play(6.0, lambda: bool(stage.of(Thawed)))
+    sound = stage.play(6.0, lambda: has_come_back(stage, "a"))
     sound = np.concatenate([sound, stage.play(0.5)], axis=1)
     assert [event.voice for event in stage.of(VoiceDown)] == ["a"]
     assert [event.restarted for event in stage.of(VoiceUp)] == [False, False, True]
-    assert {event.voice for event in stage.of(Cover)} == {"a"}
-    assert (stage.of(Thawed)[0].sample - at) / RATE < 2.0
+    assert "a" in {event.voice for event in stage.of(Cover)}
+    assert (stage.of(Thawed)[-1].sample - at) / RATE < 2.0
     assert longest_silence_ms(sound) < 5.0
     assert stage.session.take is not None
     live = np.concatenate(stage.sound, axis=1)
@@ -104,9 +111,9 @@ def test_a_hung_voice_is_replaced(stage: Stage) -> None:
     os.kill(stage.session.players()["b"].pid, signal.SIGSTOP)
     for _ in range(3000):  # more than its pipe can hold: nobody may wait for it
         stage.session.post(Set(("b", "octave"), 1))
-    sound = stage.play(8.0, lambda: bool(stage.of(Thawed)))
+    sound = stage.play(8.0, lambda: has_come_back(stage, "b"))
     assert [event.voice for event in stage.of(VoiceDown)] == ["b"]
-    assert [event.voice for event in stage.of(Thawed)] == ["b"]
+    assert has_come_back(stage, "b")
     assert longest_silence_ms(sound) < 5.0
     stage.play(0.5)
     assert stage.session.controls()["b"].octave == 1
