@@ -86,7 +86,8 @@ def describe(live: Live, kind: type) -> str:
         return "one of " + ", ".join(live.choices)
     if kind is str:
         return f"a text of at most {int(live.high)} characters"
-    return f"{live.low:g}..{live.high:g}" + (f" {live.unit}" if live.unit else "")
+    low, high = (round(live.low), round(live.high)) if kind is int else (f"{live.low:g}", f"{live.high:g}")
+    return f"{low}..{high}" + (f" {live.unit}" if live.unit else "")
 
 
 def accept(kind: type, live: Live, got: object) -> Value:
