@@ -1,6 +1,5 @@
 """A Session and its ports: put together, started and stopped in order, events carried between them."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +25,6 @@ __all__ = ["App", "voices_of"]
 _POLL_S: Final = 0.01
 _FADE_S: Final = 0.1
 _FINDER_S: Final = 2.0  # the longest that stopping waits for a MIDI system that does not answer
-_SWITCH_S: Final = 0.0005  # a busy Python thread gives way to the audio pump this often
 _FAMILY_NAMES: Final = {"musika_live": "musika"}
 
 
@@ -85,7 +83,6 @@ class App:
         Raises:
             EngineError: what cannot be had was asked for by name; nothing is left running.
         """
-        sys.setswitchinterval(_SWITCH_S)
         settings = self.settings
         voices = voices_of(settings)
         folder = _session_folder(settings)
