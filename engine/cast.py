@@ -3,18 +3,21 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from engine.conductor import Conductor
 from engine.controls import Value
 from engine.messages import Applied, Event, Failed
 from engine.mixer import Fades
 from engine.player import Opener, Player, Setup
+from engine.ring import Ring
 from engine.schedule import Due
 from engine.take import TakeWriter
 from engine.worker import Pacing
 
-__all__ = ["Cast", "Stage", "VoiceSpec"]
+__all__ = ["Cast", "Retired", "Stage", "VoiceSpec"]
+
+_RETIRE_S: Final = 0.5  # a ring is unmapped only this long after the mixer let go of it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,3 +90,38 @@ class Cast:
     @property
     def ready(self) -> bool:
         return self.controls is not None
+
+
+class Retired:
+    """Players that have ended, until the mixer has let go of their rings.
+
+    Args:
+        uses: whether the mixer may still read a ring.
+    """
+
+    def __init__(self, uses: Callable[[Ring], bool]) -> None:
+        self._uses = uses
+        self._rows: list[tuple[Cast, float | None]] = []  # and the time at which its ring was first seen unused
+
+    def add(self, cast: Cast) -> None:
+        """End a player at once; its ring stays."""
+        cast.player.kill()
+        self._rows.append((cast, None))
+
+    def bury(self, now_s: float) -> None:
+        """Give back the memory of rings that nobody has used for a while."""
+        kept: list[tuple[Cast, float | None]] = []
+        for cast, free_s in self._rows:
+            if self._uses(cast.player.ring):
+                kept.append((cast, None))
+            elif free_s is None or now_s - free_s < _RETIRE_S:
+                kept.append((cast, now_s if free_s is None else free_s))
+            else:
+                cast.player.close()
+        self._rows = kept
+
+    def close(self) -> None:
+        """Give everything back; the mixer must not read any more."""
+        for cast, _ in self._rows:
+            cast.player.close()
+        self._rows = []

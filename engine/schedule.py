@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages import Command, When
+from engine.messages import NOW, Command, When
 from engine.music.units import TICKS_PER_BEAT
 
 __all__ = ["Agenda", "Due", "Target", "target_of"]
@@ -60,12 +60,13 @@ def _next_line(conductor: Conductor, after: float, ticks: int) -> float:
 
 @dataclass(slots=True)
 class Due:
-    """A posted command that waits for its time; `posted_s` by the session's clock."""
+    """A posted command that waits for its time; `posted_s` by the session's clock, `when` as it was asked."""
 
     number: int
     command: Command
     target: Target
     posted_s: float
+    when: When = NOW
 
 
 class Agenda:

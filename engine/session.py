@@ -291,7 +291,7 @@ class Session:
         except EngineError as error:
             stage.events.append(Failed(number=number, command=command, reason=str(error)))
             return
-        due = Due(number, command, target, posted_s)
+        due = Due(number, command, target, posted_s, when)
         if isinstance(command, Load):
             self._obey(due, 0.0)  # loading begins now; only the change waits
         else:

@@ -7,7 +7,7 @@ the one that plays, and takes over at a sample.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.cast import Cast, Stage, VoiceSpec
+from engine.cast import Cast, Retired, Stage, VoiceSpec
 from engine.controls import walk, with_value
 from engine.messages import (
     Changed,
@@ -27,7 +27,7 @@ from engine.messages import (
 from engine.mixer import Ask, Lane, Turn
 from engine.orders import AT_ONCE, Began, Broken, Order, Ready, Refused, Took
 from engine.player import Player, Setup
-from engine.schedule import Due
+from engine.schedule import Due, target_of
 
 __all__ = ["Voice"]
 
@@ -35,7 +35,6 @@ _HANG_S: Final = 1.0  # without a sign of life while its ring runs empty
 _LOAD_S: Final = 180.0  # the longest that opening a bundle may take
 _BACK_OFF_S: Final = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0)  # before each restart within a minute; then it is given up
 _SOON_S: Final = 5.0  # a voice that dies this early after a restart gets a fresh state, its snapshot may be the reason
-_RETIRE_S: Final = 0.5  # a ring is unmapped only this long after the mixer let go of it
 
 
 class Voice:
@@ -58,7 +57,7 @@ class Voice:
         self._again_s: float | None = None
         self._snapshot: tuple[int, int, bytes] | None = None
         self._unsent: dict[int, Due] = {}
-        self._retired: list[tuple[Cast, float | None]] = []
+        self._retired = Retired(lane.uses)
 
     # what the session asks
 
@@ -155,15 +154,14 @@ class Voice:
             self._restart()
         if self._next is not None and self._next[0].ready:
             self._take_over(*self._next)
-        self._bury()
+        self._retired.bury(self._stage.clock())
 
     def close(self) -> None:
         """End all players; the mixer must not read any more."""
-        for cast in [self._cast, self._next[0] if self._next else None, *(row[0] for row in self._retired)]:
-            if cast is not None:
-                cast.player.close()
+        for player in self.players:
+            player.close()
         self._cast = self._next = None
-        self._retired = []
+        self._retired.close()
 
     # commands
 
@@ -195,7 +193,7 @@ class Voice:
         if self._next is not None:
             cast, earlier = self._next
             self._stage.failed(earlier, "another load came after it")
-            self._retire(cast)
+            self._retired.add(cast)
         self._swap_at = None
         if self.controls is not None:
             self._values = {control.path: control.value for control in walk(self.controls)}
@@ -206,11 +204,11 @@ class Voice:
         self.stop(due, AT_ONCE, self._stage.fades.end)
         if self._next is not None:
             self._stage.failed(self._next[1], "unloaded")
-            self._retire(self._next[0])
+            self._retired.add(self._next[0])
             self._next = None
         if self._cast is not None:
             self._give_up_orders(self._cast.unanswered, "unloaded")
-            self._retire(self._cast)
+            self._retired.add(self._cast)
             self._cast = None
         self._again_s, self._snapshot = None, None
         self.lane.ask(Ask("drop"))
@@ -284,7 +282,7 @@ class Voice:
         stage = self._stage
         if self._next is not None and cast is self._next[0]:
             stage.failed(self._next[1], f"{reason}; {self.name} plays on as before")
-            self._retire(cast)
+            self._retired.add(cast)
             self._next, self._swap_at = None, None
             self.lane.ask(Ask("swap"))
             return
@@ -302,7 +300,7 @@ class Voice:
             self._snapshot = None
         if cast.controls is not None:
             self._values = {control.path: control.value for control in walk(cast.controls)}
-        self._retire(cast)
+        self._retired.add(cast)
         self._failures = [at for at in self._failures if now - at < 60.0] + [now]
         if first_time:
             self._stage.events.append(
@@ -359,6 +357,9 @@ class Voice:
             return
         stage = self._stage
         here, lead = stage.position(), self.lead()
+        if due.target.tick is not None and stage.conductor.tick_at(here + lead) > due.target.tick:
+            # Loading took longer than to the line that was meant: the next one like it.
+            due.target = target_of(due.when, stage.conductor, here + lead)
         sample = due.target.near(stage.conductor, here + lead)
         if sample > here + lead + 0.2 * stage.sample_rate:
             return
@@ -381,7 +382,7 @@ class Voice:
         orders, self._unsent = self._unsent, {}
         if self._cast is not None:
             orders |= self._cast.unanswered
-            self._retire(self._cast)
+            self._retired.add(self._cast)
         for order in orders.values():
             cast.player.send(Order(order.number, AT_ONCE, order.command))
         cast.unanswered = orders
@@ -420,25 +421,6 @@ class Voice:
             self._cast_anew()
 
     # ends
-
-    def _retire(self, cast: Cast) -> None:
-        cast.player.kill()
-        self._retired.append((cast, None))
-
-    def _bury(self) -> None:
-        """Close players of whose rings the mixer has let go a while ago."""
-        now = self._stage.clock()
-        kept: list[tuple[Cast, float | None]] = []
-        for cast, free_s in self._retired:
-            if self.lane.uses(cast.player.ring):
-                kept.append((cast, None))
-            elif free_s is None:
-                kept.append((cast, now))
-            elif now - free_s >= _RETIRE_S:
-                cast.player.close()
-            else:
-                kept.append((cast, free_s))
-        self._retired = kept
 
     def _give_up_orders(self, orders: dict[int, Due], reason: str) -> None:
         for due in orders.values():

@@ -124,3 +124,21 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 def test_a_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecordError, match="without a folder"):
         free_name(tmp_path, name)
+
+
+def test_a_recorder_on_a_full_disk_ends_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = WavFile.write
+
+    def short_of_room(self: WavFile, audio: np.ndarray) -> None:
+        if self.samples >= 2000:
+            raise RecordError("No space left on device")
+        write(self, audio)
+
+    monkeypatch.setattr(WavFile, "write", short_of_room)
+    recorder = Recorder(tmp_path / "x.wav", 48000, first=0)
+    for at in range(0, 5000, 1000):
+        recorder.offer(at, noise(1000, seed=at))
+    wait_for(recorder)
+    recorder.offer(5000, noise(1000))  # and the music goes on
+    assert "No space left" in recorder.failed
+    assert read(tmp_path / "x.wav").shape == (2, 2000), "what was written stays readable"

@@ -42,6 +42,7 @@ from engine.messages import (
     VoiceUp,
     When,
 )
+from engine.player import LocalPlayer
 from engine.session import Session, VoiceSpec
 from tests.unit.engine.faulty import FailsAt, open_faulty
 
@@ -346,6 +347,25 @@ def test_a_bundle_that_cannot_be_loaded_leaves_the_old_one_playing(session: Sess
     assert "plays on" in event.reason
     assert (session.read(20000) == 0.5).all()
     assert session.voices()[0].bundle == "constant"
+
+
+def test_a_bundle_that_loads_past_the_bar_changes_over_at_the_next(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ready comes late, as from a process that takes its time."""
+    session.read(BAR_SAMPLES - 9600)
+    held: list[Any] = []
+    reports = LocalPlayer.reports
+    monkeypatch.setattr(
+        LocalPlayer, "reports", lambda self: (held.append(self), [])[1] if not self.stalled else reports(self)
+    )
+    number = session.post(Load(voice="a", bundle="constant two"), BAR)
+    session.read(20000)
+    monkeypatch.undo()
+    session.read(BAR_SAMPLES)
+    (applied,) = [event for event in session.poll() if isinstance(event, Applied) and event.number == number]
+    assert held
+    assert applied.sample == 2 * BAR_SAMPLES
 
 
 def test_a_stop_just_before_a_change_over_leaves_silence_and_the_new_bundle(session: Session) -> None:
