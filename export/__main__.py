@@ -18,7 +18,7 @@ __all__ = ["main", "main_export", "main_import"]
 _IMPORTED: Final = ("musika",)
 """Models whose published checkpoints are read: files in ``export.rename``."""
 
-_EXPORTED: Final = ("musika",)
+_EXPORTED: Final = ("musika", "musika_live")
 """Models that bundles are made of: files in ``export.graphs``."""
 
 

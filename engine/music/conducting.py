@@ -104,14 +104,15 @@ def chord_gates(chroma: F32, bass: F32) -> F32:
     Args:
         chroma, bass: [12, T], zeros for no chord.
     Returns:
-        [GATES, 12, T] of 0 and 1: everything; the bass; the first to fourth chord tone, counted upwards from the bass.
+        [GATES, 12, T] of 0 and 1: everything, where no chord is known; the bass; the first to fourth chord tone,
+        counted upwards from the bass.
     """
     frames = chroma.shape[1]
     turned = _above_bass(chroma, bass)
     rank = np.cumsum(turned, axis=0) * turned  # 1 for the first tone upwards from the bass, 2 for the second, ...
     back = (np.arange(12)[:, None] - bass.argmax(axis=0)[None]) % 12
     gates = np.zeros((GATES, 12, frames), np.float32)
-    gates[0] = 1.0
+    gates[0] = 1.0 - bass.max(axis=0)
     gates[1] = bass
     for tone in range(4):
         gates[2 + tone] = np.take_along_axis((rank == tone + 1).astype(np.float32), back, axis=0)

@@ -87,12 +87,15 @@ class LiveAutoencoder:
         frames: latent frames in a crop.
         jitter: spread of the noise put on latents, so that the decoder bears a generator's errors.
         strike: weight of the drums' waveform (their phase can be learned: the clock says when they are struck).
+        start: folder of an earlier run whose weights to begin with; its encoder is then kept as it is and the decoder
+            alone is trained, so that what was learned from its latents stays true.
     """
 
     model: LiveConfig = field(default_factory=LiveConfig)
     frames: int = 24
     jitter: float = 0.03
     strike: float = 20.0
+    start: str = ""
 
     def build(self, recipe: Recipe) -> Task:
         return _Autoencoding(self, recipe)
@@ -101,8 +104,10 @@ class LiveAutoencoder:
 class _Autoencoding(Task):
     def __init__(self, settings: LiveAutoencoder, recipe: Recipe) -> None:
         self._settings, self._recipe = settings, recipe
-        self._encoder = Encoder(settings.model, FEATURES)
-        self._decoder = Decoder(settings.model)
+        if settings.start:
+            self._encoder, self._decoder, _ = load_autoencoder(Path(settings.start))
+        else:
+            self._encoder, self._decoder = Encoder(settings.model, FEATURES), Decoder(settings.model)
         self._features = LiveFeatures(settings.model.sample_rate)
         self._hz = oscillator_hz()
         self._pieces: list[Rendered] = []
@@ -116,7 +121,9 @@ class _Autoencoding(Task):
 
     def optimisers(self) -> dict[str, Optimizer]:
         optim = self._recipe.optim
-        parameters = [*self._encoder.parameters(), *self._decoder.parameters()]
+        parameters = [*self._decoder.parameters()]
+        if not self._settings.start:
+            parameters += self._encoder.parameters()
         return {"autoencoder": Adam(parameters, optim.lr, optim.betas, optim.eps)}
 
     def prepare(self, device: torch.device) -> None:

@@ -52,7 +52,7 @@ def test_a_generator_is_told_intervals_not_roots(semitones: int) -> None:
 def test_gates_open_bass_and_tones_upwards_from_the_bass() -> None:
     gates = chord_gates(*columns("C7"))[:, :, 0]
     assert gates.shape == (GATES, 12)
-    assert gates[0].all()
+    assert not gates[0].any()
     opened = [list(np.flatnonzero(row)) for row in gates[1:]]
     assert opened == [[0], [0], [4], [7], [10]]
 
