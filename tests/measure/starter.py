@@ -152,7 +152,7 @@ def measure(model: MusikaLive, renders: int, seconds: float, picture: Path | Non
 
 
 def density_sweep(model: MusikaLive, genre: int, points: int = 16, seconds: float = 10.0) -> float:
-    """Rank correlation of density and detected onsets a second, over random styles at 120 bpm (tempo sets the rate too)."""
+    """Rank correlation of density and onsets heard a second, over random styles; at 120 bpm, as tempo counts too."""
     rng = np.random.default_rng(7 + genre)
     asked, heard = np.linspace(0.0, 1.0, points), []
     for index, density in enumerate(asked):
