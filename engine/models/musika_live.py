@@ -15,7 +15,7 @@ from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
 from engine.graph import Graph, State
-from engine.music.audio import Audio
+from engine.music.audio import Audio, soft_limit
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES, chord_gates, clock_features, frame_features
 from engine.music.harmony import Chord, Key
 from engine.music.noise import keyed_normal, keyed_truncated_normal, keyed_uniform
@@ -191,7 +191,7 @@ class MusikaLive:
             state.decoder,
         )["audio"]
         state.index += 1
-        return np.asarray(audio[0], np.float32)
+        return soft_limit(audio[0])
 
     def _place(self, state: MusikaLiveState, controls: MusikaLiveControls) -> F32:
         """[coordinate + style + 3]: where in the model's space this step is; moves style and coordinate on."""

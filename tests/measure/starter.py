@@ -20,9 +20,9 @@ from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from engine.picture import mel_levels
 from training.data.compose import compose
-from training.data.piece import GENRES
+from training.data.piece import GENRES, Genre, Piece
 from training.data.synth import render
-from training.evaluate import chord_recovery, frechet, gaussian, log_mel_features, onset_rate
+from training.evaluate import Gaussian, chord_recovery, frechet, gaussian, log_mel_features, onset_rate
 
 RATE = 44100
 
@@ -147,7 +147,7 @@ def measure(model: MusikaLive, renders: int, seconds: float, picture: Path | Non
         "rows": rows,
         **_summary(rows),
         "density_rank_correlation": {genre: density_sweep(model, index) for index, genre in enumerate(GENRES)},
-        "frechet": _frechet(sounds),
+        "frechet": genre_distances(model),
     }
 
 
@@ -176,19 +176,45 @@ def _summary(rows: list[dict[str, object]]) -> dict[str, object]:
     }
 
 
-def _frechet(sounds: list[tuple[Asked, Audio]]) -> dict[str, float]:
-    """Renders of each genre against held-out pieces of either; held-out seeds lie beyond all that are trained on."""
-    held = {
-        genre: gaussian(
-            np.concatenate([log_mel_features(render(compose(900_000 + i, genre, bars=8)), RATE) for i in range(24)])
+def play_piece(model: MusikaLive, piece: Piece, style_seed: int) -> Audio:
+    """The bundle under the tempo, chords, density and brightness of a composed piece, in a style of its own."""
+    conductor = Conductor(RATE)
+    conductor.set_tempo(piece.tempo_bpm, 0.0)
+    conductor.set_progression(piece.chords, 0)
+    state, spec = model.begin(style_seed), model.spec
+    chunks = []
+    for first in range(0, int(piece.duration_s * RATE) - spec.chunk, spec.chunk):
+        bar = int(first / RATE * piece.tempo_bpm / 240.0)
+        controls = MusikaLiveControls(
+            style=LiveStyle(seed=style_seed, genre=float(GENRES.index(piece.genre))),
+            density=piece.density[bar],
+            brightness=piece.brightness[bar],
         )
-        for genre in GENRES
-    }
+        chunks.append(model.step(state, controls, conductor.span(first, spec.frames, spec.hop, RATE)))
+    return np.clip(np.concatenate(chunks, axis=1), -1.0, 1.0)
+
+
+def genre_distances(model: MusikaLive, pieces: int = 24) -> dict[str, float]:
+    """Frechet distances from the bundle, and from other real pieces, to held-out pieces of either genre.
+
+    What is asked of the bundle is drawn as the corpus draws it (tempo, chords, density and brightness bar by bar), from
+    seeds of its own: else the distance would tell how the questions differ, not the answers. Held-out seeds lie beyond
+    all that are trained on.
+    """
+
+    def heard(genre: Genre, first: int, real: bool, count: int = pieces) -> Gaussian:
+        rows = []
+        for seed in range(first, first + count):
+            piece = compose(seed, genre, bars=8)
+            rows.append(log_mel_features(render(piece) if real else play_piece(model, piece, seed), RATE))
+        return gaussian(np.concatenate(rows))
+
+    held = {genre: heard(genre, 900_000, True, 2 * pieces) for genre in GENRES}
     result = {}
-    for index, genre in enumerate(GENRES):
-        played = gaussian(np.concatenate([log_mel_features(a, RATE) for asked, a in sounds if asked.genre == index]))
-        for other in GENRES:
-            result[f"{genre} to {other}"] = round(frechet(played, held[other]), 3)
+    for genre in GENRES:
+        for kind, seen in (("made", heard(genre, 800_000, False)), ("real", heard(genre, 950_000, True))):
+            for other in GENRES:
+                result[f"{kind} {genre} to held-out {other}"] = round(frechet(seen, held[other]), 2)
     return result
 
 

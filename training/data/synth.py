@@ -13,7 +13,7 @@ from typing import Final, get_args
 import numpy as np
 import numpy.typing as npt
 
-from engine.music.audio import Audio, write_audio
+from engine.music.audio import Audio, soft_limit, write_audio
 from engine.music.harmony import Chord
 from engine.music.units import samples_per_tick
 from training.data.compose import Genre, Piece, PieceError, Style, compose
@@ -46,7 +46,7 @@ def render(piece: Piece, sample_rate: int = 44100, *, loop: bool = False) -> Aud
     Returns:
         Float32 [2, N], N the samples of whole bars, below 0.85. Its level is fixed, never fitted to the piece.
     """
-    return _limited(_sum_of(stems(piece, sample_rate, loop=loop)))
+    return soft_limit(_sum_of(stems(piece, sample_rate, loop=loop)))
 
 
 def stems(piece: Piece, sample_rate: int = 44100, *, loop: bool = False) -> dict[str, Audio]:
@@ -182,15 +182,6 @@ def _closed(layer: Audio, count: int, loop: bool, sample_rate: int) -> Audio:
         fade = min(count, round(0.005 * sample_rate))
         sound[:, count - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
     return sound
-
-
-def _limited(sound: Audio) -> Audio:
-    """Untouched below 0.6, bent smoothly above so that no peak reaches 0.85."""
-    size = np.abs(sound)
-    loud = size > 0.6
-    out = sound.copy()
-    out[loud] = np.sign(sound[loud]) * (0.6 + 0.25 * np.tanh((size[loud] - 0.6) / 0.25))
-    return out
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""musika-live's generator, as in the starter bundle; needs a run of `musika_live_autoencoder`."""
+"""musika-live's generator, as in the starter bundle; needs a run of `musika_live_decoder`."""
 
 from training.config import Data, Optim, Recipe
 from training.tasks.musika_live import LiveGan
@@ -6,7 +6,7 @@ from training.tasks.musika_live import LiveGan
 __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
-    task=LiveGan(critic_from=2500),
+    task=LiveGan(autoencoder="runs/musika_live_decoder", critic_from=2500),
     data=Data(pieces=2400, bars=8, seed=1000, valid=0.02),
     optim=Optim(lr=1e-3, critic_lr=4e-4, betas=(0.5, 0.99), warmup=200, decay=5000, clip=2.0, average=0.998),
     steps=5000,
