@@ -64,11 +64,7 @@ def compose(
     densities = _curve("density", for_density, bars, density)
     progression = drawn_chords if chords is None else tuple(chords[bar % len(chords)] for bar in range(bars))
     play = techno_bar if genre == "techno" else ambient_bar
-    hits = [
-        hit
-        for bar in range(bars)
-        for hit in play(bar * TICKS_PER_BAR, progression[bar], densities[bar], style)
-    ]
+    hits = [hit for bar in range(bars) for hit in play(bar * TICKS_PER_BAR, progression[bar], densities[bar], style)]
     return Piece(
         genre=genre,
         seed=seed,
@@ -82,9 +78,7 @@ def compose(
     )
 
 
-def _curve(
-    name: str, rng: np.random.Generator, bars: int, given: float | Sequence[float] | None
-) -> tuple[float, ...]:
+def _curve(name: str, rng: np.random.Generator, bars: int, given: float | Sequence[float] | None) -> tuple[float, ...]:
     """One value a bar: as given, or constant, gliding or stepping, each uniform over 0..1 at every bar."""
     if given is not None:
         values = np.broadcast_to(np.asarray(given, np.float64), (bars,)) if np.ndim(given) == 0 else np.array(given)

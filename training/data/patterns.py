@@ -86,9 +86,7 @@ def _bass(
             yield Hit(instrument, start + tick, length, pitch, velocity)
 
 
-def _held(
-    instrument: str, start: int, chords: tuple[Chord, ...], lowest: int, velocity: float
-) -> Iterator[Hit]:
+def _held(instrument: str, start: int, chords: tuple[Chord, ...], lowest: int, velocity: float) -> Iterator[Hit]:
     for tick, length, chord in _chord_starts(chords):
         tones = chord.voiced(lowest)
         for pitch in tones:

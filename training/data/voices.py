@@ -87,9 +87,7 @@ def _cutoff(brightness: float, lowest_hz: float) -> float:
     return float(lowest_hz * 2.0 ** (5.0 * brightness))
 
 
-def tone(
-    instrument: str, pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int
-) -> Sound:
+def tone(instrument: str, pitch: int, duration_s: float, style: Style, brightness: float, sample_rate: int) -> Sound:
     """A pitched sound with its tail.
 
     Args:
