@@ -5,7 +5,10 @@ genre), asks the generator for one latent frame under the present musical time a
 samples. Every random number is keyed by (seed, purpose, index), so a state and its controls say all that will sound.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated, Final
 
 import numpy as np
@@ -14,7 +17,7 @@ import numpy.typing as npt
 from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
-from engine.graph import Graph, State
+from engine.graph import Array, Graph, State
 from engine.music.audio import Audio, soft_limit
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES, chord_gates, clock_features, frame_features
 from engine.music.harmony import Chord, Key
@@ -169,6 +172,18 @@ class MusikaLive:
 
     def step(self, state: MusikaLiveState, controls: MusikaLiveControls, span: Span) -> Audio:
         """[2, 2048]."""
+        return self._sound(self._told(state, controls, span), state.decoder)
+
+    def steps(self, state: MusikaLiveState, controls: MusikaLiveControls, spans: Sequence[Span], workers: int) -> Audio:
+        """The bits of as many calls of `step`: with two workers, a chunk is decoded while the next is thought out."""
+        if workers < 2:
+            return np.concatenate([self.step(state, controls, span) for span in spans], axis=1)
+        with ThreadPoolExecutor(1, "decoder") as pool:  # one thread: the decoder's state moves on in order
+            made = [pool.submit(self._sound, self._told(state, controls, span), state.decoder) for span in spans]
+            return np.concatenate([each.result() for each in made], axis=1)
+
+    def _told(self, state: MusikaLiveState, controls: MusikaLiveControls, span: Span) -> dict[str, Array]:
+        """All that the decoder is told of the next chunk; moves everything on but the decoder's state."""
         place = self._place(state, controls)
         ticks, tempo = self._time(state, controls, span)
         chroma, bass = self._harmony(state, controls, span, float(ticks[0]))
@@ -180,18 +195,20 @@ class MusikaLive:
         # Even numbers of unit variance: over the many bins of a frame their sum is as normal as normal ones', at a
         # third of the cost.
         hiss = (keyed_uniform(2 * self._subframes * self._row, state.seed, _HISS, state.index) - _HALF) * _SPREAD
-        audio: Audio = self._decoder.run(
-            {
-                "latents": latents,
-                "clock": clock_features(ticks[1:], tempo, span.bar_ticks)[None],
-                "gates": np.repeat(chord_gates(chroma, bass), self._subframes, axis=2)[None],
-                "phase": self._phase(state.index),
-                "noise": hiss.reshape(1, 2, self._subframes, self._row),
-            },
-            state.decoder,
-        )["audio"]
+        told = {
+            "latents": latents,
+            "clock": clock_features(ticks[1:], tempo, span.bar_ticks)[None],
+            "gates": np.repeat(chord_gates(chroma, bass), self._subframes, axis=2)[None],
+            "phase": self._phase(state.index),
+            "noise": hiss.reshape(1, 2, self._subframes, self._row),
+        }
         state.index += 1
-        return soft_limit(audio[0])
+        return told
+
+    def _sound(self, told: dict[str, Array], decoder: State) -> Audio:
+        """[2, 2048]; moves the decoder's state on."""
+        audio: Audio = self._decoder.run(told, decoder)["audio"][0]
+        return soft_limit(audio)
 
     def _place(self, state: MusikaLiveState, controls: MusikaLiveControls) -> F32:
         """[coordinate + style + 3]: where in the model's space this step is; moves style and coordinate on."""
@@ -217,8 +234,8 @@ class MusikaLive:
 
     def _blended(self, style: LiveStyle, truncation: float) -> F32:
         """The style between two seeds, brought back to the spread that either has."""
-        one = keyed_truncated_normal(self._style, truncation, style.seed, _STYLE)
-        two = keyed_truncated_normal(self._style, truncation, style.other, _STYLE)
+        one = _drawn(self._style, truncation, style.seed, _STYLE)
+        two = _drawn(self._style, truncation, style.other, _STYLE)
         share = np.float32(style.blend)
         mixed = ((1 - share) * one + share * two) / np.sqrt((1 - share) ** 2 + share**2)
         return np.asarray(mixed, np.float32)
@@ -237,8 +254,8 @@ class MusikaLive:
         """[coordinate] at a point of the broken line through anchors."""
         index = int(travelled)
         share = np.float32(travelled - index)
-        one = keyed_truncated_normal(self._coordinate, truncation, seed, _ANCHOR, index)
-        two = keyed_truncated_normal(self._coordinate, truncation, seed, _ANCHOR, index + 1)
+        one = _drawn(self._coordinate, truncation, seed, _ANCHOR, index)
+        two = _drawn(self._coordinate, truncation, seed, _ANCHOR, index + 1)
         return np.asarray(one + share * (two - one), np.float32)
 
     def _time(
@@ -276,3 +293,11 @@ class MusikaLive:
         samples = index * self._hop + (self._hop // self._subframes) * np.arange(self._subframes, dtype=np.float64)
         turns = np.mod(samples[:, None] * self._turns, 1.0).astype(np.float32) * np.float32(2.0 * np.pi)
         return np.stack([np.cos(turns), np.sin(turns)])[None]
+
+
+@lru_cache(maxsize=256)
+def _drawn(count: int, limit: float, seed: int, *place: int) -> F32:
+    """`keyed_truncated_normal`, remembered: a path passes the same two anchors for many steps."""
+    values = keyed_truncated_normal(count, limit, seed, *place)
+    values.flags.writeable = False
+    return values

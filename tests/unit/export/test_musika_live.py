@@ -165,3 +165,12 @@ def test_the_bundle_says_what_it_is(bundle: Path) -> None:
     assert {m.role for m in manifests} == {"generator", "decoder"}
     assert len({m.bundle for m in manifests}) == 1
     assert all(isinstance(m, Manifest) and m.family == "musika_live" and m.licence == "MIT" for m in manifests)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_many_steps_at_once_are_the_same_bits(model: MusikaLive, workers: int) -> None:
+    controls, time, spec = MusikaLiveControls(), conductor(), model.spec
+    spans = [time.span(i * spec.chunk, spec.frames, spec.hop, spec.sample_rate) for i in range(5)]
+    state = model.begin(5)
+    together = model.steps(state, controls, spans, workers)
+    np.testing.assert_array_equal(together, play(model, [controls] * 5, conductor()))
