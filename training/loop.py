@@ -102,6 +102,13 @@ class _Step(Stepper):
         # Autocast keeps weights it has rounded until it ends; a second update must not meet those of the first.
         torch.clear_autocast_cache()
 
+    def mean(self, value: Tensor) -> float:
+        if self._fabric.world_size > 1:
+            shared = self._fabric.all_reduce(value.detach().clone(), reduce_op="mean")
+            assert isinstance(shared, Tensor)
+            value = shared
+        return float(value.detach())
+
     def _count_bad(self, losses: Mapping[str, Tensor]) -> None:
         self.skipped += 1
         self._bad += 1
@@ -209,7 +216,8 @@ class _Run:
             module.to(fabric.device)
         for module in self.task.frozen().values():
             module.eval().requires_grad_(False)
-        self.averages = {name: deepcopy(self.modules[name]).requires_grad_(False) for name in self.task.averaged()}
+        averaged = {name: deepcopy(self.modules[name]) for name in self.task.averaged()}
+        self.averages = {name: module.eval().requires_grad_(False) for name, module in averaged.items()}
         self.stepper = _Step(recipe, fabric, self.optimisers)
 
     @property

@@ -57,6 +57,10 @@ class Stepper(ABC):
         discriminator from the same forward pass; two calls one after the other alternate.
         """
 
+    @abstractmethod
+    def mean(self, value: Tensor) -> float:
+        """A number averaged over processes, for state that all of them must agree on."""
+
 
 class Task(ABC):
     """Networks, their optimisers and what one step does.

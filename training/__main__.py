@@ -1,0 +1,108 @@
+"""`python -m training RECIPE`: run an experiment, or go on with one.
+
+Several accelerators: `torchrun --nproc-per-node 4 -m training RECIPE`.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import logging
+import pkgutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from training.config import Recipe
+
+__all__ = ["find_recipe", "main", "recipe_names"]
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Recipes that come with the package."""
+    import training.recipes
+
+    return tuple(module.name for module in pkgutil.iter_modules(training.recipes.__path__))
+
+
+def find_recipe(name: str) -> "Recipe":
+    """A recipe by name, or from a file of your own that defines RECIPE.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    from training.config import Recipe, RecipeError
+
+    if name.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+        if spec is None or spec.loader is None or not Path(name).is_file():
+            raise RecipeError(f"{name}: no such file; wanted a Python file that defines RECIPE")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    elif name in recipe_names():
+        module = importlib.import_module(f"training.recipes.{name}")
+    else:
+        raise RecipeError(f"got recipe {name!r}, wanted one of {', '.join(recipe_names())}, or a .py file")
+    recipe = getattr(module, "RECIPE", None)
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{name} does not define RECIPE: see the files in training/recipes")
+    return recipe
+
+
+def _list() -> None:
+    for name in recipe_names():
+        text = importlib.import_module(f"training.recipes.{name}").__doc__ or ""
+        print(f"{name:20} {text.splitlines()[0]}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m training", description="Train a model from a recipe.")
+    parser.add_argument("recipe", nargs="?", help="name of a recipe, or a .py file that defines RECIPE")
+    parser.add_argument("--list", action="store_true", help="name the recipes and leave")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="such as optim.lr=3e-4")
+    parser.add_argument("--out", type=Path, help="folder of the run (default runs/RECIPE)")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in that folder")
+    parser.add_argument("--steps", type=int, help="steps in all, instead of the recipe's")
+    parser.add_argument("--until", type=int, help="stop and save after this step, and leave the schedule as it is")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 finished or interrupted and saved, 1 failed, 2 wrongly called."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.list:
+        _list()
+        return 0
+    if args.recipe is None:
+        parser.print_usage(sys.stderr)
+        return 2
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
+    from training.config import RecipeError, with_values
+
+    try:
+        recipe = with_values(find_recipe(args.recipe), args.set)
+        if args.steps is not None:
+            recipe = replace(recipe, steps=args.steps)
+        from training.loop import fit
+
+        out = args.out or Path("runs") / Path(args.recipe).stem
+        outcome = fit(recipe, out, resume=args.resume, until=args.until, accelerator=args.device)
+    except RecipeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{outcome.step} steps done, kept in {outcome.checkpoint}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
