@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from training.checkpoint import CheckpointError
 from training.config import Data
 from training.loop import fit
 from training.task import TrainingError
+
+ROOT = Path(__file__).parents[3]
 
 
 def run(recipe, out, **options):
@@ -139,3 +143,26 @@ def test_curves_are_written_where_tensorboard_is_installed(tmp_path: Path) -> No
     pytest.importorskip("tensorboard")
     fit(toy_recipe(preview_every=6), tmp_path, accelerator="cpu", quiet=True)
     assert list((tmp_path / "curves").glob("events.*"))
+
+
+def test_a_run_needs_no_sound_file_chart_or_terminal_library(tmp_path: Path) -> None:
+    """Composed music trains where only torch, lightning, safetensors and numpy are installed."""
+    script = f"""
+import sys
+for name in ("soundfile", "soxr", "librosa", "rich", "tensorboard", "h5py"):
+    sys.modules[name] = None  # as if it were not installed
+from pathlib import Path
+import training.__main__, training.evaluate, training.tasks.latent_gan
+from training.config import Data, Optim, Recipe
+from training.loop import fit
+from training.tasks.autoencoder import Level1Magnitude
+from training.models.musika import MusikaConfig
+model = MusikaConfig(sample_rate=8000, hop=64, level1=4, encoder=(8,), decoder=(8, 8, 8, 8))
+data = Data(pieces=2, bars=1, cache={str(tmp_path / "cache")!r}, workers=0)
+recipe = Recipe(task=Level1Magnitude(model=model), data=data, steps=2, batch=2, preview_every=2, evaluate_every=2)
+assert fit(recipe, Path({str(tmp_path / "run")!r}), accelerator="cpu").finished
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "evaluate 2/2" in done.stderr
+    assert (tmp_path / "run/previews/step-000000002/remade.png").exists()
