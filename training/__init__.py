@@ -3,5 +3,8 @@
 - ``config``, ``recipes/``: frozen recipes; one experiment, one small Python file.
 - ``models/``: one readable file per network.
 - ``data/``: folders of audio, and music that we compose and render ourselves.
-- ``losses``, ``loop``, ``checkpoint``, ``evaluate``: what is minimised, the one loop, what is kept, what is measured.
+- ``task``, ``tasks/``: what the loop asks of a task; what one step of each kind of training does.
+- ``losses``, ``discriminator``: what is minimised, and the autoencoder's judge.
+- ``loop``, ``checkpoint``, ``report``, ``previews``: the one loop, what is kept, what is shown on the way.
+- ``evaluate``: what is measured.
 """
