@@ -1,8 +1,8 @@
 """The program on stage: does it start, answer, survive and repeat as promised?
 
 ``python -m tests.measure.stage [NAME ...] [--bundle NAME] [--minutes 10] [--json OUT]`` runs ``ripieno live`` as a
-process on a real JACK server (its dummy driver), listens to what reaches the speakers, and prints one JSON row a figure:
-name, value, unit, wanted, machine, command. Every NAME is a part; all are run without one.
+process on a real JACK server (its dummy driver), listens to what reaches the speakers, and prints one JSON row a
+figure: name, value, unit, wanted, machine, command. Every NAME is a part; all are run without one.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -155,7 +155,7 @@ def soak(scene: Scene) -> None:
         time.sleep(min(seconds, 60.0))
     with Bystander(scene.folder, scene.flags) as beside, scene.playing() as show:
         trouble, counted = Trouble(scene, show), show.counters()
-        words, memory, silence, sent = Words(show.voice, scene.controls, seed=1), [show.memory()], 0, 0
+        words, memory, silence, sent = Words(show.voice, scene.controls, seed=1), [show.resident_mb()], 0, 0
         began_s = time.perf_counter()
         heard, look_s = scene.ear.now(), began_s + _LOOK_S
         while (now_s := time.perf_counter()) < began_s + seconds:
@@ -165,7 +165,7 @@ def soak(scene: Scene) -> None:
                 sent += 1
             if now_s >= look_s:
                 look_s += _LOOK_S
-                memory.append(show.memory())
+                memory.append(show.resident_mb())
                 silence = max(silence, longest_silence(scene.ear.heard(heard)))
                 heard = scene.ear.now()
             time.sleep(0.002)
@@ -173,6 +173,7 @@ def soak(scene: Scene) -> None:
         trouble.tell("0")
         scene.row("covers", sum(1 for _ in show.said("/event/cover")), "events", "0")
         counts = {name: count - counted[name] for name, count in show.counters().items()}
+        _tell_memory(scene, memory, show.memory())
     scene.row("silent_client_xruns_beside", beside.xruns, "xruns")
     scene.row("silent_client_xruns_alone", alone.xruns, f"xruns in {min(seconds, 60.0):g} s")
     scene.row("longest_silence_ms", scene.ms(silence), "ms")
@@ -180,15 +181,14 @@ def soak(scene: Scene) -> None:
     scene.row("sent", sent, "messages")
     for name in ("refused", "malformed", "dropped", "failed", "faults"):
         scene.row(name, counts[name], "messages", "0")
-    _tell_memory(scene, memory)
 
 
-def _tell_memory(scene: Scene, memory: Sequence[Memory]) -> None:
-    scene.row("rss_mb", max(m.rss for m in memory), f"MB in {memory[-1].processes} processes", "<= 700")
-    scene.row("pss_mb", max(m.pss for m in memory), "MB")
-    scene.row("uss_mb", max(m.uss for m in memory), "MB")
-    half = len(memory) // 2
-    scene.row("rss_growth_mb", memory[-1].rss - memory[half].rss, "MB in the second half")
+def _tell_memory(scene: Scene, resident_mb: Sequence[float], last: Memory) -> None:
+    """Rows of what all processes took while they played, and of how it was shared at the end."""
+    scene.row("rss_mb", max(*resident_mb, last.rss), f"MB in {last.processes} processes", "<= 700")
+    scene.row("rss_growth_mb", resident_mb[-1] - resident_mb[len(resident_mb) // 2], "MB in the second half")
+    scene.row("pss_mb_last", last.pss, "MB")
+    scene.row("uss_mb_last", last.uss, "MB")
 
 
 def latency(scene: Scene) -> None:
@@ -218,7 +218,8 @@ def latency(scene: Scene) -> None:
     if heard:
         _tell_spread(scene, "heard_ms", heard, "p99", "<= 200")
     away = [_divergence(take, whole, said) for _, said in changes[:3]]
-    scene.row("divergence_samples", max(away, key=abs), "samples from the one that was told, the farthest of 3")
+    scene.row("differs_from_first", min(away), "samples from the one that was told, the first of 3 changes")
+    scene.row("differs_from_last", max(away), "samples from the one that was told, the last of 3 changes")
 
 
 def _tell_spread(scene: Scene, name: str, values: Sequence[float], judged: str, wanted: str) -> None:
@@ -282,9 +283,9 @@ def play(scene: Scene) -> None:
 def kill(scene: Scene) -> None:
     """A voice's process dies; then other bundles take over."""
     with scene.playing() as show:
+        first = scene.ear.now()
         time.sleep(10.0 * min(1.0, scene.scale))
-        now = scene.ear.now()
-        before = longest_silence(scene.ear.heard(max(0, now - 10 * scene.ear.rate, scene.ear.frame_at(show.began_s))))
+        before = longest_silence(scene.ear.heard(first))
         seconds, silence, covered = [], 0, 0
         for _ in range(2):  # a third within a minute would be held back on purpose
             since, first, process = show.mark(), scene.ear.now(), show.voice_process()
@@ -446,7 +447,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.measure.stage", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="NAME", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--bundle", default="musika-live", metavar="NAME", help="what plays")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of the soak; at most 2 of the take that is replayed")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the soak; at most 2 for the replay")
     parser.add_argument("--scale", type=float, default=1.0, help="of repetitions: 0.1 is a short trial")
     parser.add_argument("--jack", default="-r", metavar="FLAGS", help="jackd's, such as '-r -S'; default -r")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all rows here, too")
