@@ -312,7 +312,8 @@ def _swap(scene: Scene, show: Show, name: str, bundle: str, seed: int) -> None:
     time.sleep(3.0)
     late, empty, xruns = trouble.now()
     scene.row(f"swap_{name}_covers", sum(1 for _ in show.said("/event/cover", since)), "events", "0")
-    scene.row(f"swap_{name}_underruns", late + empty, "reads", "0")
+    scene.row(f"swap_{name}_voice_underruns", late, "reads", "0")
+    scene.row(f"swap_{name}_device_underruns", empty, "times", "0")
     scene.row(f"swap_{name}_xruns", xruns, "xruns")
     scene.row(f"swap_{name}_longest_silence_ms", scene.ms(longest_silence(scene.ear.heard(first))), "ms")
     scene.row(f"swap_{name}_s", swapped.at_s - sent_s, "s until the bar at which it was ready")
@@ -396,7 +397,9 @@ def replay(scene: Scene) -> None:
         scene.row("covers", sum(1 for _ in show.said("/event/cover")), "events, which the take knows, too")
         take, heard = show.take(), scene.ear.heard(first)
     out, began_s = take.with_name("again.wav"), time.perf_counter()
-    subprocess.run([sys.executable, "ripieno.py", "replay", str(take), str(out)], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "ripieno.py", "replay", str(take), str(out)], cwd=ROOT, check=True, stdout=sys.stderr
+    )
     scene.row("replay_s", time.perf_counter() - began_s, "s")
     again, live = read_audio(out)[0], read_audio(str(recorded.values[0]))[0]
     _compare(scene, live, again)
