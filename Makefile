@@ -1,5 +1,7 @@
 # Two commands: `make live` plays, `make test` proves. Both set up what they need first, once.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first of these that is new enough; `make PYTHON=/path/to/python live` takes another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -9,14 +11,14 @@ ARGS ?=
 
 # What plays needs no torch; what tests and trains does. Both live in one environment, the second on top.
 $(VENV)/.runtime: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Ripieno needs Python 3.11 or newer; name one: make PYTHON=/path/to/python"; exit 1; }
+	@test -x $(BIN)/python || { echo "Setting up $(VENV), once ..."; $(PYTHON) -m venv $(VENV); }
 	$(PIP) install -c constraints.txt -e .
-	touch $@
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) install -c constraints.txt torch==2.13.0
 	$(PIP) install -c constraints.txt -e '.[dev]'
-	touch $@
+	@touch $@
 
 live: $(VENV)/.runtime
 	$(BIN)/ripieno live $(ARGS)
@@ -30,8 +32,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Written beside its place first: a page that cannot be made leaves the old one as it was.
 docs: $(VENV)/.runtime
-	$(BIN)/python -m bridge.osc.space > bridge/OSC.md
+	$(BIN)/python -m bridge.osc.space > bridge/OSC.md.new && mv bridge/OSC.md.new bridge/OSC.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

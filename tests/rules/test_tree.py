@@ -3,13 +3,18 @@
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from engine.metadata import read_manifest
+
 ROOT = Path(__file__).resolve().parents[2]
+STARTERS = ROOT / "engine" / "starter"
 MOST_LINES = 450
 MOST_FUNCTION_LINES = 60
+TEXT = (".py", ".md", ".toml", ".txt", "Makefile", ".ci/run")
 
 
 def tracked(*endings: str) -> list[Path]:
@@ -41,21 +46,33 @@ def test_no_function_grows_past_a_screen() -> None:
 
 def test_nothing_is_left_for_later() -> None:
     words = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|NotImplemented" + r"Error)\b")
-    found = [str(path) for path in tracked(".py", ".md", ".toml", "Makefile") if words.search(path.read_text("utf-8"))]
+    found = [str(path) for path in tracked(*TEXT) if words.search(path.read_text("utf-8"))]
     assert not found
 
 
 def test_no_path_of_one_machine() -> None:
     paths = re.compile(r"/(work|root|home|Users)/[a-z]")
-    found = [str(path) for path in tracked(".py", ".md", ".toml", "Makefile") if paths.search(path.read_text("utf-8"))]
+    found = [str(path) for path in tracked(*TEXT) if paths.search(path.read_text("utf-8"))]
     assert not found
 
 
-def test_a_starter_bundle_comes_with_its_card() -> None:
-    folders = [path.parent for path in (ROOT / "engine" / "starter").rglob("generator.onnx")]
+def test_starter_bundles_come_with_their_card_and_licence() -> None:
+    folders = sorted({path.parent for path in STARTERS.rglob("*.onnx")})
+    assert folders, "nothing to play in the first minute"
     for folder in folders:
         card = (folder / "CARD.md").read_text("utf-8")
         for heading in ("Data", "Licence", "Remake", "Measured", "Limits"):
             assert f"## {heading}" in card, f"{folder.name}: the card says nothing under '{heading}'"
-    total = sum(path.stat().st_size for path in (ROOT / "engine" / "starter").rglob("*") if path.is_file())
-    assert total <= 25 * 2**20
+        for graph in sorted(folder.glob("*.onnx")):
+            assert read_manifest(graph).licence == "MIT", f"{graph.name} may not be passed on with our code"
+
+
+def test_starter_bundles_stay_small() -> None:
+    assert sum(path.stat().st_size for path in STARTERS.rglob("*") if path.is_file()) <= 25 * 2**20
+
+
+def test_licences_are_told() -> None:
+    assert (ROOT / "LICENSE").read_text("utf-8").startswith("MIT License")
+    notice = (ROOT / "NOTICE.md").read_text("utf-8")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert [extra for extra in extras if f"`[{extra}]`" not in notice] == []

@@ -24,4 +24,7 @@ def test_the_wheel_holds_the_rooms_and_the_command(tmp_path: Path) -> None:
     assert tops == {"engine", "bridge", "export", "training", "ripieno.py"}
     assert "bridge/OSC.md" in names
     starters = [path.relative_to(ROOT) for path in (ROOT / "engine" / "starter").rglob("*.onnx")]
+    assert starters
     assert all(str(path) in names for path in starters)
+    assert all(f"{room}/py.typed" in names for room in ("engine", "bridge", "export", "training"))
+    assert {name.split("/")[-1] for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE.md"}

@@ -19,6 +19,7 @@ __all__ = [
     "SameConv",
     "Step",
     "UpConv",
+    "activate",
     "init_he",
     "pixel_shuffle",
     "pools",

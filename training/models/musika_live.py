@@ -25,7 +25,20 @@ from torch.nn import functional
 
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES
 
-__all__ = ["HOP", "SUBHOP", "Critic", "Decoder", "Encoder", "Generator", "LiveConfig", "Parts", "oscillator_hz"]
+__all__ = [
+    "HOP",
+    "NOISE_ROW",
+    "OSCILLATORS",
+    "SUBFRAMES",
+    "SUBHOP",
+    "Critic",
+    "Decoder",
+    "Encoder",
+    "Generator",
+    "LiveConfig",
+    "Parts",
+    "oscillator_hz",
+]
 
 HOP: Final = 2048
 SUBHOP: Final = 256

@@ -34,7 +34,7 @@ from training.tasks.codec import (
     to_audio,
 )
 
-__all__ = ["Adversarial", "Level1Magnitude", "Level1Sound", "Level2Latents", "Level2Sound"]
+__all__ = ["Adversarial", "Level1Magnitude", "Level1Sound", "Level2Latents", "Level2Sound", "adam"]
 
 _SPAN = 2 * BLOCK_FRAMES  # two adjacent blocks, so that the discriminator sees their border
 
