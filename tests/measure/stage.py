@@ -8,16 +8,13 @@ figure: name, value, unit, wanted, machine, command. Every NAME is a part; all a
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,110 +28,15 @@ from tests.measure.helpers.ear import Ear, find, longest_silence
 from tests.measure.helpers.jackd import Jackd
 from tests.measure.helpers.legal import Words, bad_packets, pour
 from tests.measure.helpers.quiet import Bystander
+from tests.measure.helpers.scene import Scene, Trouble
 from tests.measure.helpers.show import ROOT, Memory, Said, Show, packet
 
-__all__ = ["PARTS", "Scene", "main"]
+__all__ = ["PARTS", "main"]
 
 _SOAK_HZ: Final = 200.0
 _LOOK_S: Final = 5.0  # between looks at memory and sound
 _FLOOD_HZ: Final = 5000.0
 _NEEDLE: Final = 512  # samples that are surely found once only
-
-
-@dataclass(slots=True)
-class Scene:
-    """What every part works with.
-
-    Args:
-        bundle, controls: what plays.
-        minutes: of the soak; at most 2 of them for the take that is replayed.
-        scale: of all repetitions.
-        flags: of jackd.
-        command: for the rows.
-    """
-
-    server: Jackd
-    ear: Ear
-    folder: Path
-    bundle: str
-    controls: object
-    minutes: float
-    scale: float
-    flags: tuple[str, ...]
-    command: str
-    part: str = ""
-    rows: list[dict[str, object]] = field(default_factory=list)
-    _shows: int = 0
-
-    def row(self, name: str, value: float | int, unit: str = "", wanted: str = "") -> None:
-        """Tell one figure."""
-        row: dict[str, object] = {
-            "name": f"{self.part}/{name}",
-            "value": round(float(value), 3) if isinstance(value, float) else int(value),
-            "unit": unit,
-            "wanted": wanted,
-            "machine": _machine(),
-            "command": self.command,
-        }
-        self.rows.append(row)
-        print(json.dumps(row), flush=True)
-
-    def times(self, count: int) -> int:
-        """A number of repetitions, scaled."""
-        return max(1, round(count * self.scale))
-
-    @contextmanager
-    def show(self, *arguments: str) -> Iterator[Show]:
-        """A run of the program; its errors are a figure, too."""
-        self._shows += 1
-        folder = self.folder / f"{self.part}-{self._shows}"
-        folder.mkdir()
-        with Show(self.server.environment(), folder, self.bundle, arguments) as show:
-            yield show
-            status = show.end()
-        if status or show.faults():
-            self.row("faults", max(show.faults(), int(status != 0)), "errors", "0")
-            print(show.log()[-2000:], file=sys.stderr)
-
-    @contextmanager
-    def playing(self, *arguments: str) -> Iterator[Show]:
-        """A run of the program that sounds."""
-        with self.show(*arguments) as show:
-            show.wait_playing()
-            self.ear.first_sound(self.ear.frame_at(show.began_s), 30.0)
-            time.sleep(1.0)  # what starts beside the sound is up
-            yield show
-
-    def ms(self, samples: int) -> float:
-        """Of frames heard."""
-        return 1000.0 * samples / self.ear.rate
-
-
-@dataclass(slots=True)
-class Trouble:
-    """What went wrong since it was made: `now` gives (late voices, rings that ran empty, xruns)."""
-
-    scene: Scene
-    show: Show
-    before: tuple[int, int, int] = (0, 0, 0)
-
-    def __post_init__(self) -> None:
-        self.before = self._count()
-
-    def now(self) -> tuple[int, int, int]:
-        a, b = self._count(), self.before
-        return a[0] - b[0], a[1] - b[1], a[2] - b[2]
-
-    def tell(self, wanted: str = "") -> None:
-        """Rows of it."""
-        late, empty, xruns = self.now()
-        self.scene.row("voice_underruns", late, "reads", wanted)
-        self.scene.row("device_underruns", empty, "times", wanted)
-        self.scene.row("jack_xruns", xruns, "xruns")
-
-    def _count(self) -> tuple[int, int, int]:
-        status = self.show.status()
-        return int(status.get("underruns", 0)), int(status["device_underruns"]), self.scene.ear.wires.xruns
 
 
 def start(scene: Scene) -> None:
@@ -286,7 +188,7 @@ def kill(scene: Scene) -> None:
         first = scene.ear.now()
         time.sleep(10.0 * min(1.0, scene.scale))
         before = longest_silence(scene.ear.heard(first))
-        seconds, silence, covered = [], 0, 0
+        trouble, seconds, silence, covered = Trouble(scene, show), list[float](), 0, 0
         for _ in range(2):  # a third within a minute would be held back on purpose
             since, first, process = show.mark(), scene.ear.now(), show.voice_process()
             killed_s = time.perf_counter()
@@ -301,6 +203,7 @@ def kill(scene: Scene) -> None:
         scene.row("longest_silence_ms", scene.ms(silence), "ms")
         scene.row("longest_silence_before_ms", scene.ms(before), "ms")
         scene.row("covered_ms_worst", scene.ms(covered), "ms")
+        trouble.tell()
         for name, bundle, seed in (("seed", scene.bundle, 7), ("tone", "tone", 1), ("back", scene.bundle, 9)):
             _swap(scene, show, name, bundle, seed)
 
@@ -433,17 +336,6 @@ PARTS: Final[Mapping[str, Callable[[Scene], None]]] = {
     "replay": replay,
 }
 """Every part by its name, in the order in which all are run."""
-
-
-def _machine() -> str:
-    """The processor, its cores and the system."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text("utf-8").splitlines() if info.exists() else ():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
 def _parser() -> argparse.ArgumentParser:
