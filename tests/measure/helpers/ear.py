@@ -1,5 +1,6 @@
 """All that reaches the speakers, with the time of every sample."""
 
+import math
 import os
 import threading
 import time
@@ -19,7 +20,7 @@ SILENT: Final = 1e-4
 
 _RING: Final = 1 << 19  # frames, 11 s at 48 kHz
 _TURN_S: Final = 0.005
-_NEAR_S: Final = 0.5
+_NEAR_S: Final = 0.05
 _OUTS: Final = ":out_[0-9]+$"  # what PortAudio calls its ports
 
 
@@ -95,9 +96,10 @@ class Ear:
     def moment_of(self, frame: int) -> float:
         """When a frame was heard.
 
-        Nothing is seen before it is there, so of all nearby sightings the earliest is the best.
+        Nothing is seen before it is there, so of all sightings soon after it the earliest is the best. From those
+        before it nothing can be told, since a server leaves out time in an xrun.
         """
-        near = self._near(lambda mark: abs(mark[1] - frame) / self.rate)
+        near = self._near(lambda mark: (mark[1] - frame) / self.rate if mark[1] >= frame else math.inf)
         return min(at_s + (frame - frames) / self.rate for at_s, frames in near)
 
     def first_sound(self, since: int, within_s: float) -> int:
