@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -358,20 +359,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"parts are {', '.join(PARTS)}, minutes and scale are more than 0; got {' '.join(unknown)}")
     flags = tuple(args.jack.split())
     command = " ".join(["python -m tests.measure.stage", *(sys.argv[1:] if argv is None else argv)])
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="stage-") as name:
-        server = Jackd(Path(name), flags)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stage-")))
+        controls = describe(args.bundle).controls
+        server = Jackd(folder, flags)
+        stack.callback(server.stop)
         server.start()
         ear = Ear(server)
-        try:
-            scene = Scene(
-                server, ear, Path(name), args.bundle, describe(args.bundle).controls,
-                args.minutes, args.scale, flags, f"{command} ({server.command})",
-            )  # fmt: skip
-            failed = _run(scene, args.parts or list(PARTS))
-        finally:
-            ear.stop()
-            server.stop()
+        stack.callback(ear.stop)
+        command = f"{command} ({server.command})"
+        scene = Scene(server, ear, folder, args.bundle, controls, args.minutes, args.scale, flags, command)
+        failed = _run(scene, args.parts or list(PARTS))
     if args.json:
         args.json.write_text(json.dumps(scene.rows, indent=1) + "\n", "utf-8")
     return 1 if failed else 0

@@ -54,6 +54,7 @@ class Jackd:
             seen = subprocess.run(["jack_lsp"], capture_output=True, text=True, timeout=20, env=self.environment())
             if "system:playback_2" in seen.stdout:
                 return
+        self.stop()
         raise RuntimeError(f"jackd does not run: {self.log.read_text()[-300:]}")
 
     def stop(self) -> None:
