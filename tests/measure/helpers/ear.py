@@ -89,9 +89,9 @@ class Ear:
         return np.concatenate([np.zeros((2, 0), np.float32), *rows], axis=1)
 
     def frame_at(self, moment_s: float) -> int:
-        """The frame heard at a moment not long ago."""
+        """The frame heard at a moment not long ago; 0 if that was before the first."""
         near = self._near(lambda mark: abs(mark[0] - moment_s))
-        return max(frames + round((moment_s - at_s) * self.rate) for at_s, frames in near)
+        return max(0, *(frames + round((moment_s - at_s) * self.rate) for at_s, frames in near))
 
     def moment_of(self, frame: int) -> float:
         """When a frame was heard.
