@@ -1,15 +1,17 @@
-"""What a voice's model must offer: the Streamer protocol, and the timing it declares."""
+"""What a model must offer: the Streamer protocol with the timing it declares, and the Job protocol with its progress."""
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from engine.conductor import Span
 from engine.music.audio import Audio
 
-__all__ = ["CanJump", "StreamSpec", "Streamer"]
+__all__ = ["CanJump", "Job", "Progress", "StreamSpec", "Streamer", "finish", "work"]
 
 C = TypeVar("C")
 S = TypeVar("S")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +67,43 @@ class CanJump(Protocol):
     def jump(self, state: object, seed: int) -> None:
         """Move `state` to the place of `seed`, gliding or at once as the model sees fit."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come: `done` of `total` equal parts of its work, 0 <= done <= total."""
+
+    done: int
+    total: int
+
+
+Job = Generator[Progress, bool | None, R]
+"""A finite piece of work: a generator that yields its Progress and returns its result.
+
+`done` never falls. Sending True (see `finish`) asks it to end as soon as it can with what it has; `close` at any moment
+cancels it and leaves nothing behind.
+"""
+
+
+def work(job: Job[R], tell: Callable[[Progress], None] = lambda _: None, late: Callable[[], bool] = lambda: False) -> R:
+    """Do a job to its end and give its result.
+
+    Args:
+        tell: told of each progress.
+        late: asked after each; once it is true the job is asked to end with what it has.
+    """
+    try:
+        progress = next(job)
+        while True:
+            tell(progress)
+            progress = job.send(late())
+    except StopIteration as end:
+        result: R = end.value
+        return result
+    finally:
+        job.close()
+
+
+def finish(job: Job[R]) -> R:
+    """End a job, begun or not, as soon as it can end with what it has, and give its result."""
+    return work(job, late=lambda: True)
