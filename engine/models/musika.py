@@ -27,6 +27,7 @@ from engine.errors import ManifestError
 from engine.graph import Graph
 from engine.models.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard
 from engine.music.audio import Audio
+from engine.music.conducting import tempo_value
 from engine.music.noise import keyed_normal
 from engine.music.spectrum import hann
 from engine.stream import StreamSpec
@@ -45,7 +46,6 @@ F32 = npt.NDArray[np.float32]
 _BLOCK_NOISE: Final = 5  # purposes 1..4 are in `engine.models.latents`
 _GROUP: Final = 4  # blocks in one run of the decoder when many are wanted
 _TEMPO_STEP: Final = 2.0  # steps to one bpm: jitter of a followed clock shall not make patches anew
-_TEMPO_RANGE: Final = (60.0, 180.0)  # bpm that the tempo condition gives as 0 and 1
 _irfft: Any = np.fft.irfft  # numpy's annotation of `out` knows float64 only
 
 Controls = Any  # MusikaControls or MusikaDensityControls
@@ -343,6 +343,5 @@ def _grouped(plans: Iterator[tuple[F32, F32]]) -> Iterator[tuple[F32, F32]]:
 
 
 def _tempo(tempo_bpm: float) -> float:
-    """The tempo condition: 0 at 60 bpm, 1 at 180 bpm, in steps of half a bpm."""
-    low, high = _TEMPO_RANGE
-    return (round(tempo_bpm * _TEMPO_STEP) / _TEMPO_STEP - low) / (high - low)
+    """The tempo condition, `tempo_value` in steps of half a bpm."""
+    return tempo_value(round(tempo_bpm * _TEMPO_STEP) / _TEMPO_STEP)

@@ -4,6 +4,7 @@ A model that hears these features need not guess the beat: it is a function of t
 chord, by construction.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,16 @@ import numpy.typing as npt
 
 from engine.music.units import TICKS_PER_BEAT
 
-__all__ = ["CLOCK_FEATURES", "FRAME_FEATURES", "GATES", "chord_gates", "clock_features", "frame_features"]
+__all__ = [
+    "CLOCK_FEATURES",
+    "FRAME_FEATURES",
+    "GATES",
+    "chord_gates",
+    "clock_features",
+    "frame_features",
+    "tempo_value",
+    "tempo_values",
+]
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -29,6 +39,16 @@ _BODY_DECAY_S: Final = 0.15
 CLOCK_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 2 * len(_REST_HZ) * len(_REACH_HZ)
 FRAME_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 1 + 12
 GATES: Final = 6
+
+
+def tempo_value(tempo_bpm: float) -> float:
+    """Tempo as a model hears of it: log2(bpm / 120), 0 at 120 and 1 an octave faster."""
+    return math.log2(tempo_bpm / 120.0)
+
+
+def tempo_values(tempo_bpm: F32) -> F64:
+    """`tempo_value` of each of [T] tempos."""
+    return np.asarray(np.log2(tempo_bpm.astype(np.float64) / 120.0), np.float64)
 
 
 def _phases(ticks: F64, bar_ticks: int) -> F64:
@@ -85,7 +105,7 @@ def frame_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass
         _phases(ticks, bar_ticks),
         _decays(ticks, seconds_per_tick, TICKS_PER_BEAT, _BEAT_DECAYS_S),
         _decays(ticks, seconds_per_tick, TICKS_PER_BEAT // 4, _STEP_DECAYS_S),
-        np.log2(tempo_bpm.astype(np.float64) / 120.0)[None],
+        tempo_values(tempo_bpm)[None],
         _above_bass(chroma, bass),
     ]
     return np.concatenate(rows).astype(np.float32)

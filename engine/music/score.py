@@ -1,8 +1,9 @@
-"""Notes as a musician writes them: notes, tracks, and a score with its tempo and meter maps. Frozen; edits make copies."""
+"""Music as notes: notes, tracks, and a score with its tempo and meter maps. Frozen; edits make copies."""
 
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from engine.errors import EngineError
@@ -67,7 +68,7 @@ class Track:
     def __post_init__(self) -> None:
         if not 0 <= self.program <= 127:
             raise ScoreError(f"got program {self.program}, wanted 0..127: General MIDI counts from 0 here")
-        if any(a > b for a, b in zip(self.notes, self.notes[1:], strict=False)):
+        if any(a > b for a, b in pairwise(self.notes)):
             raise ScoreError(f"got notes out of order in track '{self.name}', wanted them by start: sort them first")
 
     @property
@@ -129,7 +130,7 @@ class Score:
     def __post_init__(self) -> None:
         for name, rows in (("tempos", self.tempos), ("meters", self.meters)):
             ticks = [row.tick for row in rows]
-            if not ticks or ticks[0] != 0 or any(a >= b for a, b in zip(ticks, ticks[1:], strict=False)):
+            if not ticks or ticks[0] != 0 or any(a >= b for a, b in pairwise(ticks)):
                 raise ScoreError(f"got {name} at ticks {ticks[:8]}, wanted the first at 0 and each later than the last")
 
     @property

@@ -30,7 +30,6 @@ __all__ = [
     "density_curve",
     "open_corpus",
     "split",
-    "tempo_value",
 ]
 
 F32 = npt.NDArray[np.float32]
@@ -106,11 +105,6 @@ def density_curve(onsets: F64, times: F64, bandwidth_s: float = 0.5, full_rate: 
     rate = np.convolve(counts, bell / bell.sum(), mode="same") / step
     centres = edges[:-1] + step / 2.0
     return np.asarray(np.clip(np.interp(times, centres, rate) / full_rate, 0.0, 1.0), np.float32)
-
-
-def tempo_value(tempo_bpm: float) -> float:
-    """Tempo as a model hears of it: log2(bpm / 120), 0 at 120 and 1 an octave faster."""
-    return float(np.log2(tempo_bpm / 120.0))
 
 
 class Corpus(ABC):

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.music.audio import Audio
-from training.data.corpus import Corpus, DataError, Entry, density_curve, split, tempo_value
+from engine.music.conducting import tempo_value
+from training.data.corpus import Corpus, DataError, Entry, density_curve, split
 
 __all__ = ["CONDITIONS", "Latents", "Samples"]
 

@@ -91,7 +91,7 @@ class Ear:
     def frame_at(self, moment_s: float) -> int:
         """The frame heard at a moment not long ago; 0 if that was before the first."""
         near = self._near(lambda mark: abs(mark[0] - moment_s))
-        return max(0, *(frames + round((moment_s - at_s) * self.rate) for at_s, frames in near))
+        return max(0, *(frames + round((moment_s - at_s) * self.rate) for at_s, frames in near), 0)
 
     def moment_of(self, frame: int) -> float:
         """When a frame was heard.
@@ -134,7 +134,7 @@ class Ear:
         with self._lock:
             marks = list(self._marks)
         near = [mark for mark in marks if far(mark) <= _NEAR_S]
-        return near or [min(marks, key=far)]
+        return near or [min(marks, key=far)] if marks else []
 
     def _listen(self) -> None:
         wired_s = 0.0

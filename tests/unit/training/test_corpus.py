@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.music.conducting import tempo_value
 from training.config import Data
 from training.data.corpus import (
     Composed,
@@ -15,7 +16,6 @@ from training.data.corpus import (
     density_curve,
     open_corpus,
     split,
-    tempo_value,
 )
 from training.data.store import CONDITIONS, Latents, Samples
 
