@@ -101,7 +101,7 @@ def frame_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass
         is learned for one root holds for all).
     """
     seconds_per_tick = 60.0 / (tempo_bpm.astype(np.float64) * TICKS_PER_BEAT)
-    rows = [
+    rows: list[F64 | F32] = [
         _phases(ticks, bar_ticks),
         _decays(ticks, seconds_per_tick, TICKS_PER_BEAT, _BEAT_DECAYS_S),
         _decays(ticks, seconds_per_tick, TICKS_PER_BEAT // 4, _STEP_DECAYS_S),
