@@ -1,4 +1,4 @@
-"""What a model must offer: the Streamer protocol with the timing it declares, and the Job protocol with its progress."""
+"""What a model must offer: the Streamer protocol with the timing it declares, and the Job with its progress."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

@@ -1,0 +1,199 @@
+"""GETMusic: fills in what is missing of a score, any tracks from any others, a few cells of all tracks at a time.
+
+A cell begins masked. Each pass of the network says what all open cells may hold, given everything else; some of them,
+in random order and as many of each track as its quota is, are drawn and stay. After any pass what is still open can be
+drawn at once from what the network has said: a job can always end in time.
+
+Random order matters: most cells are rests, and rests are what a network is most certain of, so deciding the certain
+first decides on silence.
+
+Source: Lv et al., "GETMusic: Generating Any Music Tracks with a Unified Representation and Diffusion Framework", 2023;
+its sampler is one of the plans. Deciding pitch and duration together, quotas along a cosine, and drawing again what
+came out odd are ours, after MaskGIT (Chang et al., 2022) and Improved VQ-Diffusion (Tang et al., 2022).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ControlError, ShapeError
+from engine.models.getmusic_board import Board, Limits
+from engine.models.getmusic_net import Network
+from engine.models.getmusic_plan import PLANS, Window, blocks, official_passes, quotas, windows
+from engine.music.score import ROLES
+from engine.stream import Job, Progress
+
+__all__ = ["FillSettings", "Filled", "Getmusic"]
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_AGAIN: Final = 1 << 16  # number of the first pass that draws odd cells again
+_T: Final = 99  # the time step of a grid whose targets are all open
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FillSettings:
+    """How to fill.
+
+    Args:
+        steps: the most passes for each window of a score; without effect on the official plan.
+        plan: see `engine.models.getmusic_plan.PLANS`.
+        seed: same seed, same notes. 0..2^31 - 1.
+        variations: made side by side, each as if it were alone. first: number of the first of them.
+        temperature: of pitches and lengths, not of rests: 0 the likeliest, 1 as the network says, more is odder.
+        top_p: only the likeliest pitches that together reach this share.
+        refine: share of the cells, the oddest of each track, that are drawn again in `refine_passes` further passes.
+        rests: role to what is added to the logit of a rest: above 0 fewer notes, below 0 more.
+    Raises:
+        ControlError: a value is out of range, or the official plan is to be bent.
+    """
+
+    steps: int = 16
+    plan: str = "cosine"
+    seed: int = 0
+    variations: int = 1
+    first: int = 0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    refine: float = 0.0
+    refine_passes: int = 1
+    rests: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("steps", 1, 1000), ("seed", 0, 2**31 - 1), ("variations", 1, 64), ("first", 0, 10**6),
+            ("temperature", 0.0, 10.0), ("top_p", 0.001, 1.0), ("refine", 0.0, 1.0), ("refine_passes", 1, 100),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ControlError(f"{name} takes {low}..{high}, got {value}")
+        if self.plan not in PLANS:
+            raise ControlError(f"plan takes one of {', '.join(PLANS)}, got {self.plan}")
+        wrong = sorted(set(self.rests) - set(ROLES))
+        if wrong:
+            raise ControlError(f"rests are of {', '.join(ROLES)}, got {', '.join(wrong)}")
+        if self.plan == "official" and (self.temperature, self.top_p, self.refine, dict(self.rests)) != (1, 1, 0, {}):
+            raise ControlError("the official plan knows neither temperature, top_p, refine nor rests: leave them alone")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filled:
+    """What a job made.
+
+    Args:
+        grids: [variations, 14, L]; as given but for the cells of `made`.
+        made: [6, L] cells that were decided; all targets unless the job was asked to end early.
+        log_p: [variations, 6, L] natural logarithm of what was chosen, at the moment of choosing; 0 elsewhere.
+        passes: runs of the network.
+        complete: whether every planned pass was made.
+    """
+
+    grids: Ids
+    made: Mask
+    log_p: F64
+    passes: int
+    complete: bool
+
+
+class Getmusic:
+    """Fills grids with a network.
+
+    Threads: one; a job belongs to the thread that runs it.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def fill(
+        self,
+        grid: Ids,
+        targets: Mask,
+        settings: FillSettings | None = None,
+        *,
+        limits: Limits | None = None,
+        features: F32 | None = None,
+        first_bar: int = 0,
+    ) -> Job[Filled]:
+        """A job that decides the target cells and leaves all others as they are.
+
+        Asked to end early, it draws what is open in the present window from what the network last said; windows that
+        it has not come to stay as they were.
+
+        Args:
+            grid: [14, L]; what target cells hold is not looked at. EMPTY rows are tracks that are not there.
+            targets: [6, L].
+            limits: what may sound; everything if None.
+            features: [F, L] for networks that are conducted.
+            first_bar: number of the bar at column 0: the same bar of a piece is given the same random numbers.
+        Raises:
+            ShapeError: shapes differ.
+        """
+        if grid.ndim != 2 or grid.shape[0] != 14 or targets.shape != (6, grid.shape[1]):
+            raise ShapeError(f"a grid is [14, L] and its targets are [6, L], got {grid.shape} and {targets.shape}")
+        settings = settings or FillSettings()
+        return self._run(grid, targets, settings, limits or Limits(rows=self.network.rows), features, first_bar)
+
+    def _run(
+        self, grid: Ids, targets: Mask, settings: FillSettings, limits: Limits, features: F32 | None, first_bar: int
+    ) -> Job[Filled]:
+        network = self.network
+        view = windows(targets, network.context) if network.window == network.context else blocks(
+            targets, network.context, network.window
+        )  # fmt: skip
+        stages = [(window, list(_stages(window, targets, settings))) for window in view]
+        total, done = sum(len(passes) for _, passes in stages), 0
+        board = Board(grid, targets, limits, settings, first_bar)
+        hurry = bool((yield Progress(0, total)))
+        for window, passes in stages:
+            if hurry:
+                break
+            sight = board.look(window)
+            for turn, t, counts in passes:
+                sight.turn = turn
+                if turn >= _AGAIN:
+                    sight.reopen(settings.refine)
+                elif t == 0:
+                    sight.ask_all()
+                prediction = network.predict(*sight.question(_time(sight.share, t)), _cut(features, window))
+                done += 1
+                sight.decide(prediction, counts)
+                hurry = bool((yield Progress(done, total)))
+                if hurry:
+                    sight.decide(prediction, None)
+                    break
+            sight.close()
+        return Filled(grids=board.tokens, made=board.made, log_p=board.log_p, passes=done, complete=done == total)
+
+
+def _time(share: float, t: int | None) -> int:
+    """The step that goes with a share of open targets, unless the plan says one."""
+    return round(_T * share) if t is None else t
+
+
+def _cut(features: F32 | None, window: Window) -> F32 | None:
+    return None if features is None else features[:, window.first : window.last]
+
+
+def _stages(window: Window, targets: Mask, settings: FillSettings) -> Iterator[tuple[int, int | None, Any]]:
+    """Each pass of a window: number, time step if the plan says one, cells of each track to decide (None: all)."""
+    cells = targets[:, window.start : window.until].sum(axis=1)
+    if settings.plan == "official":
+        plan = np.stack([official_passes(2 * int(count)) for count in cells], axis=1)
+        for index, counts in enumerate(plan):
+            if counts.any():
+                yield index, _T - index, counts
+        yield _T, 0, None
+        return
+    plan = np.stack([quotas(int(count), settings.steps, settings.plan) for count in cells], axis=1)
+    for index, counts in enumerate(plan):
+        if counts.any():
+            yield index, None, counts
+    if settings.refine > 0.0:
+        for index in range(settings.refine_passes):
+            yield _AGAIN + index, None, None

@@ -1,0 +1,271 @@
+"""The grids that GETMusic fills: what is open, what has been decided, and what may sound."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.models.getmusic_net import PAD, TRACK_ROWS, Prediction, Rows
+from engine.models.getmusic_plan import BAR, Window, draws_of
+from engine.music.score import ROLES
+from engine.sampling import Drawn, draw, draw_or_rest
+
+__all__ = ["Board", "Choice", "Limits", "Sight"]
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_ORDER, _DRAW = 21, 22  # what random numbers are for; models of other families use numbers below
+_TRACKS: Final = len(ROLES)
+
+
+class Choice(Protocol):
+    """The part of a fill's settings that the board looks at (see `engine.models.getmusic.FillSettings`)."""
+
+    @property
+    def plan(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def variations(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def rests(self) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Which tokens may sound. How often something sounds stays as the network says (see `draw_or_rest`).
+
+    Args:
+        rows: the tokens of each track.
+        ever: role to [n] tokens that may sound at all; a role that is not there may play everything.
+        classes: role to [n, 12] pitch classes of each token; for roles that keep to `tones`.
+        tones: [L, 12] pitch classes that may sound at each column, in the key of the grid; None for all.
+    """
+
+    rows: Rows
+    ever: Mapping[str, Mask] = field(default_factory=dict)
+    classes: Mapping[str, Mask] = field(default_factory=dict)
+    tones: Mask | None = None
+
+    def allowed(self, track: int, columns: Ids) -> Mask | None:
+        """[M, n] what may sound of a track at these columns; None for everything."""
+        role = ROLES[track]
+        ever, classes = self.ever.get(role), self.classes.get(role)
+        if classes is None or self.tones is None:
+            return None if ever is None else np.broadcast_to(ever, (len(columns), len(ever)))
+        outside = (~self.tones[columns]).astype(np.float32) @ classes.T.astype(np.float32)
+        inside: Mask = outside == 0.0
+        return inside if ever is None else inside & ever
+
+
+class Board:
+    """The variations of one fill.
+
+    Args:
+        grid: [14, L]. targets: [6, L]. limits: what may sound. settings: see `Choice`.
+        first_bar: number of the bar at column 0.
+    """
+
+    def __init__(self, grid: Ids, targets: Mask, limits: Limits, settings: Choice, first_bar: int) -> None:
+        self.tokens: Ids = np.repeat(np.asarray(grid, np.int64)[None], settings.variations, axis=0)
+        """[variations, 14, L]: as given, and what was decided in windows that are closed."""
+        self.made: Mask = np.zeros(targets.shape, np.bool_)
+        self.log_p: F64 = np.zeros((settings.variations, *targets.shape))
+        self.targets, self.limits, self.settings, self.first_bar = targets, limits, settings, first_bar
+
+    def look(self, window: Window) -> "Sight":
+        """Open a window's targets."""
+        return Sight(self, window)
+
+
+class Sight:
+    """What is seen and decided in one window.
+
+    Attributes:
+        turn: number of the pass; with the bar it says which random numbers are used.
+    """
+
+    def __init__(self, board: Board, window: Window) -> None:
+        self._board, self._window, self.turn = board, window, 0
+        self._rows = board.limits.rows
+        seen = slice(window.first, window.last)
+        here = np.arange(window.first, window.last)
+        self._tokens = board.tokens[:, :, seen].copy()
+        waiting = board.targets[:, seen] & (here >= window.start)
+        both = np.repeat(waiting, 2, axis=0)  # a pitch row and its duration row
+        self._given = self._conditions(both)
+        self._open: Mask = np.repeat(both[None], len(self._tokens), axis=0)
+        self._own: Mask = self._open & (here < window.until)
+        self._tokens[:, :TRACK_ROWS][self._open] = self._rows.mask
+        self._asked = self._own.copy()
+        self._odd = np.full((len(self._tokens), *waiting.shape), -np.inf)
+        self._log_p = np.zeros(self._odd.shape)
+        self._waiting = max(1, int(self._open.sum()))
+        self._shuffled = self._draws(1, _ORDER, 0)[..., 0] if board.settings.plan != "official" else self._odd
+
+    @property
+    def share(self) -> float:
+        """Of the targets seen here, how many are open; 0..1."""
+        return float(self._open.sum()) / self._waiting
+
+    def question(self, t: int) -> tuple[Ids, Ids, int, Mask]:
+        """What to ask the network, see `Network.predict`."""
+        self._asked = self._own & self._open
+        return self._tokens, np.repeat(self._given[None], len(self._tokens), axis=0), t, self._asked
+
+    def ask_all(self) -> None:
+        """Let every cell be decided anew, while all of them stay to be seen."""
+        self._open |= self._own
+
+    def reopen(self, share: float) -> None:
+        """Mask the oddest cells of each track again: those less likely than usual where they were chosen."""
+        own = self._own[:, ::2]
+        for track in range(_TRACKS):
+            count = -int(-share * own[0, track].sum() // 1)
+            if count:
+                odd = np.where(own[:, track], self._odd[:, track], -np.inf)
+                self._mask(track, np.argsort(-odd, axis=1, kind="stable")[:, :count])
+
+    def decide(self, prediction: Prediction, counts: Ids | None) -> None:
+        """Draw cells that were asked for and are open.
+
+        Args:
+            counts: [6] how many of each track (of the official plan: pitch and duration apart); None for all.
+        """
+        if self._board.settings.plan == "official":
+            self._decide_rows(prediction, counts)
+        else:
+            self._decide_pairs(prediction, counts)
+
+    def close(self) -> None:
+        """Write what was decided to the board."""
+        board, window = self._board, self._window
+        decided = ~self._open[:, ::2] & self._own[:, ::2]
+        seen = slice(window.first, window.last)
+        own = np.concatenate([self._own & ~self._open, np.zeros((len(self._own), 2, self._own.shape[2]), np.bool_)], 1)
+        board.tokens[:, :, seen] = np.where(own, self._tokens, board.tokens[:, :, seen])
+        board.made[:, seen] |= decided.all(axis=0)
+        board.log_p[:, :, seen] = np.where(decided, self._log_p, board.log_p[:, :, seen])
+
+    # inside
+
+    def _conditions(self, waiting: Mask) -> Ids:
+        """[14, W] 1 for what is given: no target, and of a track that is there; its empty end, too."""
+        targets = np.concatenate([waiting, np.zeros((2, waiting.shape[1]), np.bool_)])
+        there = ((self._tokens[0] != self._rows.empty) & ~targets).any(axis=1)
+        return np.asarray(~targets & there[:, None], np.int64)
+
+    def _draws(self, cells: int, purpose: int, turn: int) -> F64:
+        """[B, 6, W, cells]."""
+        settings, bar = self._board.settings, self._board.first_bar + self._window.first // BAR
+        width = self._window.last - self._window.first
+        first = settings.first
+        return np.stack(
+            [
+                draws_of(cells, width, settings.seed, purpose, first + index, turn, bar)
+                for index in range(settings.variations)
+            ]
+        )
+
+    def _mask(self, track: int, columns: Ids) -> None:
+        """Open [B, M] columns of a track again."""
+        rows = np.arange(len(columns))[:, None]
+        for row in (2 * track, 2 * track + 1):
+            self._open[rows, row, columns] = True
+            self._tokens[rows, row, columns] = self._rows.mask
+
+    def _decide_pairs(self, prediction: Prediction, counts: Ids | None) -> None:
+        """Pitch and length of a cell at once: a rest has no length, a note has one."""
+        settings = self._board.settings
+        u = self._draws(3, _DRAW, self.turn)
+        duration_at = np.cumsum(self._asked[:, 1::2].reshape(-1)) - 1  # place of each cell among the durations
+        duration_at = duration_at.reshape(self._asked[:, 1::2].shape)
+        for track in range(_TRACKS):
+            batch, columns = np.nonzero(self._asked[:, 2 * track])
+            chosen = self._open[batch, 2 * track, columns]
+            if counts is not None:
+                chosen &= self._first_of(track, int(counts[track]))[batch, columns]
+            batch, columns = batch[chosen], columns[chosen]
+            if not batch.size:
+                continue
+            pitch = draw_or_rest(
+                prediction.pitch[track][chosen],
+                u[batch, track, columns, :2],
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+                bias=float(settings.rests.get(ROLES[track], 0.0)),
+                allowed=self._board.limits.allowed(track, columns + self._window.first),
+            )
+            length = draw(
+                prediction.duration[duration_at[batch, track, columns], :PAD],
+                u[batch, track, columns, 2],
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+            )
+            self._write(track, batch, columns, pitch, length)
+
+    def _write(self, track: int, batch: Ids, columns: Ids, pitch: Drawn, length: Drawn) -> None:
+        sounds = pitch.ids != self._rows.counts[track]
+        self._tokens[batch, 2 * track, columns] = self._rows.tokens(track, pitch.ids)
+        self._tokens[batch, 2 * track + 1, columns] = np.where(sounds, length.ids, PAD)
+        self._open[batch, 2 * track, columns] = self._open[batch, 2 * track + 1, columns] = False
+        log_p = pitch.log_p + np.where(sounds, length.log_p, 0.0)
+        self._log_p[batch, track, columns] = log_p
+        self._odd[batch, track, columns] = -log_p - pitch.entropy - np.where(sounds, length.entropy, 0.0)
+
+    def _first_of(self, track: int, count: int) -> Mask:
+        """[B, W] the next `count` open cells of a track, in the random order of each variation."""
+        waiting = self._asked[:, 2 * track] & self._open[:, 2 * track]
+        order = np.argsort(np.where(waiting, self._shuffled[:, track], np.inf), axis=1, kind="stable")
+        first = np.zeros(waiting.shape, np.bool_)
+        np.put_along_axis(first, order[:, :count], True, axis=1)
+        return first & waiting
+
+    def _decide_rows(self, prediction: Prediction, counts: Ids | None) -> None:
+        """As the original release: pitch and duration apart, in an order that hardly minds how certain they are."""
+        u = self._draws(4, _DRAW, self.turn)
+        drawn: Ids = np.zeros(self._asked.shape, np.int64)
+        log_p, late = np.zeros(self._asked.shape), np.full(self._asked.shape, np.inf)
+        tracks = np.nonzero(self._asked[:, 1::2])[1]
+        for row in range(TRACK_ROWS):
+            track, is_duration = divmod(row, 2)
+            logits = prediction.duration[tracks == track] if is_duration else prediction.pitch[track]
+            batch, columns = np.nonzero(self._asked[:, row])
+            if not batch.size:
+                continue
+            made = draw(logits, u[batch, track, columns, 2 * is_duration])
+            drawn[batch, row, columns] = made.ids if is_duration else self._rows.tokens(track, made.ids)
+            log_p[batch, row, columns] = made.log_p
+            # Drawing without replacement by weights: each waits an exponential time at its weight's rate.
+            wait = -np.log1p(-u[batch, track, columns, 2 * is_duration + 1])
+            late[batch, row, columns] = wait / np.exp(_certainty(logits))
+        late = np.where(self._asked & self._open, late, np.inf)
+        for track in range(_TRACKS):
+            both = slice(2 * track, 2 * track + 2)
+            times = late[:, both].reshape(len(late), -1)
+            count = times.shape[1] if counts is None else int(counts[track])
+            chosen = np.zeros(times.shape, np.bool_)
+            np.put_along_axis(chosen, np.argsort(times, axis=1, kind="stable")[:, :count], True, axis=1)
+            chosen &= np.isfinite(times)
+            accepted = chosen.reshape(late[:, both].shape)
+            self._tokens[:, both] = np.where(accepted, drawn[:, both], self._tokens[:, both])
+            self._open[:, both] &= ~accepted
+            self._log_p[:, track] += np.where(accepted, log_p[:, both], 0.0).sum(axis=1)
+
+
+def _certainty(logits: F32) -> F64:
+    """[M] greatest probability of each row."""
+    wide = np.asarray(logits, np.float64)
+    top = wide.max(axis=1, keepdims=True)
+    return np.asarray(1.0 / np.exp(wide - top).sum(axis=1), np.float64)

@@ -1,0 +1,223 @@
+"""GETMusic's network as one question: which tokens may these cells of these grids hold?
+
+Two kinds of bundle answer it. In one, every column sees every other (graph ``network``). In the other, past columns
+are read once (graph ``past``) and kept, and each pass costs only the last columns (graph ``window``), which see the
+past and one another; the past does not see them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ManifestError, ShapeError
+from engine.graph import Array, Graph
+from engine.music.score import ROLES
+
+__all__ = ["PAD", "TRACK_ROWS", "CachedNetwork", "FullNetwork", "Network", "Prediction", "Rows", "network_of"]
+
+F32 = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+PAD: Final = 15
+"""The token of a column in which a track begins nothing."""
+TRACK_ROWS: Final = 2 * len(ROLES)
+"""Rows of a grid that belong to the six tracks, pitch and duration by turns; two rows of chords follow."""
+
+_SHARED: Final = ("tokens", "given", "t", "cells_duration", *(f"cells_{role}" for role in ROLES))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which tokens each track may hold.
+
+    Args:
+        lows, counts: for each of the six tracks, its first pitch token and how many it has.
+        size: tokens in the dictionary; EMPTY is the next, MASK the one after.
+    """
+
+    lows: tuple[int, ...]
+    counts: tuple[int, ...]
+    size: int
+
+    @property
+    def empty(self) -> int:
+        return self.size
+
+    @property
+    def mask(self) -> int:
+        return self.size + 1
+
+    def tokens(self, track: int, choices: Ids) -> Ids:
+        """Token ids of choices 0..n of a track, n being PAD."""
+        return np.where(choices == self.counts[track], PAD, choices + self.lows[track])
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Logits of the cells that were asked for.
+
+    Args:
+        pitch: for each track [M, n + 1] in the order of ``np.nonzero(asked[:, 2 * track])``; the last column is PAD.
+        duration: [M, 16] in the order of ``np.nonzero(asked[:, 1::2])``; the last column is PAD.
+    """
+
+    pitch: tuple[F32, ...]
+    duration: F32
+
+
+class Network(Protocol):
+    """Threads: one."""
+
+    @property
+    def rows(self) -> Rows: ...
+
+    @property
+    def context(self) -> int:
+        """The most columns that are seen at once."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """The last columns of a grid in which cells may be open; all of `context` where the network sees both ways."""
+        ...
+
+    def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
+        """What cells may hold.
+
+        Args:
+            tokens: [B, 14, L], MASK where open. given: [B, 14, L], 1 for conditions.
+            t: 0..99, the share of targets that are open times 99.
+            asked: [B, 12, L] the cells of the six tracks' rows that are asked for.
+            features: [F, L] of musical time, harmony and wishes, for networks that are conducted.
+        """
+        ...
+
+
+class FullNetwork:
+    """The network whose columns all see each other.
+
+    Raises:
+        ManifestError: the graph is not one of this kind.
+    """
+
+    def __init__(self, graph: Graph, rows: Rows) -> None:
+        _expect(graph, _SHARED, rows)
+        self._graph, self.rows = graph, rows
+        self.context = self.window = _whole(graph.manifest.facts, "context")
+        self._features = "features" in graph.inputs
+
+    def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
+        """See `Network.predict`."""
+        feeds = _feeds(tokens, given, t, asked)
+        if self._features:
+            feeds["features"] = _conducted(self._graph, features, tokens)
+        return _prediction(self._graph.run(feeds))
+
+
+class CachedNetwork:
+    """The network whose last columns see a past that is read once.
+
+    The past of the latest question is kept: asked again with the same past, as in all passes of one bar, only the
+    window is computed.
+
+    Raises:
+        ManifestError: the graphs are not of this kind.
+    """
+
+    def __init__(self, past: Graph, window: Graph, rows: Rows) -> None:
+        _expect(window, (*_SHARED, "past_k", "past_v"), rows)
+        self._past, self._graph, self.rows = past, window, rows
+        self.window = _whole(window.manifest.facts, "window")
+        self.context = max(self.window, _whole(window.manifest.facts, "context"))
+        self._kept: tuple[tuple[bytes, ...], dict[str, Array]] | None = None
+
+    def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
+        """See `Network.predict`; the columns before the last `window` must be the same in the whole batch."""
+        length = tokens.shape[2]
+        past = max(0, length - self.window)
+        if asked[:, :, :past].any():
+            raise ShapeError(f"cells are asked for before the last {self.window} of {length} columns")
+        whole = _conducted(self._graph, features, tokens[:1]) if "features" in self._graph.inputs else None
+        k, v = self._remember(tokens[:1, :, :past], given[:1, :, :past], None if whole is None else whole[:, :, :past])
+        feeds = _feeds(tokens[:, :, past:], given[:, :, past:], t, asked[:, :, past:])
+        batch = len(tokens)
+        feeds |= {"past_k": np.repeat(k, batch, axis=0), "past_v": np.repeat(v, batch, axis=0)}
+        if whole is not None:
+            feeds["features"] = np.repeat(whole[:, :, past:], batch, axis=0)
+        return _prediction(self._graph.run(feeds))
+
+    def _remember(self, tokens: Ids, given: Ids, features: F32 | None) -> tuple[Array, Array]:
+        """Keys and values [1, layers, heads, P, d] of past columns."""
+        asked = (tokens.tobytes(), given.tobytes(), b"" if features is None else features.tobytes())
+        if self._kept is None or self._kept[0] != asked:
+            feeds: dict[str, Array] = {"tokens": np.ascontiguousarray(tokens), "given": np.ascontiguousarray(given)}
+            if "t" in self._past.inputs:
+                feeds["t"] = np.zeros(1, np.int64)
+            if "features" in self._past.inputs and features is not None:
+                feeds["features"] = np.ascontiguousarray(features)
+            self._kept = asked, self._past.run(feeds)
+        kept = self._kept[1]
+        return kept["k"], kept["v"]
+
+
+def network_of(graphs: Mapping[str, Graph], rows: Rows) -> Network:
+    """The network of a bundle's graphs, by their roles.
+
+    Raises:
+        ManifestError: they are not those of a GETMusic bundle.
+    """
+    if "network" in graphs:
+        return FullNetwork(graphs["network"], rows)
+    if {"past", "window"} <= set(graphs):
+        return CachedNetwork(graphs["past"], graphs["window"], rows)
+    raise ManifestError(f"getmusic needs graph network, or past and window, got {sorted(graphs)}; export it again")
+
+
+def _whole(facts: Mapping[str, Any], name: str) -> int:
+    value = facts.get(name)
+    if not isinstance(value, int) or value < 1:
+        raise ManifestError(f"getmusic: fact '{name}' is {value!r}, wanted a whole number above 0; export it again")
+    return value
+
+
+def _expect(graph: Graph, names: tuple[str, ...], rows: Rows) -> None:
+    missing = sorted(set(names) - set(graph.inputs)) + sorted({*ROLES, "duration"} - set(graph.outputs))
+    if missing:
+        raise ManifestError(f"getmusic {graph.manifest.role} lacks {', '.join(missing)}; export it again")
+    for role, count in zip(ROLES, rows.counts, strict=True):
+        size = graph.outputs[role].shape[-1]
+        if isinstance(size, int) and size != count + 1:
+            raise ManifestError(f"getmusic: {role} has {size} logits, its dictionary {count} and a rest; export again")
+
+
+def _feeds(tokens: Ids, given: Ids, t: int, asked: Mask) -> dict[str, Array]:
+    length = tokens.shape[2]
+    batch, tracks, columns = np.nonzero(asked[:, 1::2])
+    feeds: dict[str, Array] = {
+        "tokens": np.ascontiguousarray(tokens),
+        "given": np.ascontiguousarray(given),
+        "t": np.full(len(tokens), t, np.int64),
+        "cells_duration": (batch * len(ROLES) + tracks) * length + columns,
+    }
+    for track, role in enumerate(ROLES):
+        rows, places = np.nonzero(asked[:, 2 * track])
+        feeds[f"cells_{role}"] = rows * length + places
+    return feeds
+
+
+def _prediction(made: Mapping[str, Array]) -> Prediction:
+    return Prediction(tuple(made[role] for role in ROLES), made["duration"])
+
+
+def _conducted(graph: Graph, features: F32 | None, tokens: Ids) -> F32:
+    """[B, F, L] float32."""
+    wanted = graph.inputs["features"].shape[1]
+    fits = features is not None and (not isinstance(wanted, int) or features.shape[0] == wanted)
+    if features is None or not fits or features.shape[1] != tokens.shape[2]:
+        got = None if features is None else features.shape
+        raise ShapeError(f"getmusic {graph.manifest.role} takes features [{wanted}, {tokens.shape[2]}], got {got}")
+    return np.ascontiguousarray(np.repeat(features[None], len(tokens), axis=0), np.float32)
