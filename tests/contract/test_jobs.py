@@ -1,0 +1,47 @@
+"""Every job keeps the Job protocol: one line an implementation."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from engine.models.getmusic import Filled, FillSettings, Getmusic
+from tests.contract.job import CHECKS, Case
+from tests.tiny_getmusic import open_tiny_network, tiny_rows
+
+
+def filling(kind: str, columns: int, settings: FillSettings, **facts: int) -> Case:
+    """A fill of two tracks in the middle of a piece."""
+    model = Getmusic(open_tiny_network(kind, **facts))
+    rng = np.random.default_rng(5)
+    grid = np.full((14, columns), 15)
+    for track, (low, count) in enumerate(zip(tiny_rows().lows, tiny_rows().counts, strict=True)):
+        onsets = rng.random(columns) < 0.3
+        grid[2 * track] = np.where(onsets, low + rng.integers(0, count, columns), 15)
+        grid[2 * track + 1] = np.where(onsets, rng.integers(0, 15, columns), 15)
+    grid[12:] = tiny_rows().size - 20
+    targets = np.zeros((6, columns), np.bool_)
+    targets[1, 16 : columns - 8] = targets[4, 20 : columns - 20] = True
+    kept = np.concatenate([~np.repeat(targets, 2, axis=0), np.ones((2, columns), np.bool_)])
+
+    def untouched(made: Filled) -> bool:
+        return all(np.array_equal(each[kept], grid[kept]) for each in made.grids)
+
+    def same(a: Filled, b: Filled) -> bool:
+        return np.array_equal(a.grids, b.grids) and a.passes == b.passes
+
+    return Case(lambda: model.fill(grid, targets, settings), same, untouched)
+
+
+JOBS: dict[str, Callable[[], Case]] = {
+    "fill": lambda: filling("network", 64, FillSettings(steps=6, variations=2, refine=0.2, refine_passes=2)),
+    "fill through windows": lambda: filling("network", 160, FillSettings(steps=3), context=64, window=64),
+    "fill with a kept past": lambda: filling("window", 96, FillSettings(steps=3), context=64, window=32),
+    "fill by the official plan": lambda: filling("network", 40, FillSettings(plan="official")),
+}
+
+
+@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_job_keeps_its_contract(check: Callable[[Case], None], name: str) -> None:
+    check(JOBS[name]())
