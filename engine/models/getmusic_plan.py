@@ -119,6 +119,7 @@ def windows(targets: Mask, context: int) -> Iterator[Window]:
         first = max(0, min(start - before, -(-length // BAR) * BAR - seen))
         last = min(length, first + seen)
         until = last if last == length or last > columns[-1] + after else last - after
+        until = min(until, int(columns[-1]) + 1)
         yield Window(first, last, max(start, done), until)
         done = until
 
