@@ -7,6 +7,7 @@ import gc
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from engine.stream import Job, Progress, finish, work
@@ -42,7 +43,7 @@ def progress_only_rises_and_arrives(case: Case) -> None:
     assert told, "a job says at least once how far it is"
     assert len({each.total for each in told}) == 1
     assert all(0 <= each.done <= each.total for each in told)
-    assert all(a.done <= b.done for a, b in zip(told, told[1:], strict=False))
+    assert all(a.done <= b.done for a, b in pairwise(told))
     assert told[-1].done == told[-1].total
 
 
