@@ -46,7 +46,7 @@ def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
 
 def _starter() -> str:
     """The first starter bundle, or the voice that needs no weights."""
-    return next((info.name for info in bundles() if info.name != TONE), TONE)
+    return next((info.name for info in bundles() if info.name != TONE and info.streams), TONE)
 
 
 @dataclass(slots=True)

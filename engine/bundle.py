@@ -7,11 +7,11 @@ variable ``RIPIENO_BUNDLES`` (each a bundle, or a folder of bundles), and among 
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import BundleError, EngineError
 from engine.graph import Graph, open_graph
@@ -19,17 +19,33 @@ from engine.manifest import Manifest
 from engine.metadata import read_manifest
 from engine.stream import Streamer
 
-__all__ = ["FAMILIES", "FOLDERS_VARIABLE", "TONE", "BundleInfo", "bundles", "describe", "find", "open_streamer"]
+if TYPE_CHECKING:
+    from engine.models.getmusic import Getmusic
+
+__all__ = [
+    "FAMILIES",
+    "FOLDERS_VARIABLE",
+    "TONE",
+    "BundleInfo",
+    "bundles",
+    "describe",
+    "find",
+    "open_getmusic",
+    "open_streamer",
+]
 
 FOLDERS_VARIABLE: Final = "RIPIENO_BUNDLES"
 TONE: Final = "tone"
 
-FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
-    TONE: (),
-    "musika": ("generator", "decoder"),
-    "musika_live": ("generator", "decoder"),
+FAMILIES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    TONE: ((),),
+    "musika": (("generator", "decoder"),),
+    "musika_live": (("generator", "decoder"),),
+    "getmusic": (("network",), ("past", "window")),
 }
-"""Models that can stream, and the graphs that each needs; other graphs of a bundle stay unopened."""
+"""Models, and the sets of graphs of which each needs one; other graphs of a bundle stay unopened."""
+
+_OF_NOTES: Final = frozenset({"getmusic"})
 
 _STARTERS: Final = Path(__file__).parent / "starter"
 _SUMS: Final = "SHA256SUMS"
@@ -62,6 +78,11 @@ class BundleInfo:
     roles: tuple[str, ...]
     controls: object
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it makes sound by itself, as a voice; else it makes notes."""
+        return self.family not in _OF_NOTES
 
 
 def bundles() -> list[BundleInfo]:
@@ -144,11 +165,9 @@ def open_streamer(reference: str, *, threads: int = 1, provider: str = "cpu", pa
         from engine.models.tone import ToneStreamer
 
         return ToneStreamer()
-    files = {read_manifest(file).role: file for file in _files(folder)}
-
-    def graph(role: str) -> Graph:
-        return open_graph(files[role], threads=threads, provider=provider)
-
+    if not info.streams:
+        raise BundleError(f"{info.name} makes notes, not sound; use it with 'ripieno infill' or 'ripieno accompany'")
+    graph = _opener(folder, threads, provider)
     if info.family == "musika":
         from engine.models.musika import MusikaStreamer
 
@@ -156,6 +175,32 @@ def open_streamer(reference: str, *, threads: int = 1, provider: str = "cpu", pa
     from engine.models.musika_live import MusikaLive
 
     return MusikaLive(graph("generator"), graph("decoder"))
+
+
+def open_getmusic(reference: str, *, threads: int = 1, provider: str = "cpu", paths: bool = True) -> "Getmusic":
+    """Check a bundle that makes notes and load it. Takes up to seconds and holds the GIL (see `open_graph`).
+
+    Args:
+        reference, paths: as for `find`.
+        threads, provider: as for `open_graph`.
+    Raises:
+        BundleError, ManifestError: as `describe`, or it makes no notes, or a graph cannot be run here.
+    """
+    info = describe(reference, paths=paths)
+    if info.path is None or info.family != "getmusic":
+        names = ", ".join(other.name for other in bundles() if other.family == "getmusic") or "none here"
+        raise BundleError(f"{info.name} makes no notes; bundles that do: {names} ({FOLDERS_VARIABLE} names folders)")
+    graph = _opener(info.path, threads, provider)
+    roles = next(each for each in FAMILIES["getmusic"] if set(each) <= set(info.roles))
+    from engine.models.getmusic import Getmusic
+
+    return Getmusic.of({role: graph(role) for role in roles})
+
+
+def _opener(folder: Path, threads: int, provider: str) -> Callable[[str], Graph]:
+    """Loads a graph of a bundle by its role."""
+    files = {read_manifest(file).role: file for file in _files(folder)}
+    return lambda role: open_graph(files[role], threads=threads, provider=provider)
 
 
 def _controls(family: str, facts: Mapping[str, Any]) -> object:
@@ -168,6 +213,10 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
         from engine.models.musika import musika_controls
 
         return musika_controls(facts)
+    if family == "getmusic":
+        from engine.models.getmusic import GetmusicControls
+
+        return GetmusicControls()
     from engine.models.musika_live import MusikaLiveControls
 
     return MusikaLiveControls()
@@ -214,7 +263,7 @@ def _checked_set(folder: Path, manifests: Mapping[Path, Manifest]) -> Manifest:
     if first.family not in FAMILIES or first.family == TONE:
         raise BundleError(f"{folder} is of family '{first.family}', which this version cannot play; update it")
     roles = [manifest.role for manifest in every]
-    missing = sorted(set(FAMILIES[first.family]) - set(roles))
+    missing = min((sorted(set(each) - set(roles)) for each in FAMILIES[first.family]), key=len)
     if missing or len(set(roles)) < len(roles):
         problem = f"lacks {', '.join(missing)}" if missing else f"has a role twice ({', '.join(sorted(roles))})"
         raise BundleError(f"{folder} {problem}; fetch or export the bundle again")

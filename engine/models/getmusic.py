@@ -14,19 +14,26 @@ came out odd are ours, after MaskGIT (Chang et al., 2022) and Improved VQ-Diffus
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import ControlError, ShapeError
+from engine.controls import Live
+from engine.errors import ControlError, EngineError, ManifestError, ShapeError
+from engine.graph import Graph
 from engine.models.getmusic_board import Board, Limits
-from engine.models.getmusic_net import Network
+from engine.models.getmusic_limits import rows_of
+from engine.models.getmusic_net import Network, network_of
 from engine.models.getmusic_plan import PLANS, Window, blocks, official_passes, quotas, windows
 from engine.music.score import ROLES
 from engine.stream import Job, Progress
 
-__all__ = ["FillSettings", "Filled", "Getmusic"]
+if TYPE_CHECKING:
+    from engine.music.vocabulary import Dictionary
+
+__all__ = ["FillSettings", "Filled", "Getmusic", "GetmusicControls"]
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -35,6 +42,15 @@ Mask = npt.NDArray[np.bool_]
 
 _AGAIN: Final = 1 << 16  # number of the first pass that draws odd cells again
 _T: Final = 99  # the time step of a grid whose targets are all open
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GetmusicControls:
+    """All that can be turned while a band plays."""
+
+    steps: Annotated[int, Live(1, 100, "passes of the network for a bar, if there is time for them")] = 12
+    temperature: Annotated[float, Live(0.0, 2.0, "of pitches and lengths: 1 as the network says, more is odder")] = 1.0
+    top_p: Annotated[float, Live(0.01, 1.0, "only the likeliest pitches that together reach this share")] = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,10 +121,34 @@ class Getmusic:
     """Fills grids with a network.
 
     Threads: one; a job belongs to the thread that runs it.
+
+    Args:
+        network: what is asked.
+        facts: of its bundle: ``dictionary`` (its text), ``lagged_chords``, ``key_shift``, ``kind``.
     """
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, network: Network, facts: Mapping[str, Any] | None = None) -> None:
+        self.network, self.facts = network, dict(facts or {})
+
+    @classmethod
+    def of(cls, graphs: Mapping[str, Graph]) -> "Getmusic":
+        """The model of a bundle's graphs, by their roles.
+
+        Raises:
+            ManifestError: they are not those of a GETMusic bundle, or its dictionary cannot be read.
+        """
+        manifest = next(iter(graphs.values())).manifest
+        dictionary = _dictionary(str(manifest.fact("dictionary")))
+        return cls(network_of(graphs, rows_of(dictionary)), manifest.facts)
+
+    @cached_property
+    def dictionary(self) -> "Dictionary":
+        """What its tokens mean.
+
+        Raises:
+            ManifestError: the bundle has none.
+        """
+        return _dictionary(str(self.facts.get("dictionary", "")))
 
     def fill(
         self,
@@ -169,6 +209,15 @@ class Getmusic:
                     break
             sight.close()
         return Filled(grids=board.tokens, made=board.made, log_p=board.log_p, passes=done, complete=done == total)
+
+
+def _dictionary(text: str) -> "Dictionary":
+    from engine.music.vocabulary import Dictionary
+
+    try:
+        return Dictionary.read(text)
+    except EngineError as error:
+        raise ManifestError(f"getmusic: the bundle's dictionary cannot be read ({error}); export it again") from None
 
 
 def _time(share: float, t: int | None) -> int:

@@ -8,12 +8,13 @@ from pathlib import Path
 import onnx
 import pytest
 
-from engine.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_streamer
+from engine.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_getmusic, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ManifestError
 from engine.manifest import METADATA_KEY, Manifest
 from engine.models.musika import MusikaStreamer
 from tests.tiny_bundles import MUSIKA_FACTS, musika_models, write_musika
+from tests.tiny_getmusic import write_tiny_getmusic
 
 
 @pytest.fixture
@@ -158,3 +159,26 @@ def test_facts_that_make_no_sense_are_refused_on_opening(tmp_path: Path, facts: 
         onnx.save(made, tmp_path / "odd" / f"{role}.onnx")
     with pytest.raises(ManifestError, match="export"):
         open_streamer(str(tmp_path / "odd"))
+
+
+@pytest.mark.parametrize("kind", ["network", "window"])
+def test_a_bundle_of_notes_is_found_but_is_no_voice(kind: str, tmp_path: Path) -> None:
+    folder = write_tiny_getmusic(tmp_path / "band", kind)
+    info = describe(str(folder))
+    assert info.family == "getmusic"
+    assert not info.streams
+    assert "steps" in {control.path[-1] for control in walk(info.controls)}
+    with pytest.raises(BundleError, match="notes, not sound"):
+        open_streamer(str(folder))
+
+
+def test_a_bundle_of_notes_needs_one_network_or_the_other(tmp_path: Path) -> None:
+    folder = write_tiny_getmusic(tmp_path / "band", "window")
+    (folder / "past.onnx").unlink()
+    with pytest.raises(BundleError, match="lacks"):
+        describe(str(folder))
+
+
+def test_a_bundle_of_sound_makes_no_notes() -> None:
+    with pytest.raises(BundleError, match="makes no notes"):
+        open_getmusic("tone")

@@ -1,0 +1,72 @@
+"""What a fill may play and what it is told of harmony, from a dictionary's tokens."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.models.getmusic_board import Limits
+from engine.models.getmusic_net import Rows
+from engine.music.harmony import Chord
+from engine.music.score import ROLES
+
+if TYPE_CHECKING:
+    from engine.music.vocabulary import Dictionary
+
+__all__ = ["limits_of", "rows_of", "tones_of"]
+
+Mask = npt.NDArray[np.bool_]
+
+
+def rows_of(dictionary: "Dictionary") -> Rows:
+    """The tokens of each track."""
+    ranges = [dictionary.ranges[role] for role in ROLES]
+    return Rows(tuple(r.start for r in ranges), tuple(len(r) for r in ranges), dictionary.size)
+
+
+def tones_of(chords: Sequence[Chord | None], columns: int, shift: int, columns_each: int = 16) -> Mask:
+    """[columns, 12] the pitch classes of chords, in the key of a grid; all where no chord is known.
+
+    Args:
+        chords: one after the other, `columns_each` columns each; the last one goes on.
+        shift: semitones from the notes heard to the grid's.
+    """
+    tones = np.ones((columns, 12), np.bool_)
+    for index, chord in enumerate(chords):
+        if chord is not None and chord.quality != "none":
+            row = np.zeros(12, np.bool_)
+            row[[(pitch + shift) % 12 for pitch in chord.pitch_classes]] = True
+            tones[index * columns_each :] = row
+        else:
+            tones[index * columns_each :] = True
+    return tones
+
+
+def limits_of(
+    dictionary: "Dictionary",
+    *,
+    shift: int = 0,
+    ranges: Mapping[str, tuple[int, int]] | None = None,
+    chord_tones: Collection[str] = (),
+    tones: Mask | None = None,
+) -> Limits:
+    """Which tokens may sound.
+
+    Args:
+        shift: semitones from the notes heard to the grid's; drums are not moved.
+        ranges: role to the lowest and highest pitch heard; every note of a token must lie within.
+        chord_tones: roles that keep to `tones` ([L, 12], in the key of the grid).
+    """
+    ever, classes = {}, {}
+    for role in {*(ranges or {}), *chord_tones}:
+        tokens = [dictionary.pitches(token) for token in dictionary.ranges[role]]
+        moved = 0 if role == "drum" else shift
+        if ranges and role in ranges:
+            low, high = (pitch + moved for pitch in ranges[role])
+            ever[role] = np.array([all(low <= pitch <= high for pitch in token) for token in tokens])
+        if role in chord_tones and role != "drum":
+            classes[role] = np.zeros((len(tokens), 12), np.bool_)
+            for index, token in enumerate(tokens):
+                classes[role][index, [pitch % 12 for pitch in token]] = True
+    return Limits(rows=rows_of(dictionary), ever=ever, classes=classes, tones=tones)
