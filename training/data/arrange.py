@@ -20,12 +20,11 @@ from training.data.arrange_form import draw_form
 from training.data.arrange_parts import STEPS, Song, Stroke, bass, guitar, piano, string
 from training.data.arrange_styles import STYLES
 from training.data.arrange_voicing import scale_of
+from training.data.pieces import PROGRAMS
 
-__all__ = ["PROGRAMS", "ArrangeError", "Arrangement", "arrange"]
+__all__ = ["ArrangeError", "Arrangement", "arrange"]
 
 _TICKS: Final = TICKS_PER_BEAT // 4
-PROGRAMS: Final = {"lead": 80, "bass": 32, "drum": 0, "guitar": 25, "piano": 0, "string": 48}
-"""General MIDI programs by role, GETMusic's."""
 
 
 class ArrangeError(EngineError, ValueError):

@@ -47,10 +47,10 @@ def guitar_shape(chord: Chord, capo: int = 0) -> Pitches:
     root = 40 + capo + (chord.root - 40 - capo) % 12
     third, fifth, seventh = _third(chord), _fifth(chord), _seventh(chord)
     if root <= 45 + capo:
-        strings = (root, root + fifth, root + seventh, root + 12 + third % 12, root + 12 + fifth, root + 24)
+        upper: Pitches = (root + 12 + third % 12, root + 12 + fifth, root + 24)
     else:
-        strings = (root, root + fifth, root + seventh, root + 12 + third % 12, root + 12 + fifth)
-    return tuple(sorted(set(strings)))
+        upper = (root + 12 + third % 12, root + 12 + fifth)
+    return tuple(sorted({root, root + fifth, root + seventh, *upper}))
 
 
 def _essential(chord: Chord, count: int) -> Pitches:
