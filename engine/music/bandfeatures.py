@@ -1,0 +1,98 @@
+"""What a conducted band network is told of each column: where in the bar it lies, which chord holds, what is wished.
+
+A column is a sixteenth note, a bar has 16, a grid begins at a bar line. One function for training and for playing, so
+that both mean the same by a density of one half. Rows of `band_features`, in order:
+
+===== ==== ====================================================================================
+first rows
+===== ==== ====================================================================================
+0     8    turns of the beat (1, 2 to a beat), then of the bar (1, 2 to a bar): 4 cosines, 4 sines
+8     12   chord tones counted upwards from the chord's bass: what is learned for one root holds for all
+20    12   chord tones as pitch classes (0 is C), in the key of the grid
+32    12   the chord's bass, one-hot, in the key of the grid
+44    6    density of each role in its bar, 0..1; -1 unknown
+50    6    register of each role in its bar, mean pitch / 127; -1 unknown
+===== ==== ====================================================================================
+
+Where no chord is known rows 8..43 are zero.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ShapeError
+from engine.music.score import ROLES
+
+__all__ = ["BAND_FEATURES", "COLUMNS", "UNKNOWN", "band_features", "densities", "registers"]
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+BAND_FEATURES: Final = 8 + 3 * 12 + 2 * len(ROLES)
+
+COLUMNS: Final = 16
+"""Columns of a bar."""
+
+UNKNOWN: Final = -1.0
+"""Density or register that nobody asked for."""
+
+_BEAT: Final = 4
+
+
+def band_features(chroma: F32, bass: F32, density: F32 | None = None, register: F32 | None = None) -> F32:
+    """The features of a grid's columns.
+
+    Args:
+        chroma, bass: [12, L] pitch classes of the chord and its bass (one-hot), in the key of the grid, that is turned by
+            its shift: ``np.roll(chroma, shift, axis=0)``; zeros where no chord is known.
+        density, register: [6, L] by role; `UNKNOWN`, or None, where nobody asked. See `densities`, `registers`.
+    Returns:
+        [BAND_FEATURES, L].
+    Raises:
+        ShapeError: shapes differ.
+    """
+    length = chroma.shape[-1]
+    blank = np.full((len(ROLES), length), UNKNOWN, np.float32)
+    density, register = (blank if wish is None else wish for wish in (density, register))
+    shapes = [chroma.shape, bass.shape, density.shape, register.shape]
+    if shapes != [(12, length)] * 2 + [(len(ROLES), length)] * 2:
+        raise ShapeError(f"chroma and bass are [12, L], density and register [{len(ROLES)}, L]; got {shapes}")
+    column = np.arange(length)
+    turns = np.stack([column / _BEAT, 2 * column / _BEAT, column / COLUMNS, 2 * column / COLUMNS]) * (2.0 * np.pi)
+    upwards = (np.arange(12)[:, None] + bass.argmax(axis=0)[None]) % 12
+    above = np.take_along_axis(chroma, upwards, axis=0) * bass.max(axis=0)[None]
+    rows = [np.cos(turns), np.sin(turns), above, chroma, bass, density, register]
+    return np.concatenate(rows).astype(np.float32)
+
+
+def densities(onsets: Mask) -> F32:
+    """[6, L] share of the columns of each bar in which a role begins something.
+
+    Args:
+        onsets: [6, L], bars of 16 columns; the last may be cut off.
+    """
+    return _per_bar(onsets.astype(np.float64), np.ones(onsets.shape))
+
+
+def registers(pitch_sums: F64, counts: F64) -> F32:
+    """[6, L] mean pitch / 127 of what a role begins in each bar; `UNKNOWN` in bars without notes.
+
+    Args:
+        pitch_sums: [6, L] sum of the pitches that begin in a column, in the key of the grid.
+        counts: [6, L] how many begin.
+    """
+    return _per_bar(pitch_sums / 127.0, counts)
+
+
+def _per_bar(values: F64, weights: F64) -> F32:
+    """[6, L] sum of values / sum of weights in each column's bar; `UNKNOWN` where weights are zero."""
+    length = values.shape[1]
+    spare = -length % COLUMNS
+    sums = [
+        np.pad(part, ((0, 0), (0, spare))).reshape(len(part), -1, COLUMNS).sum(axis=2) for part in (values, weights)
+    ]
+    mean = np.where(sums[1] > 0, sums[0] / np.maximum(sums[1], 1e-9), UNKNOWN)
+    return np.repeat(mean, COLUMNS, axis=1)[:, :length].astype(np.float32)
