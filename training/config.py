@@ -31,8 +31,10 @@ class Optim:
         lr: learning rate at its height.
         critic_lr: the same for discriminators; None is `lr`.
         betas, eps: Adam's; the defaults are those of the published latent GAN.
-        warmup: steps over which the rate rises from nothing.
-        decay: steps at the end over which it falls to nothing (cosine); 0 keeps it constant.
+        warmup: steps over which the rate rises from `start`.
+        decay: steps at the end over which it falls to `floor`; 0 keeps it constant.
+        fall: along half a cosine, or a line.
+        start, floor: shares of `lr` at the beginning of the rise and the end of the fall.
         clip: greatest norm of a gradient of one optimiser; 0 leaves gradients alone.
         average: decay of the moving average of weights.
     """
@@ -43,12 +45,16 @@ class Optim:
     eps: float = 1e-7
     warmup: int = 0
     decay: int = 0
+    fall: Literal["cosine", "linear"] = "cosine"
+    start: float = 0.0
+    floor: float = 0.0
     clip: float = 0.0
     average: float = 0.999
 
     def __post_init__(self) -> None:
         _check("optim.lr", self.lr, 0.0, 1.0)
-        _check("optim.average", self.average, 0.0, 1.0)
+        for name in ("average", "start", "floor"):
+            _check(f"optim.{name}", getattr(self, name), 0.0, 1.0)
         for name in ("warmup", "decay", "clip"):
             _check(f"optim.{name}", getattr(self, name), 0)
         for beta in self.betas:
@@ -57,8 +63,10 @@ class Optim:
     def scale(self, step: int, steps: int) -> float:
         """Share of the learning rate that holds at `step` of `steps`: a pure function, so resuming needs no state."""
         rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        left = (steps - step) / self.decay if self.decay else 1.0
-        return rise * (1.0 if left >= 1.0 else 0.5 - 0.5 * math.cos(math.pi * max(0.0, left)))
+        rise = self.start + (1.0 - self.start) * rise
+        left = min(1.0, max(0.0, (steps - step) / self.decay)) if self.decay else 1.0
+        height = left if self.fall == "linear" else 0.5 - 0.5 * math.cos(math.pi * left)
+        return rise * max(self.floor, height)
 
 
 @dataclass(frozen=True, kw_only=True)

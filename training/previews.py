@@ -62,11 +62,17 @@ def write_wav(path: Path, audio: Audio, sample_rate: int) -> None:
 
 
 def write_preview(folder: Path, preview: Preview) -> list[Path]:
-    """Write every sound as NAME.wav with its picture NAME.png into `folder`; returns the files."""
+    """Write every sound as NAME.wav with its picture NAME.png, and all else, into `folder`; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, audio in preview.sounds.items():
         write_wav(folder / f"{name}.wav", audio, preview.sample_rate)
         write_png(folder / f"{name}.png", spectrogram_image(audio, preview.sample_rate))
         written += [folder / f"{name}.wav", folder / f"{name}.png"]
+    for name, pixels in preview.pictures.items():
+        write_png(folder / f"{name}.png", pixels)
+        written.append(folder / f"{name}.png")
+    for name, data in preview.files.items():
+        (folder / name).write_bytes(data)
+        written.append(folder / name)
     return written

@@ -125,3 +125,6 @@ class Report:
                 image = spectrogram_image(audio, preview.sample_rate)
                 self._writer.add_image(name, image, step, dataformats="HWC")
             self._writer.add_audio(name, audio.mean(axis=0)[None].clip(-1.0, 1.0), step, preview.sample_rate)
+        if _installed("PIL"):
+            for name, pixels in preview.pictures.items():
+                self._writer.add_image(name, pixels, step, dataformats="HWC")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -30,10 +31,14 @@ class Preview:
     Args:
         sample_rate: of all sounds, in Hz.
         sounds: [C, N] by name; a spectrogram of each is drawn as well.
+        pictures: uint8 [H, W, 3] by name.
+        files: what is written as it is, by file name (scores as MIDI).
     """
 
-    sample_rate: int
+    sample_rate: int = 0
     sounds: Mapping[str, Audio] = field(default_factory=dict)
+    pictures: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Stepper(ABC):
