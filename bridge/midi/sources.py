@@ -74,8 +74,8 @@ def midi_sources() -> list[MidiSource]:
     return found
 
 
-def choose_source(found: Sequence[MidiSource], name: str | None) -> MidiSource:
-    """The input that a name means.
+def choose_source(found: Sequence[MidiSource], name: str | None, *, what: str = "input") -> MidiSource:
+    """The input (or, by `what`, the output) that a name means.
 
     Args:
         found: what there is.
@@ -98,7 +98,7 @@ def choose_source(found: Sequence[MidiSource], name: str | None) -> MidiSource:
         if wanted and wanted in source.title.casefold():
             return source
     there = "; ".join(source.title for source in found) or "there is none"
-    raise PortError(f"no MIDI input is called {name!r}: give part of one of these names: {there}; or {VIRTUAL}")
+    raise PortError(f"no MIDI {what} is called {name!r}: give part of one of these names: {there}; or {VIRTUAL}")
 
 
 def api_of(source: MidiSource | None) -> int:

@@ -1,0 +1,244 @@
+"""A MIDI output: orders for its process, watched, and started again when the port or the process has gone."""
+
+import multiprocessing
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Final
+
+from bridge.audio.port import PortError
+from bridge.midi.driver import MidiOpened, MidiRefusal
+from bridge.midi.sender import Book, Hush, Order, Panic, Raw, SenderSetup, Sent, Strike, Tempo, sender_main, watch_main
+from bridge.midi.sinks import PORT
+from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource, NoMidiError
+from engine.music.pulse import Pulse
+
+__all__ = ["MidiOutput", "OutStats"]
+
+_ANSWER_S: Final = 20.0
+_SILENT_S: Final = 4.0  # a sender that has not reported for so long hangs in its driver
+_STOP_S: Final = 2.0
+_LOOK_S: Final = 0.25
+_AGAIN_S: Final = 1.0
+_KEPT_LATE: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class OutStats:
+    """Note-ons and -offs sent, notes dropped as stale, merged, refused; sounding, waiting now; losses of the port."""
+
+    ons: int = 0
+    offs: int = 0
+    stale: int = 0
+    merged: int = 0
+    refused: int = 0
+    sounding: int = 0
+    booked: int = 0
+    losses: int = 0
+
+
+@dataclass(slots=True)
+class _Child:
+    """One run of a process, and the line to it."""
+
+    process: SpawnProcess
+    line: Connection
+    heard_s: float = field(default_factory=time.perf_counter)
+
+    def end(self, *, kill: bool = False) -> None:
+        """Hang up, wait, and see to it."""
+        self.line.close()
+        if kill:
+            self.process.kill()
+        self.process.join(_STOP_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.process.close()
+
+
+class MidiOutput:
+    """An open output; what is ordered while it is away is dropped, and what sounded then is ended when it is back.
+
+    Threads and processes:
+        send           any thread; never waits longer than a pipe takes
+        the keeper     a thread: takes reports, notices loss, starts the sender again
+        the sender     a child process that owns the port, see `bridge.midi.sender`
+        the watcher    a child process that looks whether the port is still there
+
+    Args:
+        name: None or ``virtual`` for a port of our own (not on Windows); otherwise part of an output's name.
+        setup: how its process begins.
+    Raises:
+        NoMidiError: no MIDI system, or no output.
+        PortError: no such output, or it cannot be opened.
+    """
+
+    def __init__(self, name: str | None, setup: SenderSetup | None = None) -> None:
+        self._setup = setup or SenderSetup()
+        self._lines: deque[str] = deque(maxlen=100)
+        self._late: deque[float] = deque(maxlen=_KEPT_LATE)
+        self._stats, self._losses = Sent(0, 0, 0, 0, 0, 0, 0, ()), 0
+        self._before: tuple[int, ...] = (0, 0, 0, 0, 0)  # counts of senders that have ended
+        self._guard = threading.Lock()
+        self._pulse: Pulse | None = None
+        self._may_sound: deque[tuple[float, float, int, int]] = deque(maxlen=20_000)  # start, end, channel, pitch
+        self._sender: _Child | None = self._start(name, patient=False)
+        said = self._sender.line.recv() if self._hears(self._sender.line, _ANSWER_S) else None
+        if not isinstance(said, MidiOpened):
+            self._sender.end(kill=True)
+            if not isinstance(said, MidiRefusal):
+                raise PortError(f"the MIDI output did not open within {_ANSWER_S:g} s: restart the MIDI system")
+            raise NoMidiError(said.reason) if said.nothing else PortError(said.reason)
+        self._sink: MidiSource | None = said.source
+        self.name = said.source.title if said.source is not None else f"{VIRTUAL}: {CLIENT}:{PORT}"
+        self._again = said.source.stem if said.source is not None else VIRTUAL
+        self._present = True
+        self._watcher: _Child | None = self._watch()
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="midi-out", daemon=True)
+        self._keeper.start()
+
+    @property
+    def stats(self) -> OutStats:
+        """What has been sent so far."""
+        now, before = self._stats, self._before
+        mine = (now.ons, now.offs, now.stale, now.merged, now.refused)
+        ons, offs, stale, merged, refused = (a + b for a, b in zip(mine, before, strict=True))
+        return OutStats(ons, offs, stale, merged, refused, now.sounding, now.booked, self._losses)
+
+    def lateness(self) -> list[float]:
+        """How late (s) each note-on left, against its tick; since the last call, the latest hundred thousand."""
+        late: list[float] = []
+        while self._late:
+            late.append(self._late.popleft())
+        return late
+
+    def poll(self) -> list[str]:
+        """Lines for people since the last call: the port gone or back."""
+        lines = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        return lines
+
+    def send(self, order: Order) -> bool:
+        """Give an order; False if the port is away and it is dropped."""
+        with self._guard:
+            self._remember(order)
+            if self._sender is None or not self._present:
+                return False
+            try:
+                self._sender.line.send(order)
+            except (BrokenPipeError, OSError):
+                return False
+            return True
+
+    def stop(self) -> None:
+        """End all notes and give the port back."""
+        self._stopping.set()
+        self._keeper.join()
+        with self._guard:
+            for child in (self._sender, self._watcher):
+                if child is not None:
+                    child.end()
+            self._sender = self._watcher = None
+
+    def _remember(self, order: Order) -> None:
+        """What another sender must know if this one is lost: musical time, set-up, keys that may sound."""
+        match order:
+            case Tempo(pulse):
+                self._pulse = pulse
+            case Book(notes):
+                self._may_sound.extend((n.start, n.end, n.channel, n.pitch) for n in notes)
+            case Strike(_, channel, pitch, _):
+                self._may_sound.append((-1.0, float("inf"), channel, pitch))
+            case Hush() | Panic():
+                self._may_sound.clear()
+            case Raw(messages):
+                self._setup = replace(self._setup, raw=(*self._setup.raw, *messages)[-64:])
+
+    def _owed(self) -> tuple[tuple[int, int], ...]:
+        if self._pulse is None:
+            return tuple({(channel, pitch) for *_, channel, pitch in self._may_sound})
+        now = self._pulse.tick_at(time.perf_counter())
+        slack = 4.0 * self._pulse.ticks_per_s  # seconds that may pass before a loss is seen
+        return tuple({(c, p) for start, end, c, p in self._may_sound if start <= now and end >= now - slack})
+
+    def _start(self, name: str | None, *, patient: bool) -> _Child:
+        context = multiprocessing.get_context("spawn")
+        line, theirs = context.Pipe()
+        setup = replace(self._setup, owed=self._owed()) if patient else self._setup
+        process = context.Process(
+            target=sender_main, args=(name, patient, setup, theirs), name="ripieno-midi-out", daemon=True
+        )
+        process.start()
+        theirs.close()
+        return _Child(process, line)
+
+    def _watch(self) -> _Child:
+        context = multiprocessing.get_context("spawn")
+        line, theirs = context.Pipe()
+        process = context.Process(target=watch_main, args=(self._sink, theirs), name="ripieno-midi-watch", daemon=True)
+        process.start()
+        theirs.close()
+        return _Child(process, line)
+
+    @staticmethod
+    def _hears(line: Connection, seconds: float) -> bool:
+        try:
+            return line.poll(seconds)
+        except (EOFError, OSError):
+            return False
+
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            if self._sender is None:
+                if not self._stopping.wait(_AGAIN_S):
+                    with self._guard:
+                        self._sender = self._start(self._again, patient=True)
+                continue
+            lines: Iterable[Connection] = [self._sender.line, *([self._watcher.line] if self._watcher else [])]
+            for line in wait(list(lines), _LOOK_S):
+                if self._sender is None or line is not self._sender.line:
+                    self._lose("its port has gone")  # the watcher has ended
+                    break
+                try:
+                    self._hear(self._sender, self._sender.line.recv())
+                except (EOFError, OSError):
+                    self._lose("its process has ended")
+                    break
+            sender = self._sender
+            if sender is not None and self._present and time.perf_counter() - sender.heard_s > _SILENT_S:
+                self._lose("it hangs")
+
+    def _hear(self, sender: _Child, said: object) -> None:
+        sender.heard_s = time.perf_counter()
+        if isinstance(said, Sent):
+            self._stats = said
+            self._late.extend(said.late_s)
+        elif isinstance(said, MidiOpened):
+            self._sink = said.source
+            with self._guard:
+                sender.line.send(Tempo(self._pulse))
+                self._present = True
+            self._watcher = self._watch()
+            self._lines.append(f"{self.name} is back")
+
+    def _lose(self, why: str) -> None:
+        if self._present:
+            self._losses += 1
+            self._lines.append(f"MIDI output {self.name}: {why}; it is looked for")
+        with self._guard:
+            self._present = False
+            now, before = self._stats, self._before
+            mine = (now.ons, now.offs, now.stale, now.merged, now.refused)
+            self._before = tuple(a + b for a, b in zip(mine, before, strict=True))
+            self._stats = Sent(0, 0, 0, 0, 0, 0, 0, ())
+            for child in (self._sender, self._watcher):
+                if child is not None:
+                    child.end(kill=True)  # what a dead server left is not touched again
+            self._sender = self._watcher = None

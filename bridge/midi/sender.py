@@ -1,0 +1,330 @@
+"""The process that owns the MIDI output: notes booked far ahead by tick leave at their time, whatever else is busy.
+
+A process of its own, because threads of one Python starve each other (a busy one keeps the others waiting for 5 ms and
+more), and because it outlives the death of its parent long enough to end every note.
+"""
+
+import contextlib
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from bridge.audio.port import PortError
+from bridge.midi.clock import ClockSender
+from bridge.midi.driver import MidiOpened, MidiRefusal
+from bridge.midi.sinks import choose_sink, open_sink, sink_names
+from bridge.midi.sources import MidiSource, NoMidiError, api_of
+from engine.ledger import Booking, Due, Ledger
+from engine.music.pulse import Pulse
+
+__all__ = [
+    "Book", "Halt", "Hush", "Order", "Panic", "Raw", "Release", "Roll", "Sender", "SenderSetup", "Sent", "Strike",
+    "Tempo", "Withdraw", "sender_main", "watch_main",
+]  # fmt: skip
+
+_SPIN_S: Final = 0.0015  # before a deadline: sleep in short steps instead of waiting for orders
+_STEP_S: Final = 0.0001
+_REPORT_S: Final = 0.5
+_RETRY_S: Final = 1.0
+_WATCH_S: Final = 2.0
+_NOTE_ON: Final = 0x90
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Play these at their ticks."""
+
+    notes: tuple[Booking, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Forget what would start at `tick` or later, on these channels or on all."""
+
+    tick: float
+    channels: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """Musical time from now on; None: it stands still."""
+
+    pulse: Pulse | None
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Send a clock from this tick on, if a clock is sent at all."""
+
+    tick: float
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """End the clock, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """End all notes, forget all that is booked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panic:
+    """As `Hush`, and tell every used channel to be silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A key that is passed on as it is played."""
+
+    id: int
+    channel: int
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The end of a struck key."""
+
+    id: int
+    channel: int
+    pitch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Messages that are no notes (programs, controllers), sent at once and again whenever the port comes back."""
+
+    messages: tuple[bytes, ...]
+
+
+Order = Book | Withdraw | Tempo | Roll | Halt | Hush | Panic | Strike | Release | Raw
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSetup:
+    """How a sender begins.
+
+    Args:
+        clock: send a MIDI clock while rolling.
+        lead_s: send so much before the time, for a system that is known to be late by that.
+        channels: to be silenced at the end.
+        owed: (channel, pitch) that an earlier sender may have left sounding.
+        raw: messages to begin with.
+    """
+
+    clock: bool = False
+    lead_s: float = 0.0
+    channels: tuple[int, ...] = ()
+    owed: tuple[tuple[int, int], ...] = ()
+    raw: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """News twice a second: counts as `LedgerCounts`, notes that sound and wait, how late each note-on left since."""
+
+    ons: int
+    offs: int
+    stale: int
+    merged: int
+    refused: int
+    sounding: int
+    booked: int
+    late_s: tuple[float, ...]
+
+
+class Sender:
+    """Orders in, messages out at their time. Without process or port, so that tests drive it.
+
+    Args:
+        send: gives one message to the port.
+        now: perf_counter, or a test's clock.
+    """
+
+    def __init__(self, send: Callable[[bytes], object], setup: SenderSetup, now: Callable[[], float]) -> None:
+        self._send, self._now, self._lead_s = send, now, setup.lead_s
+        self._ledger = Ledger()
+        self._ledger.use(setup.channels)
+        self._ledger.owe(setup.owed)
+        self._clock = ClockSender() if setup.clock else None
+        self._pulse: Pulse | None = None
+        self._late: list[float] = []
+        for message in setup.raw:
+            send(message)
+        self._pass(self._ledger.back(now()))
+
+    def obey(self, order: Order) -> None:
+        """Do what is said, at once."""
+        now_s = self._now() + self._lead_s
+        match order:
+            case Book(notes):
+                self._ledger.book(notes)
+            case Withdraw(tick, channels):
+                self._ledger.withdraw(tick, channels)
+            case Tempo(pulse):
+                self._pulse = pulse
+            case Strike(id, channel, pitch, velocity):
+                self._pass(self._ledger.strike(id, channel, pitch, velocity, now_s))
+            case Release(id, channel, pitch):
+                self._pass(self._ledger.let_go(id, channel, pitch, now_s))
+            case Hush():
+                self._pass(self._ledger.hush(now_s))
+            case Panic():
+                self._pass(self._ledger.finish(now_s, panic=True))
+            case Raw(messages):
+                for message in messages:
+                    self._send(message)
+            case Roll(tick) if self._clock is not None:
+                for message in (*self._clock.stop(), *self._clock.roll(tick)):
+                    self._send(message)
+            case Halt() if self._clock is not None:
+                for message in self._clock.stop():
+                    self._send(message)
+
+    def wait_s(self) -> float:
+        """Seconds until there is something to send; infinite for never."""
+        due_s = self._ledger.next_s(self._pulse)
+        if self._clock is not None:
+            due_s = min(due_s, self._clock.next_s(self._pulse))
+        return due_s - self._lead_s - self._now()
+
+    def turn(self) -> None:
+        """Send what is due: clocks first, they are what others count by."""
+        now_s = self._now() + self._lead_s
+        if self._clock is not None:
+            for _, message in self._clock.turn(now_s, self._pulse):
+                self._send(message)
+        self._pass(self._ledger.turn(now_s, self._pulse))
+
+    def finish(self) -> None:
+        """End everything."""
+        self.obey(Halt())
+        self._pass(self._ledger.finish(self._now()))
+
+    def report(self) -> Sent:
+        """Counts so far, and lateness since the last report."""
+        counts, late = self._ledger.counts, tuple(self._late)
+        self._late.clear()
+        return Sent(
+            counts.ons, counts.offs, counts.stale, counts.merged, counts.refused,
+            len(self._ledger.sounding), self._ledger.booked, late,
+        )  # fmt: skip
+
+    def _pass(self, dues: Sequence[Due]) -> None:
+        for due in dues:
+            self._send(due.message)
+            if due.message[0] & 0xF0 == _NOTE_ON:
+                self._late.append(self._now() + self._lead_s - due.at_s)
+
+
+def sender_main(name: str | None, patient: bool, setup: SenderSetup, line: Connection) -> None:
+    """Open the output that `name` means, answer, then obey until the parent hangs up; at the end all notes end.
+
+    Args:
+        patient: try again until it is there, instead of refusing.
+    """
+    asked: list[int] = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    _be_quiet()
+    opened: Any = None
+    with contextlib.suppress(EOFError, OSError):
+        opened = _opened(name, patient, line)
+        if opened is None:
+            return
+        _hurry()
+        sender = Sender(lambda message: opened.send_message(message), setup, time.perf_counter)
+        try:
+            _serve(sender, line, asked)
+        finally:
+            sender.finish()
+            time.sleep(0.05)  # some systems only pass on what is queued while the port is open
+            opened.delete()
+
+
+def _opened(name: str | None, patient: bool, line: Connection) -> Any:
+    while True:
+        try:
+            sink = choose_sink(name)
+            opened = open_sink(sink)
+        except PortError as error:
+            if not patient:
+                line.send(MidiRefusal(str(error), isinstance(error, NoMidiError)))
+                return None
+            time.sleep(_RETRY_S)
+            if line.closed or (line.poll(0) and _hung_up(line)):
+                return None
+            continue
+        line.send(MidiOpened(sink))
+        return opened
+
+
+def _hung_up(line: Connection) -> bool:
+    """Orders for a port that is not there are void."""
+    try:
+        while line.poll(0):
+            line.recv()
+    except (EOFError, OSError):
+        return True
+    return False
+
+
+def _serve(sender: Sender, line: Connection, asked: list[int]) -> None:
+    report_s = time.perf_counter() + _REPORT_S
+    while not asked:
+        wait_s = sender.wait_s()
+        if wait_s > _SPIN_S:
+            if line.poll(min(wait_s - _SPIN_S, 0.05)):
+                sender.obey(line.recv())
+        else:
+            end_s = time.perf_counter() + wait_s
+            while (left_s := end_s - time.perf_counter()) > 0.0:
+                if left_s > 2.0 * _STEP_S:
+                    time.sleep(_STEP_S)
+            sender.turn()
+        now_s = time.perf_counter()
+        if now_s >= report_s:
+            report_s = now_s + _REPORT_S
+            line.send(sender.report())
+
+
+def _be_quiet() -> None:
+    """Drivers write to the terminal as they please."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+def _hurry() -> None:
+    """Run before others where the system lets us, and never stop to collect garbage: this process makes none."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))  # below JACK's own threads
+        return
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(-10)
+
+
+def watch_main(sink: MidiSource | None, line: Connection) -> None:
+    """End when the output (or, for one of our own, its MIDI system) is no longer there.
+
+    A process apart: looking opens a client of the system, which must not be done where another one is held.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _be_quiet()
+    with contextlib.suppress(EOFError, OSError, PortError):
+        api = api_of(sink)
+        while not line.poll(_WATCH_S):
+            there = sink_names(api)
+            if sink is not None and sink.stem not in [MidiSource(sink.api, name).stem for name in there]:
+                return

@@ -1,0 +1,425 @@
+"""The accompanist: hears, asks for bar n + 1 while bar n plays, and always has something to play at the bar line.
+
+A pure state machine: what happens goes in (`time`, `hear`, `made`, `failed`), what is to be done comes out of `turn`.
+It owns no clock, no port and no maker, so a performance of an hour is tested in a second.
+"""
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.band import BAR_TICKS, BEATS, CHANNELS, BarMade, BarRequest
+from engine.capture import Capture, chord_of
+from engine.ledger import Booking
+from engine.music.harmony import NO_CHORD, Chord
+from engine.music.pulse import Pulse
+from engine.music.score import ROLES, Note
+
+__all__ = [
+    "SOURCES",
+    "Accompanist",
+    "Action",
+    "Ask",
+    "BandSettings",
+    "Bar",
+    "Dropped",
+    "Planned",
+    "Play",
+    "Silence",
+    "Unplay",
+]  # fmt: skip
+
+SOURCES: Final = ("made", "reserve", "repeat", "pad", "silence")
+"""Where a bar can come from, the best first; all but the first are fallbacks."""
+
+Bar = Mapping[str, tuple[Note, ...]]
+"""Notes by role, starts counted from the bar's line."""
+
+_KEPT_BARS: Final = 64
+_MOST_NOTES: Final = 512  # in a bar; a maker that wants more has gone mad
+_USUAL: Final = 32  # jobs by which the usual time of one is told
+_MARGIN: Final = 1.5  # of the usual time, kept for a slow one
+_PAD_VELOCITY: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BandSettings:
+    """How an accompanist works.
+
+    Args:
+        player: role that is played. targets: roles that are made.
+        progression: chords, one row a bar, from bar 0 round and round; empty: chords are held or heard.
+        split: keys below it hold a chord for the band, which goes before the progression; None: none does.
+        warmup: bars at the start in which the band only listens.
+        context: bars of the past that a maker is told.
+        earliest, latest: share of a bar after which the next is asked for; later where makers are quick.
+        safety_s: a bar must be there so long before its line.
+        dynamics: 0..1, how far the band's loudness follows the player's.
+        seed: of the makers.
+        density: as in `BarRequest`.
+    """
+
+    player: str = "lead"
+    targets: tuple[str, ...] = ROLES[1:]
+    progression: tuple[tuple[Chord, ...], ...] = ()
+    split: int | None = None
+    warmup: int = 1
+    context: int = 8
+    earliest: float = 0.5
+    latest: float = 0.75
+    safety_s: float = 0.03
+    dynamics: float = 0.5
+    seed: int = 0
+    density: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Have this made."""
+
+    request: BarRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Have these played."""
+
+    notes: tuple[Booking, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unplay:
+    """Forget notes of the band that would start at `tick` or later."""
+
+    tick: float
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """End all notes, forget those to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the band will play in a bar, told before it begins.
+
+    Args:
+        source: one of `SOURCES`.
+        tracks: notes by role, from the bar's line.
+        chords: one a beat.
+        ahead_s: seconds left until its line.
+        seconds, steps: as `BarMade`; 0 for a fallback.
+    """
+
+    bar: int
+    source: str
+    tracks: Bar
+    chords: tuple[Chord | None, ...]
+    ahead_s: float
+    seconds: float = 0.0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An answer that was not played, and why; a bar that began before anything was planned for it."""
+
+    bar: int
+    why: str
+
+
+Action = Ask | Play | Unplay | Silence | Planned | Dropped
+
+
+class Accompanist:
+    """One band. Threads: one owner.
+
+    Musical time is given by `time`; ticks below 0 are a count-in. Bars are 4/4.
+    """
+
+    def __init__(self, settings: BandSettings) -> None:
+        self.settings = settings
+        self.capture = Capture(highest=settings.player == "lead", split=settings.split)
+        self.counts = dict.fromkeys((*SOURCES, "late", "failed"), 0)
+        self._pulse: Pulse | None = None
+        self._bars: dict[int, tuple[Bar, str, tuple[Chord | None, ...]]] = {}
+        self._chords: dict[int, tuple[Chord | None, ...]] = {}
+        self._reserve: dict[int, tuple[Bar, tuple[Chord | None, ...]]] = {}
+        self._flying: BarRequest | None = None
+        self._void = False  # the answer in flight is not wanted any more
+        self._took: deque[float] = deque(maxlen=_USUAL)
+        self._asked_s = 0.0
+        self._number = self._ids = 0
+        self._bar: int | None = None  # that plays now
+        self._actions: list[Action] = []
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """Musical time as last told."""
+        return self._pulse
+
+    @property
+    def bar(self) -> int | None:
+        """The bar that plays; None while time stands still."""
+        return self._bar
+
+    def planned(self, bar: int) -> tuple[Bar, str] | None:
+        """What is planned for a bar, and its source; None if nothing is yet."""
+        row = self._bars.get(bar)
+        return None if row is None else row[:2]
+
+    def time(self, pulse: Pulse | None, *, jumped: bool = False) -> None:
+        """Musical time from now on; None: it stands still. `jumped`: what was planned and heard is void."""
+        if (pulse is None and self._pulse is not None) or (pulse is not None and jumped):
+            self._forget()
+        self._pulse = pulse
+
+    def hear(self, message: Sequence[int], at_s: float) -> None:
+        """A MIDI message of the player, and when it arrived."""
+        self.capture.feed(message, at_s, None if self._pulse is None else self._pulse.tick_at(at_s))
+
+    def made(self, answer: BarMade, now_s: float) -> None:
+        """The maker's answer."""
+        request, void = self._flying, self._void
+        if request is None or answer.number != request.number or answer.bar != request.bar:
+            return
+        self._flying, self._void = None, False
+        self._took.append(now_s - self._asked_s)
+        if void or self._pulse is None or self._bar is None:
+            return
+        rows = [self._sound(bar) for bar in answer.bars[: request.bars]]
+        for ahead, row in enumerate(rows[1:], 1):
+            self._reserve[request.bar + ahead] = row, request.chords[request.bar + ahead - request.first]
+        taken = self._bars.get(request.bar)
+        if not rows or self._bar >= request.bar or taken is not None:
+            self.counts["late"] += 1
+            self._actions.append(Dropped(request.bar, "late"))
+            return
+        self._commit(request.bar, rows[0], "made", now_s, request.chords[request.bar - request.first], answer)
+
+    def failed(self, number: int, why: str) -> None:
+        """The maker has no answer to a request, or has gone."""
+        if self._flying is not None and self._flying.number == number:
+            self.counts["failed"] += 1
+            self._actions.append(Dropped(self._flying.bar, why))
+            self._flying, self._void = None, False
+
+    def next_s(self, now_s: float) -> float:
+        """When `turn` is to be asked again at the latest, perf_counter seconds."""
+        if self._pulse is None:
+            return math.inf
+        line_s = self._pulse.time_of(self._next_bar(now_s) * BAR_TICKS)
+        begin_s = self._pulse.time_of((self._next_bar(now_s) - 1 + self._phase()) * BAR_TICKS)
+        return min(s for s in (begin_s, line_s - self.settings.safety_s, line_s) if s > now_s)
+
+    def turn(self, now_s: float) -> list[Action]:
+        """What is to be done now, in order."""
+        if self._pulse is not None:
+            self._turn(self._pulse, now_s)
+        actions, self._actions = self._actions, []
+        return actions
+
+    # inside
+
+    def _turn(self, pulse: Pulse, now_s: float) -> None:
+        coming = self._next_bar(now_s)
+        if self._bar is None or coming - 1 > self._bar:
+            self._enter(coming - 1)
+        if coming < self.settings.warmup:
+            return
+        line_s = pulse.time_of(coming * BAR_TICKS)
+        inside = 1.0 - (line_s - now_s) * pulse.ticks_per_s / BAR_TICKS
+        left_s = line_s - self.settings.safety_s - now_s
+        known = self._bars.get(coming)
+        if known is not None and known[1] == "made" and left_s > _MARGIN * self._usual_s() and self._flying is None:
+            chords = self._wanted(coming, pulse.tick_at(now_s))
+            if chords != known[2]:  # the harmony has changed since, and there is time to follow
+                self._reserve[coming] = known[0], known[2]
+                del self._bars[coming]
+                self._actions.append(Unplay(coming * BAR_TICKS))
+                known = None
+        if known is None and left_s <= 0.0:
+            self._fall_back(coming, now_s)
+        elif known is None and self._flying is None and inside >= self._phase():
+            self._ask(pulse, coming, now_s, line_s)
+
+    def _enter(self, bar: int) -> None:
+        """Bar `bar` begins."""
+        first = self._bar is None
+        last, self._bar = self._bar, bar
+        if self._pulse is not None and last is not None:
+            for past in range(max(last, bar - 4), bar):
+                self._chords[past] = self._harmony(past, (past + 1) * BAR_TICKS)
+        if not first and bar >= self.settings.warmup and bar not in self._bars:
+            self.counts["silence"] += 1
+            self._bars[bar] = {}, "silence", self._harmony(bar, bar * BAR_TICKS)
+            self._actions.append(Dropped(bar, "nothing was planned"))
+        for old in (self._bars, self._chords, self._reserve):
+            for number in [number for number in old if number < bar - _KEPT_BARS]:
+                del old[number]
+
+    def _ask(self, pulse: Pulse, bar: int, now_s: float, line_s: float) -> None:
+        settings = self.settings
+        first = max(0, bar - settings.context)
+        start, now = first * BAR_TICKS, pulse.tick_at(now_s)
+        tracks: dict[str, tuple[Note, ...]] = {
+            role: notes for role in settings.targets if (notes := self._played(role, first, bar))
+        }
+        heard = self.capture.notes(start, now)
+        if heard:
+            tracks[settings.player] = tuple(_moved(note, -start) for note in heard if note.start < bar * BAR_TICKS)
+        self._number += 1
+        wanted = self._wanted(bar, now)
+        after = self._wanted(bar + 1, now)
+        past = tuple(self._chords.get(b) or self._harmony(b, now) for b in range(first, bar))
+        self._flying = BarRequest(
+            number=self._number,
+            bar=bar,
+            first=first,
+            tracks=tracks,
+            known=max(0, min(int(now) - start, (bar - first) * BAR_TICKS)),
+            player=settings.player,
+            targets=settings.targets,
+            chords=(*past, wanted, after),
+            tempo_bpm=pulse.tempo_bpm,
+            seed=(settings.seed + bar) % 2**31,
+            deadline_s=line_s - settings.safety_s,
+            density=settings.density,
+        )
+        self._asked_s, self._void = now_s, False
+        self._actions.append(Ask(self._flying))
+
+    def _commit(
+        self, bar: int, row: Bar, source: str, now_s: float, chords: tuple[Chord | None, ...],
+        answer: BarMade | None = None,
+    ) -> None:  # fmt: skip
+        pulse = self._pulse
+        assert pulse is not None, "bars are only planned while time goes on"
+        self._bars[bar] = row, source, chords
+        self.counts[source] += 1
+        line, gain = bar * BAR_TICKS, self._gain(bar)
+        notes = []
+        for role, played in row.items():
+            for note in played:
+                self._ids += 1
+                velocity = min(127, max(1, round(note.velocity * gain)))
+                start, end = line + note.start, line + note.end
+                notes.append(Booking(self._ids, start, end, CHANNELS[role], note.pitch, velocity))
+        if notes:
+            self._actions.append(Play(tuple(sorted(notes, key=lambda booking: booking.start))))
+        ahead_s = pulse.time_of(line) - now_s
+        seconds, steps = (0.0, 0) if answer is None else (answer.seconds, answer.steps)
+        self._actions.append(Planned(bar, source, row, chords, ahead_s, seconds, steps))
+
+    def _fall_back(self, bar: int, now_s: float) -> None:
+        assert self._pulse is not None, "only while time goes on"
+        chords = self._wanted(bar, self._pulse.tick_at(now_s))
+        spare = self._reserve.get(bar)
+        if spare is not None and spare[1] == chords:
+            self._commit(bar, spare[0], "reserve", now_s, chords)
+            return
+        known = [chord for chord in chords if chord is not None and chord != NO_CHORD]
+        for number in sorted(self._bars, reverse=True):
+            row, source, then = self._bars[number]
+            if source in ("made", "reserve") and number < bar and (then == chords or not known):
+                self._commit(bar, row, "repeat", now_s, chords)
+                return
+        if known:
+            self._commit(bar, _pad(chords, self.settings.targets), "pad", now_s, chords)
+        else:
+            self._commit(bar, {}, "silence", now_s, chords)
+
+    def _sound(self, bar: Bar) -> Bar:
+        """What of an answer can be played: wanted roles, notes that start in the bar, not too many."""
+        rows = {
+            role: tuple(sorted(n for n in notes if 0 <= n.start < BAR_TICKS))[:_MOST_NOTES]
+            for role, notes in bar.items() if role in self.settings.targets
+        }  # fmt: skip
+        return {role: notes for role, notes in rows.items() if notes}
+
+    def _played(self, role: str, first: int, until: int) -> tuple[Note, ...]:
+        """What a role of the band has played from bar `first` up to bar `until`, from the line of `first`."""
+        rows = [(b, self._bars[b][0].get(role, ())) for b in range(first, until) if b in self._bars]
+        return tuple(_moved(note, (bar - first) * BAR_TICKS) for bar, notes in rows for note in notes)
+
+    def _wanted(self, bar: int, now: float) -> tuple[Chord | None, ...]:
+        """Chords of a bar to come, as far as known at tick `now`: held, else typed, else the last that was heard."""
+        if self.capture.chord is not None:
+            return (self.capture.chord,) * BEATS
+        return self._harmony(bar, now)
+
+    def _harmony(self, bar: int, now: float) -> tuple[Chord | None, ...]:
+        rows = self.settings.progression
+        if self.capture.chord is not None:
+            return (self.capture.chord,) * BEATS
+        if rows:
+            row = rows[bar % len(rows)]
+            return tuple(row[beat * len(row) // BEATS] for beat in range(BEATS))
+        at = min(bar, int(now // BAR_TICKS))  # of a bar to come, what is heard in this one
+        before = self._chords.get(at - 1, (None,) * BEATS)[-1]
+        heard = [note for note in self.capture.notes(at * BAR_TICKS, now) if note.start < (at + 1) * BAR_TICKS]
+        return (chord_of(heard, before),) * BEATS
+
+    def _gain(self, bar: int) -> float:
+        """How loud the band plays against how it was made: half as far from 90 as the player, by default."""
+        loudness = self.capture.loudness(max(0, bar - 3) * BAR_TICKS)
+        return 1.0 if loudness is None else 1.0 + self.settings.dynamics * (loudness / 90.0 - 1.0)
+
+    def _usual_s(self) -> float:
+        """How long a job usually takes at most; before the first, as long as there is."""
+        return sorted(self._took)[int(0.95 * (len(self._took) - 1))] if self._took else math.inf
+
+    def _phase(self) -> float:
+        """Share of the bar after which the next one is asked for."""
+        settings = self.settings
+        if self._pulse is None or not self._took:
+            return settings.earliest
+        bar_s = BAR_TICKS / self._pulse.ticks_per_s
+        latest = 1.0 - (_MARGIN * self._usual_s() + 2.0 * settings.safety_s) / bar_s
+        return max(settings.earliest, min(settings.latest, latest))
+
+    def _next_bar(self, now_s: float) -> int:
+        assert self._pulse is not None, "only while time goes on"
+        return math.floor(self._pulse.tick_at(now_s) / BAR_TICKS + 1e-9) + 1
+
+    def _forget(self) -> None:
+        """Time has stopped or jumped."""
+        self._actions = [action for action in self._actions if isinstance(action, Planned | Dropped)]
+        self._actions.append(Silence())
+        self.capture.clear()
+        for store in (self._bars, self._chords, self._reserve):
+            store.clear()
+        self._void = self._flying is not None
+        self._bar = None
+
+
+def _moved(note: Note, ticks: int) -> Note:
+    return Note(note.start + ticks, note.pitch, note.length, note.velocity)
+
+
+def _pad(chords: Sequence[Chord | None], targets: Sequence[str]) -> Bar:
+    """The chord, held: strings if there are any, else piano, else guitar; and its bass."""
+    row: dict[str, tuple[Note, ...]] = {}
+    spans: list[tuple[int, int, Chord]] = []
+    for beat, chord in enumerate(chords):
+        if chord is None or chord == NO_CHORD:
+            continue
+        if spans and spans[-1][2] == chord and spans[-1][1] == beat:
+            spans[-1] = spans[-1][0], beat + 1, chord
+        else:
+            spans.append((beat, beat + 1, chord))
+    beat_ticks = BAR_TICKS // BEATS
+    for role in ("string", "piano", "guitar"):
+        if role in targets:
+            row[role] = tuple(
+                Note(a * beat_ticks, pitch, (b - a) * beat_ticks, _PAD_VELOCITY)
+                for a, b, chord in spans for pitch in chord.voiced(55)
+            )  # fmt: skip
+            break
+    if "bass" in targets:
+        row["bass"] = tuple(
+            Note(a * beat_ticks, 36 + chord.bass, (b - a) * beat_ticks, _PAD_VELOCITY + 20) for a, b, chord in spans
+        )
+    return {role: notes for role, notes in row.items() if notes}

@@ -1,0 +1,163 @@
+"""What a player plays, as notes on the grid: to the nearest column, held keys as long as they have been held."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from engine.band import BAR_TICKS, COLUMN_TICKS
+from engine.music.harmony import Chord, recognise
+from engine.music.score import Note
+
+__all__ = ["MOST_ONS_HZ", "Capture", "chord_of"]
+
+MOST_ONS_HZ: Final = 200
+"""Note-ons in a second beyond which nobody plays: our own output comes back, or a device has gone mad."""
+
+_KEPT_BARS: Final = 40
+_OFF, _ON, _CONTROL, _RESET = 0x80, 0x90, 0xB0, 0xFF
+_SOUND_OFF, _NOTES_OFF = 120, 123
+_DRUMS: Final = 9
+_TRIADS: Final = ("maj", "min")
+_STAY: Final = 0.12  # what a chord gains by having been the last
+
+
+class Capture:
+    """Keys in, notes out. Pure; one owner.
+
+    A note belongs to the nearest column, so one that comes up to half a column before the bar line belongs to the next
+    bar. Channels only tell keys apart (an MPE zone is one player); the drum channel is not listened to.
+
+    Args:
+        highest: keep only the highest note of a column (a lead is one voice).
+        split: keys below it are not the melody but a chord, held for the band; None: all keys are melody.
+    """
+
+    def __init__(self, *, highest: bool = True, split: int | None = None) -> None:
+        self._highest, self._split = highest, split
+        self._notes: deque[Note] = deque(maxlen=8192)
+        self._open: dict[tuple[int, int], tuple[float, int]] = {}
+        self._chord_keys: set[tuple[int, int]] = set()
+        self._recent: deque[float] = deque(maxlen=MOST_ONS_HZ)
+        self.chord: Chord | None = None
+        """The chord last held below the split; it stays when the keys are let go."""
+        self.floods = 0
+        """Note-ons that were not listened to, because there were too many."""
+
+    def feed(self, message: Sequence[int], at_s: float, tick: float | None) -> None:
+        """Take a message that arrived at `at_s`, at `tick` of musical time (None while it stands still)."""
+        if not message:
+            return
+        kind, channel = message[0] & 0xF0, message[0] & 0x0F
+        if message[0] == _RESET:
+            self.let_go(tick)
+        if len(message) < 3 or channel == _DRUMS or not all(0 <= byte < 128 for byte in message[1:3]):
+            return
+        key = (channel, message[1])
+        if kind == _ON and message[2] > 0:
+            if self._flooded(at_s):
+                self.floods += 1
+            elif self._split is not None and message[1] < self._split:
+                self._chord_keys.add(key)
+                self.chord = recognise(pitch for _, pitch in self._chord_keys) or self.chord
+            elif tick is not None and tick >= -COLUMN_TICKS / 2:
+                self._close(key, tick)
+                self._open[key] = (tick, message[2])
+        elif kind in (_OFF, _ON):
+            self._chord_keys.discard(key)
+            self._close(key, tick)
+        elif kind == _CONTROL and (message[1] == _SOUND_OFF or message[1] >= _NOTES_OFF):
+            for held in [held for held in self._open if held[0] == channel]:
+                self._close(held, tick)
+            self._chord_keys = {held for held in self._chord_keys if held[0] != channel}
+
+    def let_go(self, tick: float | None) -> None:
+        """All keys are up: the port has gone, or musical time has stopped."""
+        for key in list(self._open):
+            self._close(key, tick)
+        self._chord_keys.clear()
+
+    def clear(self) -> None:
+        """Forget everything played: musical time has jumped, old ticks mean nothing now."""
+        self._notes.clear()
+        self._open.clear()
+        self._chord_keys.clear()
+
+    def notes(self, first: int, until: float) -> tuple[Note, ...]:
+        """Notes on the grid that start at `first` or later and have begun by `until` (ticks).
+
+        Returns:
+            Sorted; starts and lengths are whole columns, keys still held are as long as they have been held.
+        """
+        held = [
+            _gridded(start, until, pitch, velocity) for (_, pitch), (start, velocity) in self._open.items()
+            if start <= until
+        ]  # fmt: skip
+        found = sorted(note for note in (*self._notes, *held) if first <= note.start <= until + COLUMN_TICKS / 2)
+        if not self._highest:
+            return tuple(_once(found))
+        best: dict[int, Note] = {}
+        for note in found:
+            if note.start not in best or note.pitch >= best[note.start].pitch:
+                best[note.start] = note
+        return tuple(best.values())
+
+    def loudness(self, first: int) -> float | None:
+        """Mean velocity of the notes since `first`; None if there are none."""
+        found = [note.velocity for note in self._notes if note.start >= first]
+        return sum(found) / len(found) if found else None
+
+    def _close(self, key: tuple[int, int], tick: float | None) -> None:
+        begun = self._open.pop(key, None)
+        if begun is None:
+            return
+        start, velocity = begun
+        self._notes.append(_gridded(start, start if tick is None else tick, key[1], velocity))
+        while self._notes and self._notes[0].start < start - _KEPT_BARS * BAR_TICKS:
+            self._notes.popleft()
+
+    def _flooded(self, at_s: float) -> bool:
+        self._recent.append(at_s)
+        return len(self._recent) == MOST_ONS_HZ and at_s - self._recent[0] < 1.0
+
+
+def chord_of(notes: Iterable[Note], last: Chord | None) -> Chord | None:
+    """The triad that a bar of melody fits best, by how long its notes are; `last` wins where others are no better.
+
+    Returns:
+        None only without notes and without a last chord.
+    Source:
+        Share of the sounding time that are tones of the chord, a root and a first note counting more. A stand-in for
+        the recognition of whole scores, which needs more than one voice to be better.
+    """
+    weight = [0.0] * 12
+    rows = sorted(notes)
+    for index, note in enumerate(rows):
+        weight[note.pitch % 12] += max(note.length, COLUMN_TICKS) * (1.5 if index == 0 else 1.0)
+    total = sum(weight)
+    if not total:
+        return last
+    best, best_score = last, -1.0
+    for root in range(12):
+        for quality in _TRIADS:
+            chord = Chord(root, quality, root)
+            inside = sum(weight[tone] for tone in chord.pitch_classes) / total
+            score = inside + 0.2 * weight[root] / total + (_STAY if chord == last else 0.0)
+            if score > best_score + 1e-9:
+                best, best_score = chord, score
+    return best
+
+
+def _gridded(start: float, end: float, pitch: int, velocity: int) -> Note:
+    column = max(0, int(start / COLUMN_TICKS + 0.5))
+    columns = max(1, int((end - start) / COLUMN_TICKS + 0.5))
+    return Note(column * COLUMN_TICKS, pitch, columns * COLUMN_TICKS, velocity)
+
+
+def _once(notes: Iterable[Note]) -> Iterable[Note]:
+    """Each key once a column: the longest."""
+    best: dict[tuple[int, int], Note] = {}
+    for note in notes:
+        key = (note.start, note.pitch)
+        if key not in best or note.length > best[key].length:
+            best[key] = note
+    return best.values()

@@ -1,0 +1,169 @@
+"""A maker in a process of its own, and that process seen from outside.
+
+Of its own, since making an onnxruntime session holds the GIL for as long as it takes, and since a maker that dies must
+not take the stage with it.
+"""
+
+import contextlib
+import multiprocessing
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Final
+
+from engine.band import BarMade, BarRequest, Maker
+from engine.errors import BundleError, EngineError
+from engine.models.houseband import HouseBand
+
+__all__ = ["HOUSE", "MakerFailed", "MakerProcess", "MakerReady", "open_band"]
+
+HOUSE: Final = "house"
+"""The band that needs no weights."""
+
+_STOP_S: Final = 1.0
+_HELD_BACK: Final = 3  # starts in a minute after which a maker that dies is left alone for a while
+_WHILE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class MakerReady:
+    """It is loaded and warm, after `seconds`; `name` is for people."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MakerFailed:
+    """A request came to nothing; `number` 0 stands for whatever was asked last."""
+
+    number: int
+    why: str
+
+
+def open_band(name: str) -> Maker:
+    """The maker that a name means.
+
+    Args:
+        name: ``house``, or a bundle of a family that can accompany.
+    Raises:
+        BundleError: no such bundle, or it cannot accompany.
+    """
+    if name == HOUSE:
+        return HouseBand()
+    from engine.bundle import describe
+
+    info = describe(name)
+    if info.family != "getmusic":
+        raise BundleError(f"{name} makes {info.family}, which cannot accompany: take {HOUSE} or a getmusic bundle")
+    from engine.models.getmusic import open_maker
+
+    maker: Maker = open_maker(info)
+    return maker
+
+
+def _maker_main(name: str, line: Connection) -> None:
+    """Open the band, say so, then answer requests until the parent hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, OSError):
+        began_s = time.perf_counter()
+        try:
+            maker = open_band(name)
+        except EngineError as error:
+            line.send(MakerFailed(-1, str(error)))
+            return
+        line.send(MakerReady(name, time.perf_counter() - began_s))
+        while True:
+            request: BarRequest = line.recv()
+            try:
+                line.send(maker.make(request))
+            except EngineError as error:
+                line.send(MakerFailed(request.number, str(error)))
+            except Exception as error:  # one bar lost is better than a band lost; it is told and counted
+                line.send(MakerFailed(request.number, f"{type(error).__name__}: {error}"))
+
+
+class MakerProcess:
+    """A maker behind a pipe. One request at a time; whoever asks sees to that.
+
+    Threads: one owner.
+
+    Args:
+        name: as `open_band`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._starts: deque[float] = deque(maxlen=_HELD_BACK)
+        self._process: SpawnProcess | None = None
+        self._line: Connection | None = None
+        self._asked = 0
+        self._start()
+
+    @property
+    def line(self) -> Connection | None:
+        """To wait on; None while there is no process."""
+        return self._line
+
+    def ask(self, request: BarRequest) -> bool:
+        """Hand a request on; False if there is no process to take it."""
+        self._revive()
+        if self._line is None:
+            return False
+        try:
+            self._line.send(request)
+        except (BrokenPipeError, OSError):
+            return False
+        self._asked = request.number
+        return True
+
+    def poll(self, timeout_s: float = 0.0) -> BarMade | MakerReady | MakerFailed | None:
+        """The next answer, if there is one."""
+        self._revive()
+        if self._line is None:
+            return None
+        try:
+            if not self._line.poll(timeout_s):
+                return None
+            said: BarMade | MakerReady | MakerFailed = self._line.recv()
+        except (EOFError, OSError):
+            self._end()
+            return MakerFailed(self._asked, "its process has ended")
+        return said
+
+    def stop(self) -> None:
+        """End the process, in the middle of a bar if need be."""
+        self._starts.extend([time.monotonic()] * _HELD_BACK)
+        self._end()
+
+    def _revive(self) -> None:
+        recent = [start for start in self._starts if time.monotonic() - start < _WHILE_S]
+        if self._process is None and len(recent) < _HELD_BACK:
+            self._start()
+
+    def _start(self) -> None:
+        self._starts.append(time.monotonic())
+        context = multiprocessing.get_context("spawn")
+        self._line, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_maker_main, args=(self._name, theirs), name="ripieno-maker", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def _end(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        if self._process is not None:
+            self._process.join(_STOP_S / 10)
+            if self._process.is_alive():
+                self._process.terminate()
+                self._process.join(_STOP_S)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join()
+            self._process.close()
+        self._process = self._line = None
