@@ -220,7 +220,7 @@ def bench_main(argv: Sequence[str]) -> int:
     parser.add_argument("name", choices=list(BENCHES))
     parser.add_argument("--bundle", action="append", default=[], help="name or folder; may be repeated")
     parser.add_argument("--runs", type=int, default=5, help="of each measurement (5)")
-    parser.add_argument("--seconds", type=float, default=24.0, help="of sound in an offline run (24)")
+    parser.add_argument("--seconds", type=float, default=119.0, help="of sound in an offline run (119)")
     parser.add_argument("--workers", type=int, default=0, help="threads of an offline run (all cores)")
     parser.add_argument("--no-peer", action="store_true", help="do not measure anybody else")
     parser.add_argument("--json", action="store_true", help="for programs")

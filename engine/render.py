@@ -17,7 +17,9 @@ from engine.stream import Streamer
 
 __all__ = ["CanBatch", "Rendered", "cores", "pieces", "render"]
 
-_PIECE_S: Final = 12.0  # seconds of sound made at a time by streamers that can make many chunks at once
+_PIECE_S: Final = 12.0  # seconds of sound that streamers which can make many chunks at once make first at once
+_PIECES_S: Final = 96.0  # and at most; a piece that took less than _LONG_S is followed by one of twice its length
+_LONG_S: Final = 0.5
 _SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
 _WAV_LIMIT: Final = 4_000_000_000  # bytes; beyond, the file is written as RF64, which counts in 64 bits
 
@@ -88,17 +90,22 @@ def pieces(
     origin = spec.latency * conductor.sample_rate / spec.sample_rate  # sound that lags is told of a later time
     chunks = -(-samples // spec.chunk)
     batched = streamer if isinstance(streamer, CanBatch) else None
-    many = 1 if batched is None else max(1, round(_PIECE_S * spec.sample_rate / spec.chunk))
-    left = samples
-    for first in range(0, chunks, many):
+    many, most = (max(1, round(s * spec.sample_rate / spec.chunk)) for s in (_PIECE_S, _PIECES_S))
+    first, left = 0, samples
+    while first < chunks:
+        count = 1 if batched is None else min(many, chunks - first)
         spans = [
             conductor.span(chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate, origin)
-            for chunk in range(first, min(first + many, chunks))
+            for chunk in range(first, first + count)
         ]
+        began_s = time.perf_counter()
         if batched is None:
             sound = streamer.step(state, controls, spans[0])
         else:
             sound = batched.steps(state, controls, spans, workers or cores())
+        if time.perf_counter() - began_s < _LONG_S:  # long pieces are faster, short ones show progress
+            many = min(2 * many, most)
+        first += count
         sound = sound[:, :left] * gain
         left -= sound.shape[1]
         yield sound

@@ -17,6 +17,10 @@ Array = npt.NDArray[np.generic]
 _FEW: Final = 1024
 """Weights with fewer values than this stay as they are: they cost nothing."""
 
+_MIDDLE: Final = 128
+_PARTS: Final = 254
+"""Rests lie within half a step either way: so many finer steps take them to the middle byte plus and minus 127."""
+
 _MOVERS: Final = frozenset({"Gather", "Identity", "Pad", "Reshape", "Slice", "Transpose", "Unsqueeze"})
 """Operators that only move values of one tensor, so they may as well move bytes."""
 
@@ -40,7 +44,9 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     return small
 
 
-def to_int8(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Collection[str] = ()) -> onnx.ModelProto:
+def to_int8(
+    model: onnx.ModelProto, examples: Mapping[str, Array], keep: Collection[str] = (), fine: Collection[str] = ()
+) -> onnx.ModelProto:
     """Do matrix products with constant weights in whole numbers: int8 weights, uint8 values between.
 
     Weights have one scale for each output column. Values have one scale for each item of the batch, from its least and
@@ -52,6 +58,8 @@ def to_int8(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Collect
             move values are done on bytes; they must leave the first axis alone.
         examples: inputs like those the graph will meet, on which the bytes that mean zero are chosen.
         keep: names of weight matrices that stay fp32.
+        fine: names of weight matrices whose values get 16 bits, as two bytes: what is left of rounding to the first is
+            rounded to the second. Twice the work, and only the rounding of weights remains.
     Returns:
         A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat`` and a processor with 8-bit dot
         products (VNNI, AMX); on older ones sums may saturate.
@@ -59,7 +67,7 @@ def to_int8(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Collect
     work = onnx.ModelProto()
     work.CopyFrom(model)
     _hoist_constants(work.graph)
-    return _Quantiser(work, keep).run(examples)
+    return _Quantiser(work, keep, fine).run(examples)
 
 
 def _hoist_constants(graph: onnx.GraphProto) -> None:
@@ -87,10 +95,11 @@ class _Quantiser:
     whatever the number of products that it reaches.
     """
 
-    def __init__(self, model: onnx.ModelProto, keep: Collection[str]) -> None:
+    def __init__(self, model: onnx.ModelProto, keep: Collection[str], fine: Collection[str]) -> None:
         self._model = model
         self._graph = model.graph
         self._keep = keep
+        self._fine = fine
         self._weights = {w.name: numpy_helper.to_array(w) for w in self._graph.initializer}
         self._producer: dict[str, onnx.NodeProto] = {name: node for node in self._graph.node for name in node.output}
         self._added: dict[str, onnx.TensorProto] = {}
@@ -108,6 +117,8 @@ class _Quantiser:
         self._constant("i8.least", np.float32(1e-12))
         self._constant("i8.last", np.array([1], np.int64))
         self._constant("i8.inner", np.array([1, 2], np.int64))
+        self._constant(f"i8.zero{_MIDDLE}", np.uint8(_MIDDLE))
+        self._constant("i8.parts", np.float32(1.0 / _PARTS))
         for zero in set(self._zeros.values()):
             self._constant(f"i8.zero{zero}", np.uint8(zero))
             self._constant(f"i8.above{zero}", np.float32(1.0 / (255 - zero)))
@@ -154,25 +165,32 @@ class _Quantiser:
         node = self._moves(name)
         return name if node is None else self._root(node.input[0])
 
-    def _as_bytes(self, name: str, nodes: list[onnx.NodeProto]) -> str:
-        """The uint8 twin of tensor `name`; what makes it is appended to `nodes` the first time it is asked for."""
-        twin = f"{name}.u8"
+    def _as_bytes(self, name: str, nodes: list[onnx.NodeProto], rest: bool = False) -> str:
+        """The uint8 twin of tensor `name`; what makes it is appended to `nodes` the first time it is asked for.
+
+        With `rest`, not the tensor but what rounding it to bytes has left over, in steps `_PARTS` times as fine.
+        """
+        twin = f"{name}.rest.u8" if rest else f"{name}.u8"
         if twin in self._made:
             return twin
-        self._made.add(twin)
         node = self._moves(name)
         if node is None:
-            nodes.extend(_quantise(name, self._zeros[name]))
+            if rest:
+                self._as_bytes(name, nodes)
+            nodes.extend(_rest(name) if rest else _quantise(name, self._zeros[name]))
+            self._made.add(twin)
             return twin
-        moved = self._as_bytes(node.input[0], nodes)
-        rest = list(node.input)[1:]
+        self._made.add(twin)
+        moved = self._as_bytes(node.input[0], nodes, rest)
+        others = list(node.input)[1:]
         if node.op_type == "Pad":
-            rest = [rest[0], f"i8.zero{self._zeros[self._root(name)]}", *rest[2:]]
+            zero = _MIDDLE if rest else self._zeros[self._root(name)]
+            others = [others[0], f"i8.zero{zero}", *others[2:]]
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
-        copy.name = f"{node.name}.u8"
+        copy.name = twin
         del copy.input[:], copy.output[:]
-        copy.input.extend([moved, *rest])
+        copy.input.extend([moved, *others])
         copy.output.append(twin)
         nodes.append(copy)
         return twin
@@ -187,10 +205,20 @@ class _Quantiser:
             step = np.maximum(np.abs(values).max(axis=0), 1e-12) / 127.0
             self._constant(f"{name}.i8", np.clip(np.rint(values / step), -127, 127).astype(np.int8))
             self._constant(f"{name}.step", step.astype(np.float32))
-        inputs = [left, f"{name}.i8", "i8.one", f"{name}.step", f"i8.zero{self._zeros[root]}"]
-        nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [f"{output}.sum"], domain="com.microsoft"))
-        nodes.append(helper.make_node("Mul", [f"{output}.sum", f"{root}.wide"], [output]))
+        nodes.append(_sum([left, f"{name}.i8", "i8.one", f"{name}.step", f"i8.zero{self._zeros[root]}"], output))
+        total = f"{output}.sum"
+        if name in self._fine:
+            self._constant(f"{name}.small", self._part_of(f"{name}.step"))
+            rest = self._as_bytes(node.input[0], nodes, rest=True)
+            inputs = [rest, f"{name}.i8", "i8.one", f"{name}.small", f"i8.zero{_MIDDLE}"]
+            total = f"{output}.both"
+            nodes.append(_sum(inputs, f"{output}.rest"))
+            nodes.append(helper.make_node("Add", [f"{output}.sum", f"{output}.rest.sum"], [total]))
+        nodes.append(helper.make_node("Mul", [total, f"{root}.wide"], [output]))
         return nodes
+
+    def _part_of(self, name: str) -> Array:
+        return numpy_helper.to_array(self._added[name]) / np.float32(_PARTS)
 
     def _finish(self, nodes: Sequence[onnx.NodeProto]) -> None:
         """Keep what the outputs need, in order."""
@@ -221,6 +249,11 @@ def _zero(values: Array) -> int:
     return 1 + int(np.argmin(np.mean((scale / least) ** 2, axis=1)))
 
 
+def _sum(inputs: Sequence[str], output: str) -> onnx.NodeProto:
+    """The product of bytes, ``OUTPUT.sum``, to be multiplied with the scale of each item."""
+    return helper.make_node("MatMulIntegerToFloat", inputs, [f"{output}.sum"], domain="com.microsoft")
+
+
 def _quantise(name: str, zero: int) -> list[onnx.NodeProto]:
     """Nodes that make ``NAME.u8`` and, for each item of the batch, the scale ``NAME.wide`` to multiply sums with.
 
@@ -239,3 +272,16 @@ def _quantise(name: str, zero: int) -> list[onnx.NodeProto]:
     ]
     inputs = [name, f"{name}.scale", f"{name}.zeros"]
     return [*made, helper.make_node("QuantizeLinear", inputs, [f"{name}.u8"], axis=0)]
+
+
+def _rest(name: str) -> list[onnx.NodeProto]:
+    """Nodes that make ``NAME.rest.u8`` from the tensor and its bytes: the finer part of its values."""
+    zeros = [f"{name}.scale", f"{name}.zeros"]
+    finer = [f"{name}.rest", f"{name}.rest.scale", f"{name}.rest.zeros"]
+    return [
+        helper.make_node("DequantizeLinear", [f"{name}.u8", *zeros], [f"{name}.rounded"], axis=0),
+        helper.make_node("Sub", [name, f"{name}.rounded"], [f"{name}.rest"]),
+        helper.make_node("Mul", [f"{name}.scale", "i8.parts"], [f"{name}.rest.scale"]),
+        helper.make_node("Expand", [f"i8.zero{_MIDDLE}", f"{name}.size"], [f"{name}.rest.zeros"]),
+        helper.make_node("QuantizeLinear", finer, [f"{name}.rest.u8"], axis=0),
+    ]

@@ -108,12 +108,13 @@ def musika_models(
             helper.make_node("MatMul", [f"{name}.w", "latents"], [f"{name}.a"]),
             helper.make_node("MatMul", [f"{name}.a", "up"], [f"{name}.b"]),
             helper.make_node("Add", [f"{name}.b", "n"], [f"{name}.c"]),
-            helper.make_node("Tanh", [f"{name}.c"], [name]),
+            helper.make_node("Tanh", [f"{name}.c"], [f"{name}.d"]),
+            helper.make_node("Transpose", [f"{name}.d"], [name], perm=[0, 2, 1]),
         ]
     decoder = model(
         nodes,
         {"latents": ["B", LATENT, block], "noise": ["B", frames]},
-        {"magnitude": ["B", bins, frames], "phase": ["B", bins, frames]},
+        {"magnitude": ["B", frames, bins], "phase": ["B", frames, bins]},
         weights,
         about("decoder"),
     )

@@ -12,7 +12,7 @@ Source: Pasini & Schlueter, "Musika! Fast Infinite Waveform Music Generation", I
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -44,7 +44,7 @@ __all__ = [
 F32 = npt.NDArray[np.float32]
 
 _BLOCK_NOISE: Final = 5  # purposes 1..4 are in `engine.models.latents`
-_GROUP: Final = 4  # blocks in one run of the decoder when many are wanted
+_GROUP: Final = 8  # blocks at most in one run of the decoder when many are wanted
 _TEMPO_STEP: Final = 2.0  # steps to one bpm: jitter of a followed clock shall not make patches anew
 _irfft: Any = np.fft.irfft  # numpy's annotation of `out` knows float64 only
 
@@ -185,7 +185,7 @@ class MusikaStreamer:
         plans = (self._plan(state, controls, span) for span in spans)
         with ThreadPoolExecutor(max(1, workers)) as pool:
             waiting: list[Future[F32]] = []
-            for latents, noise in _grouped(plans):
+            for latents, noise in _grouped(plans, _sizes(len(spans), workers)):
                 waiting.append(pool.submit(self._sound, latents, noise))
                 if len(waiting) > 2 * workers:
                     made.append(self._join(state, waiting.pop(0).result()))
@@ -275,6 +275,8 @@ class MusikaStreamer:
         out = self._decoder.run({"latents": latents, "noise": noise})
         count, hop = self.layout.block_frames, self.layout.hop
         pairs = out["magnitude"].shape[0]
+        if out["magnitude"].shape[1:] != (count, 2 * hop + 1):
+            raise ManifestError(f"musika decoder made blocks {out['magnitude'].shape[1:]}; export it again")
         sound = np.zeros((pairs, count + 3, hop), np.float32)
         scratch = self._scratch()
         for index, (magnitude, phase) in enumerate(zip(out["magnitude"], out["phase"], strict=True)):
@@ -314,12 +316,12 @@ class _Scratch:
         self._floor = np.float32(layout.floor)
         # 1.5 is the sum of a Hann window's square at 75 % overlap.
         self._window = hann(4 * layout.hop) / np.float32(1.5)
-        self._amplitude, self._angle, self._part = (np.empty((bins, frames), np.float32) for _ in range(3))
+        self._amplitude, self._angle, self._part = (np.empty((frames, bins), np.float32) for _ in range(3))
         self._spectrum = np.empty((frames, bins), np.complex64)
         self._frames = np.empty((frames, 4 * layout.hop), np.float32)
 
     def frames(self, magnitude: F32, phase: F32) -> F32:
-        """Windowed frames [F, window] of magnitude and phase [bins, F]; good until the next call."""
+        """Windowed frames [F, window] of magnitude and phase [F, bins]; good until the next call."""
         amplitude, angle, part, spectrum = self._amplitude, self._angle, self._part, self._spectrum
         np.multiply(magnitude, self._scale, out=amplitude)
         amplitude += self._shift
@@ -329,17 +331,26 @@ class _Scratch:
         np.multiply(phase, np.float32(np.pi), out=angle)
         for wave, half in ((np.cos, spectrum.real), (np.sin, spectrum.imag)):
             wave(angle, out=part)
-            part *= amplitude
-            half[...] = part.T
+            np.multiply(part, amplitude, out=half)
         _irfft(spectrum, axis=-1, out=self._frames)
         self._frames *= self._window
         return self._frames
 
 
-def _grouped(plans: Iterator[tuple[F32, F32]]) -> Iterator[tuple[F32, F32]]:
-    """Plans joined in groups, for one run of the decoder each."""
-    while group := list(islice(plans, _GROUP)):
+def _grouped(plans: Iterator[tuple[F32, F32]], sizes: Iterable[int]) -> Iterator[tuple[F32, F32]]:
+    """Plans joined in groups of these sizes, for one run of the decoder each."""
+    for size in sizes:
+        group = list(islice(plans, size))
         yield np.concatenate([latents for latents, _ in group]), np.concatenate([noise for _, noise in group])
+
+
+def _sizes(count: int, workers: int) -> Iterator[int]:
+    """Sizes of groups that make up `count`: large ones run fastest, but no thread shall wait for another's last."""
+    left = count
+    while left:
+        size = max(1, min(_GROUP, left // max(1, workers)))
+        left -= size
+        yield size
 
 
 def _tempo(tempo_bpm: float) -> float:

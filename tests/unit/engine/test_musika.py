@@ -80,7 +80,7 @@ def test_sound_is_that_of_the_release_s_offline_way(folder: Path, musika: Musika
         out = decoder.run({"latents": np.ascontiguousarray(blocks), "noise": noise})
         level_db = 75.0 * out["magnitude"].astype(np.float64) - 25.0
         spectrum = np.sqrt(10.0 ** (level_db / 10.0) + 1e-7) * np.exp(1j * np.pi * out["phase"].astype(np.float64))
-        frames = istft_frames(spectrum.swapaxes(0, 1).reshape(1, 2 * HOP + 1, -1), 4 * HOP)
+        frames = istft_frames(spectrum.reshape(1, -1, 2 * HOP + 1).swapaxes(1, 2), 4 * HOP)
         both.append(overlap_add(frames, HOP, np.zeros((1, 3 * HOP), np.float32))[0])
     wanted = np.concatenate(both)
     got = play(musika, 3 * PER_PATCH)

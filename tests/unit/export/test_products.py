@@ -10,11 +10,14 @@ from training.models.layers import Step
 STEPS = {
     "kernel 1": (Step(5, 7), 6),
     "kernel 3": (Step(5, 7, 3, noise=True), 6),
+    "kernel 3, tiles of four": (Step(5, 7, 3, noise=True), 8),
     "kernel 3, stride 2": (Step(5, 7, 3, 2, noise=True), 6),
     "kernel 3, stride 2, valid": (Step(5, 7, 3, 2, valid=True), 7),
     "kernel 4, normalised": (Step(5, 7, 4, noise=True, norm=True), 8),
     "kernel 2, valid, tanh": (Step(5, 7, 2, valid=True, activation="tanh"), 2),
     "up": (Step(5, 7, up=True, noise=True), 6),
+    "up, tiles of four": (Step(5, 7, up=True, noise=True), 12),
+    "up, too odd for tiles": (Step(5, 7, up=True, noise=True), 3),
     "up, normalised": (Step(5, 32, up=True, noise=True, norm=True), 4),
     "clipped": (Step(5, 17, activation="clip"), 3),
 }
@@ -27,12 +30,13 @@ def _randomise(step: Step) -> Step:
     return step.eval()
 
 
+@pytest.mark.parametrize("tiled", [False, True], ids=["plain", "tiled"])
 @pytest.mark.parametrize("name", STEPS)
-def test_product_gives_what_the_step_gives(name: str) -> None:
+def test_product_gives_what_the_step_gives(name: str, tiled: bool) -> None:
     torch.manual_seed(1)
     step, length = STEPS[name]
     x = torch.randn(3, 5, length)
-    product = Product(_randomise(step), length)
+    product = Product(_randomise(step), length, tiled)
     noise = None if step.noise is None else torch.randn(3, product.length)
     with torch.no_grad():
         wanted, got = step(x, noise), product(x.transpose(1, 2), noise).transpose(1, 2)

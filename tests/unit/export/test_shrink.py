@@ -1,5 +1,7 @@
 """Smaller graphs that still do their work."""
 
+import copy
+
 import numpy as np
 import onnx
 import pytest
@@ -95,3 +97,17 @@ def test_original_graph_is_left_alone(net: tuple[_Net, Tensor, onnx.ModelProto])
     to_int8(graph, {"x": x.numpy()})
     to_fp16(graph)
     assert graph.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize("name", ["first", "second", "third"])
+def test_int8_of_two_bytes_leaves_the_rounding_of_weights_only(
+    net: tuple[_Net, Tensor, onnx.ModelProto], name: str
+) -> None:
+    module, x, graph = net
+    rounded = copy.deepcopy(module)
+    weight = rounded.get_parameter(name)
+    step = weight.abs().amax(dim=0) / 127
+    with torch.no_grad():
+        weight.copy_((weight / step).round() * step)
+    small = to_int8(graph, {"x": x.numpy()}, keep={"first", "second", "third"} - {name}, fine=[name])
+    assert parity(module, small, (x,)) > 10 * parity(rounded, small, (x,)) > 0
