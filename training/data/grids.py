@@ -7,13 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
+from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
 
 __all__ = ["BAR", "DICTIONARY_FILE", "PAD", "Entry", "Grids", "Transposer", "Window", "read_shard", "write_shard"]
@@ -26,20 +27,6 @@ BAR: Final = 16
 PAD: Final = 15
 DICTIONARY_FILE: Final = "dictionary.txt"
 _NONE: Final = tuple(QUALITIES).index("none")
-
-
-class Tokens(Protocol):
-    """What is needed of a dictionary."""
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def ranges(self) -> Any: ...
-
-    def token(self, role: str, pitches: Sequence[int]) -> int | None: ...
-
-    def pitches(self, token: int) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +104,7 @@ class Grids:
     Args:
         folder: of the store.
     Attributes:
-        dictionary_text: the dictionary that its tokens are from.
-        empty: the token EMPTY; MASK is the next.
+        dictionary: that its tokens are from.
         entries: the pieces.
     Raises:
         DataError: there is no store, or nothing in it.
@@ -128,8 +114,7 @@ class Grids:
         paths = sorted(folder.glob("grids-*.npz"))
         if not paths or not (folder / DICTIONARY_FILE).exists():
             raise DataError(f"{folder} holds no grids: make them with python -m training.data.midi")
-        self.dictionary_text = (folder / DICTIONARY_FILE).read_text("utf-8")
-        self.empty = len(self.dictionary_text.splitlines())
+        self.dictionary = Dictionary.load(folder / DICTIONARY_FILE)
         shards = [read_shard(path) for path in paths]
         self.entries: tuple[Entry, ...] = tuple(entry for shard in shards for entry in shard[0])
         self._cells = np.concatenate([shard[1] for shard in shards], axis=1)
@@ -161,7 +146,7 @@ class Grids:
         if there < columns:
             more = columns - there
             tail = np.repeat(cells[:, -1:], more, axis=1)
-            there_at_all = (cells[:12] != self.empty).any(axis=1)
+            there_at_all = (cells[:12] != self.dictionary.empty).any(axis=1)
             tail[:12][there_at_all] = PAD
             cells = np.concatenate([cells, tail], axis=1)
             chords = np.concatenate([chords, np.repeat(chords[:, -1:], more, axis=1)], axis=1)
@@ -186,15 +171,13 @@ class Transposer:
     """Moves grids to other keys without leaving the dictionary.
 
     Args:
-        dictionary: its ranges, tokens and pitches; chord roots follow the strings' tokens.
+        dictionary: that of the grids.
     """
 
     LOW, HIGH = -6, 5
 
-    def __init__(self, dictionary: Tokens) -> None:
-        size = dictionary.size
-        self._empty = size
-        self._table = np.tile(np.arange(size + 2), (self.HIGH - self.LOW + 1, 1))
+    def __init__(self, dictionary: Dictionary) -> None:
+        self._table = np.tile(np.arange(dictionary.size + 2), (self.HIGH - self.LOW + 1, 1))
         for role in ROLES:
             if role == "drum":
                 continue
@@ -203,7 +186,7 @@ class Transposer:
                 for row, shift in enumerate(range(self.LOW, self.HIGH + 1)):
                     if shift:
                         self._table[row, token] = _moved(dictionary, role, pitches, shift, token)
-        roots = max(dictionary.ranges["string"]) + 1
+        roots = dictionary.roots.start
         for row, shift in enumerate(range(self.LOW, self.HIGH + 1)):
             self._table[row, roots : roots + 12] = roots + (np.arange(12) + shift) % 12
 
@@ -217,7 +200,7 @@ class Transposer:
         return Window(grid, chords, window.entry, window.first)
 
 
-def _moved(dictionary: Tokens, role: str, pitches: tuple[int, ...], shift: int, token: int) -> int:
+def _moved(dictionary: Dictionary, role: str, pitches: tuple[int, ...], shift: int, token: int) -> int:
     """The token of these pitches moved; where it is not known, with fewer inner voices, at last with the outer one."""
     there = [pitch + shift for pitch in pitches if 0 <= pitch + shift <= 127]
     while there:

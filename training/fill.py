@@ -1,0 +1,120 @@
+"""Filling hidden cells with a network in training: the plain way, for previews and measurements.
+
+What plays live has more to it (budgets, wishes, limits); here every pass reveals a share of what is still hidden, chosen
+at random, so that the share that is left follows a quarter cosine.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.music.score import ROLES
+from engine.music.vocabulary import PAD, Dictionary
+
+__all__ = ["Predict", "Question", "draw_classes", "fill"]
+
+Ids = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a network is asked in one pass.
+
+    Args:
+        tokens: [B, 14, L]. given: [B, 14, L] bool. share: of the targets that are hidden.
+        features: [B, F, L].
+        asked: [B, 6, L] which columns of which tracks, pitch and duration both.
+    """
+
+    tokens: Ids
+    given: Mask
+    share: float
+    features: F32
+    asked: Mask
+
+
+Predict = Callable[[Question], tuple[tuple[F32, ...], F32]]
+"""Logits: of each track [M_r, n_r + 1] in the order of ``np.nonzero(asked[:, track])``; durations [M, 16] in the order of
+``np.nonzero(asked)``."""
+
+
+def draw_classes(logits: F32, rng: np.random.Generator, temperature: float = 1.0) -> Ids:
+    """One class for each row of [M, n], in double precision."""
+    if not len(logits):
+        return np.zeros(0, np.int64)
+    scaled = logits.astype(np.float64) / temperature
+    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    sums = np.cumsum(weights, axis=1)
+    drawn = rng.random(len(logits)) * sums[:, -1]
+    return np.minimum((sums <= drawn[:, None]).sum(axis=1), logits.shape[1] - 1)
+
+
+def fill(
+    tokens: Ids,
+    targets: Mask,
+    features: F32,
+    predict: Predict,
+    dictionary: Dictionary,
+    *,
+    steps: int,
+    rng: np.random.Generator,
+    temperature: float = 1.0,
+) -> Ids:
+    """Find all targets.
+
+    Args:
+        tokens: [B, 14, L]; what targets hold is not looked at.
+        targets: [B, 6, L] columns of tracks to be found.
+        features: [B, F, L].
+        steps: passes, 1 or more.
+    Returns:
+        [B, 14, L] with every target filled: pitch and duration, or both PAD.
+    """
+    made = tokens.copy()
+    rows = np.repeat(targets, 2, axis=1)
+    made[:, :12][rows] = dictionary.mask
+    there = (made != dictionary.empty).any(axis=2, keepdims=True)
+    given = np.repeat(there, made.shape[2], axis=2)
+    given[:, :12] &= ~rows
+    hidden = targets.copy()
+    total = max(1, int(targets.sum()))
+    for step in range(steps):
+        left = int(hidden.sum())
+        if not left:
+            break
+        keep = 0 if step + 1 == steps else int(np.cos(0.5 * np.pi * (step + 1) / steps) * total)
+        if left <= keep:
+            continue
+        places = np.flatnonzero(hidden)
+        reveal = np.zeros_like(hidden)
+        reveal.reshape(-1)[rng.choice(places, left - keep, replace=False)] = True
+        pitch, duration = predict(Question(made, given, left / total, features, reveal))
+        _write(made, reveal, pitch, duration, dictionary, rng, temperature)
+        hidden &= ~reveal
+    return made
+
+
+def _write(
+    made: Ids,
+    reveal: Mask,
+    pitch: tuple[F32, ...],
+    duration: F32,
+    dictionary: Dictionary,
+    rng: np.random.Generator,
+    temperature: float,
+) -> None:
+    """Draw pitch and duration of every cell that is revealed: who rests has no duration, who plays has one."""
+    lengths = np.full(reveal.shape, PAD, np.int64)
+    lengths[reveal] = draw_classes(duration[:, :PAD], rng, temperature)
+    for track, role in enumerate(ROLES):
+        where = reveal[:, track]
+        span = dictionary.ranges[role]
+        drawn = draw_classes(pitch[track], rng, temperature)
+        chosen = np.where(drawn == len(span), PAD, drawn + span.start)
+        made[:, 2 * track][where] = chosen
+        made[:, 2 * track + 1][where] = np.where(chosen == PAD, PAD, lengths[:, track][where])
