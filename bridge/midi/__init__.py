@@ -1,7 +1,9 @@
-"""MIDI: a keyboard's keys become the chord the voices are told, its knobs become controls.
+"""MIDI: keys become chords and knobs controls; a clock is followed or sent; a band's notes leave at their time.
 
 - ``notes``: MIDI messages to the keys held and to control values; pure.
-- ``sources``: which inputs there are, and which one a name means.
-- ``ports``: an input opened by name, lost and found again; posts what is played.
-- ``driver``: the process that owns the device, because drivers may end the process they are in.
+- ``clock``: a MIDI clock followed, and one sent; pure.
+- ``sources``, ``sinks``: which inputs and outputs there are, and which one a name means.
+- ``ports``, ``driver``: an input opened by name, lost and found again; the process that owns it, because drivers may
+  end the process they are in.
+- ``out``, ``sender``: an output, watched likewise; the process that owns it and keeps the time of every note.
 """

@@ -51,11 +51,12 @@ class MidiRefusal:
     nothing: bool
 
 
-def driver_main(name: str | None, patient: bool, line: Connection) -> None:
+def driver_main(name: str | None, patient: bool, timing: bool, line: Connection) -> None:
     """Open the input that `name` means, answer, hand on messages until the parent hangs up or the port goes.
 
     Args:
         patient: try again until it is there, instead of refusing.
+        timing: hand on clocks, start, stop, continue and song position as well.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)  # drivers write to the terminal as they please
@@ -65,7 +66,7 @@ def driver_main(name: str | None, patient: bool, line: Connection) -> None:
     try:
         while opened is None:
             try:
-                source, opened = _open(name, lambda stamped: line.send(stamped))
+                source, opened = _open(name, timing, lambda stamped: line.send(stamped))
             except PortError as error:
                 if not patient:
                     line.send(MidiRefusal(str(error), isinstance(error, NoMidiError)))
@@ -84,7 +85,7 @@ def driver_main(name: str | None, patient: bool, line: Connection) -> None:
         os._exit(1)  # the parent or the port has gone; what a dead server left is not touched again
 
 
-def _open(name: str | None, hand_on: Callable[[Stamped], object]) -> tuple[MidiSource | None, Any]:
+def _open(name: str | None, timing: bool, hand_on: Callable[[Stamped], object]) -> tuple[MidiSource | None, Any]:
     """What was opened, and rtmidi's port, whose messages go to `hand_on`."""
     source: MidiSource | None = None
     if name is None or name.strip().lower() != VIRTUAL:
@@ -96,8 +97,8 @@ def _open(name: str | None, hand_on: Callable[[Stamped], object]) -> tuple[MidiS
 
     with refusals(source.title if source is not None else VIRTUAL):
         opened = rtmidi.MidiIn(rtapi=api, name=CLIENT)
-        # Timing clocks and system exclusive stay ignored; active sensing tells a dead cable from a held chord.
-        opened.ignore_types(sysex=True, timing=True, active_sense=False)
+        # System exclusive stays ignored, clocks mostly; active sensing tells a dead cable from a held chord.
+        opened.ignore_types(sysex=True, timing=not timing, active_sense=False)
         opened.set_callback(lambda event, _: hand_on((time.perf_counter(), bytes(event[0]))))
         if source is None:
             opened.open_virtual_port("keys")

@@ -13,8 +13,8 @@ from typing import Final
 from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiRefusal
 from bridge.midi.sender import Book, Hush, Order, Panic, Raw, SenderSetup, Sent, Strike, Tempo, sender_main, watch_main
-from bridge.midi.sinks import PORT
-from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource, NoMidiError
+from bridge.midi.sinks import OUT_CLIENT, PORT
+from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError
 from engine.music.pulse import Pulse
 
 __all__ = ["MidiOutput", "OutStats"]
@@ -95,7 +95,7 @@ class MidiOutput:
                 raise PortError(f"the MIDI output did not open within {_ANSWER_S:g} s: restart the MIDI system")
             raise NoMidiError(said.reason) if said.nothing else PortError(said.reason)
         self._sink: MidiSource | None = said.source
-        self.name = said.source.title if said.source is not None else f"{VIRTUAL}: {CLIENT}:{PORT}"
+        self.name = said.source.title if said.source is not None else f"{VIRTUAL}: {OUT_CLIENT}:{PORT}"
         self._again = said.source.stem if said.source is not None else VIRTUAL
         self._present = True
         self._watcher: _Child | None = self._watch()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Final
+from typing import Final, Protocol
 
 from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiRefusal, driver_main
@@ -17,7 +17,7 @@ from bridge.midi.notes import HeldKeys, Knobs
 from bridge.midi.sources import CLIENT, VIRTUAL, NoMidiError
 from engine.messages import Keys, Set
 
-__all__ = ["MidiInput", "MidiStats", "Player", "open_keys"]
+__all__ = ["Listener", "MidiInput", "MidiStats", "Player", "open_keys"]
 
 _ANSWER_S: Final = 20.0
 _LOOK_S: Final = 0.1  # active sensing wants to be asked this often
@@ -32,6 +32,22 @@ class MidiStats:
     messages: int = 0
     last_s: float = 0.0
     losses: int = 0
+
+
+class Listener(Protocol):
+    """Who takes what arrives at an input. Called from a thread of the port, one call at a time."""
+
+    def arrived(self, message: Sequence[int], at_s: float) -> None:
+        """Take one message that arrived at `at_s` (perf_counter seconds)."""
+        ...
+
+    def look(self, now_s: float) -> None:
+        """Called ten times a second, and after every message."""
+        ...
+
+    def let_go(self) -> None:
+        """The port has gone: nobody holds a key."""
+        ...
 
 
 class Player:
@@ -87,12 +103,12 @@ def open_keys(
 class _Driver:
     """One run of the driver's process, as the parent sees it."""
 
-    def __init__(self, name: str | None, *, patient: bool) -> None:
+    def __init__(self, name: str | None, *, patient: bool, timing: bool) -> None:
         context = multiprocessing.get_context("spawn")
         line, theirs = context.Pipe()
         self.line: Connection = line
         self.process: SpawnProcess = context.Process(
-            target=driver_main, args=(name, patient, theirs), name="ripieno-midi", daemon=True
+            target=driver_main, args=(name, patient, timing, theirs), name="ripieno-midi", daemon=True
         )
         self.process.start()
         theirs.close()  # so that its end is seen here
@@ -114,13 +130,20 @@ class MidiInput:
         the reader     takes stamped messages from the driver, posts; starts another driver when it ends
         the driver     a child process, see `bridge.midi.driver`
         stats, poll    any thread
+
+    Args:
+        name: as `open_keys`.
+        player: takes what arrives.
+        timing: clocks and transport messages are wanted, too.
+    Raises:
+        NoMidiError, PortError: as `open_keys`.
     """
 
-    def __init__(self, name: str | None, player: Player) -> None:
-        self._player = player
+    def __init__(self, name: str | None, player: Listener, *, timing: bool = False) -> None:
+        self._player, self._timing = player, timing
         self._lines: deque[str] = deque(maxlen=100)
         self._messages, self._last_s, self._losses = 0, 0.0, 0
-        self._driver: _Driver | None = _Driver(name, patient=False)
+        self._driver: _Driver | None = _Driver(name, patient=False, timing=timing)
         try:
             said = self._driver.line.recv() if self._driver.line.poll(_ANSWER_S) else None
         except (EOFError, OSError):
@@ -161,7 +184,7 @@ class MidiInput:
         while not self._stopping.is_set():
             if self._driver is None:
                 if not self._stopping.wait(_AGAIN_S):
-                    self._driver = _Driver(self._again, patient=True)
+                    self._driver = _Driver(self._again, patient=True, timing=self._timing)
                 continue
             try:
                 said = self._driver.line.recv() if self._driver.line.poll(_LOOK_S) else None

@@ -5,9 +5,12 @@ from typing import Any, Final, cast
 from bridge.audio.port import PortError
 from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource, NoMidiError, api_of, choose_source, refusals
 
-__all__ = ["PORT", "choose_sink", "open_sink", "sink_names"]
+__all__ = ["OUT_CLIENT", "PORT", "choose_sink", "open_sink", "sink_names"]
 
-PORT: Final = "band"
+OUT_CLIENT: Final = f"{CLIENT} band"
+"""Our name among the clients of a MIDI system, for what we send."""
+
+PORT: Final = "out"
 """The name of our output port, of our own or towards another."""
 
 
@@ -61,7 +64,7 @@ def open_sink(sink: MidiSource | None) -> Any:
     rtmidi = _rtmidi()
     api = api_of(sink)
     with refusals(sink.title if sink is not None else VIRTUAL):
-        opened = rtmidi.MidiOut(rtapi=api, name=CLIENT)
+        opened = rtmidi.MidiOut(rtapi=api, name=OUT_CLIENT)
         if sink is None:
             opened.open_virtual_port(PORT)
             return opened

@@ -1,0 +1,130 @@
+"""What a band is set up with: flags as frozen values."""
+
+import argparse
+import math
+from dataclasses import dataclass, field
+
+from bridge.settings import SettingsError
+from engine.accompany import BandSettings
+from engine.maker import HOUSE
+from engine.music.harmony import HarmonyError, parse_progression
+from engine.music.score import ROLES
+
+__all__ = ["BandOptions", "options_from", "parser", "within"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BandOptions:
+    """One performance of the band.
+
+    Args:
+        band: ``house``, or a bundle that can accompany.
+        source, sink: MIDI input and output by part of their name; ``virtual`` for a port of our own; a source of
+            ``none`` for no player.
+        follow: the clock is a MIDI clock that comes in, not our own.
+        send_clock: send our musical time as a MIDI clock.
+        tempo: quarter notes a minute of our own clock.
+        count_in: begin with a bar of clicks (own clock only).
+        thru: pass the player's keys on, on the channel of the role that is played.
+        input_ms, output_ms: how late messages arrive, and how late they will be heard: both are made up for.
+        working: how the accompanist works.
+    """
+
+    band: str = HOUSE
+    source: str = "virtual"
+    sink: str = "virtual"
+    follow: bool = False
+    send_clock: bool = False
+    tempo: float = 120.0
+    count_in: bool = True
+    thru: bool = False
+    input_ms: float = 0.0
+    output_ms: float = 0.0
+    working: BandSettings = field(default_factory=BandSettings)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of ``ripieno accompany``."""
+    made = argparse.ArgumentParser(
+        prog="ripieno accompany", description="Play a melody over MIDI; the band joins, a bar ahead of you."
+    )
+    add = made.add_argument
+    add("--bundle", default=HOUSE, metavar="NAME", help=f"who plays: a getmusic bundle, or {HOUSE} (the default)")
+    add("--in", dest="source", default="virtual", metavar="PORT", help="part of an input's name, virtual, or none")
+    add("--out", dest="sink", default="virtual", metavar="PORT", help="part of an output's name, or virtual")
+    add("--clock", choices=("own", "midi"), default="own", help="our own tempo, or a MIDI clock at the input")
+    add("--send-clock", action="store_true", help="send a MIDI clock, too")
+    add("--tempo", type=float, default=120.0, metavar="BPM", help="of our own clock; default 120")
+    add("--chords", default="", metavar="CHORDS", help="one a bar, such as 'Am F C G'; default: heard in what you play")
+    add("--split", type=int, metavar="KEY", help="keys below this MIDI pitch hold the band's chord")
+    add("--play", default="lead", choices=ROLES, help="the role you play; default lead")
+    add("--roles", default="", metavar="A,B", help="roles of the band; default: all but yours")
+    add("--listen", type=int, metavar="BARS", help="bars before the band joins; default 0 with --chords, else 1")
+    add("--no-count-in", dest="count_in", action="store_false", help="begin without a bar of clicks")
+    add("--thru", action="store_true", help="pass on what you play, on the channel of your role")
+    add("--dynamics", type=float, default=0.5, metavar="0..1", help="how far the band follows your loudness")
+    add("--input-ms", type=float, default=0.0, metavar="MS", help="how late your keys arrive")
+    add("--output-ms", type=float, default=0.0, metavar="MS", help="send so much earlier")
+    add("--seed", type=int, default=0)
+    add("--seconds", type=float, default=math.inf, metavar="S", help="stop after so long")
+    add("--plain", action="store_true", help="lines instead of the picture")
+    add("--json", action="store_true", help="news as lines of JSON; orders as lines of JSON at stdin")
+    return made
+
+
+def options_from(args: argparse.Namespace) -> BandOptions:
+    """Flags as options.
+
+    Raises:
+        SettingsError: a value that cannot be used; says what can.
+    """
+    try:
+        progression = parse_progression(args.chords) if args.chords.strip() else ()
+    except HarmonyError as error:
+        raise SettingsError(str(error)) from None
+    targets = tuple(args.roles.split(",")) if args.roles else tuple(role for role in ROLES if role != args.play)
+    wrong = [role for role in targets if role not in ROLES or role == args.play]
+    if wrong:
+        raise SettingsError(
+            f"roles takes names among {', '.join(r for r in ROLES if r != args.play)}; got {wrong[0]!r}"
+        )
+    try:
+        within("tempo", args.tempo, 20.0, 400.0)
+        within("dynamics", args.dynamics, 0.0, 1.0)
+        within("seed", args.seed, 0, 2**31 - 1)
+        within("listen", args.listen or 0, 0, 1000)
+        within("split", args.split or 0, 0, 127)
+        within("input-ms", args.input_ms, 0.0, 500.0)
+        within("output-ms", args.output_ms, 0.0, 500.0)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    warmup = args.listen if args.listen is not None else (0 if progression else 1)
+    working = BandSettings(
+        player=args.play,
+        targets=targets,
+        progression=progression,
+        split=args.split,
+        warmup=warmup,
+        dynamics=args.dynamics,
+        seed=args.seed,
+    )
+    return BandOptions(
+        band=args.bundle,
+        source=args.source,
+        sink=args.sink,
+        follow=args.clock == "midi",
+        send_clock=args.send_clock,
+        tempo=args.tempo,
+        count_in=args.count_in,
+        thru=args.thru,
+        input_ms=args.input_ms,
+        output_ms=args.output_ms,
+        working=working,
+    )
+
+
+def within(name: str, value: float, low: float, high: float) -> float:
+    """`value`, if it is in its range; ValueError otherwise, which says what is."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} takes {low:g}..{high:g}, got {value:g}")
+    return value

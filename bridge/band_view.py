@@ -1,0 +1,272 @@
+"""The band in the terminal: what plays, what comes next, how it fares; or lines, or lines of JSON."""
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from bridge.midi.out import OutStats
+from engine.accompany import SOURCES, BandSettings, Bar, Dropped, Planned
+from engine.band import BAR_TICKS, COLUMN_TICKS, COLUMNS
+from engine.music.score import Note
+from engine.music.units import TICKS_PER_BEAT
+
+__all__ = ["BandView", "JsonView", "LinesView", "PictureView", "Standing", "strip"]
+
+_EVERY_S: Final = 10.0
+_REFRESH_HZ: Final = 12
+_LINES: Final = 6
+_REST, _ONSET, _HELD = "·", "█", "▬"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things are now.
+
+    Args:
+        tick: of musical time; -inf while it stands still.
+        tempo_bpm: quarter notes a minute.
+        now, coming: what is planned for this bar and the next, and its source.
+        counts: bars by source, late and failed jobs.
+        out: of the output.
+        late_s: how late note-ons left since the last standing.
+    """
+
+    tick: float
+    tempo_bpm: float
+    now: tuple[Bar, str] | None
+    coming: tuple[Bar, str] | None
+    counts: Mapping[str, int]
+    out: OutStats
+    late_s: Sequence[float]
+
+    @property
+    def fallbacks(self) -> int:
+        """Bars that were not made in time."""
+        return sum(self.counts[source] for source in SOURCES[1:])
+
+
+class BandView(Protocol):
+    """Where news go. All calls come from the main thread."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+        ...
+
+    def plan(self, news: Planned | Dropped) -> None:
+        """What a bar will be, or that an answer was not used."""
+        ...
+
+    def stand(self, standing: Standing) -> None:
+        """How things are; called many times a second."""
+        ...
+
+
+def strip(notes: Sequence[Note], *, drums: bool = False) -> str:
+    """Sixteen characters for the columns of a bar: rests, onsets and (but for drums) what is held."""
+    cells = [_REST] * COLUMNS
+    for note in notes:
+        first = note.start // COLUMN_TICKS
+        last = first if drums else min(COLUMNS - 1, (note.end - 1) // COLUMN_TICKS)
+        for column in range(first + 1, last + 1):
+            if cells[column] == _REST:
+                cells[column] = _HELD
+        cells[first] = _ONSET
+    return "".join(cells)
+
+
+def _chords(news: Planned) -> str:
+    names: list[str] = []
+    for chord in news.chords:
+        name = "-" if chord is None else str(chord)
+        if not names or names[-1] != name:
+            names.append(name)
+    return " ".join(names)
+
+
+class LinesView:
+    """One line a bar, and one of figures every ten seconds."""
+
+    def __init__(self) -> None:
+        self._last_s = time.monotonic()
+        self._late: deque[float] = deque(maxlen=100_000)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        return None
+
+    def say(self, line: str) -> None:
+        """Print it."""
+        print(line, flush=True)
+
+    def plan(self, news: Planned | Dropped) -> None:
+        """One line."""
+        if isinstance(news, Dropped):
+            self.say(f"bar {news.bar}: an answer was dropped ({news.why})")
+            return
+        played = ", ".join(f"{role} {len(notes)}" for role, notes in news.tracks.items())
+        source = "" if news.source == "made" else f" [{news.source}]"
+        self.say(f"bar {news.bar}{source} {_chords(news)}: {played or 'silence'}; {1000 * news.ahead_s:.0f} ms ahead")
+
+    def stand(self, standing: Standing) -> None:
+        """Figures, now and then."""
+        self._late.extend(standing.late_s)
+        if time.monotonic() - self._last_s < _EVERY_S:
+            return
+        self._last_s = time.monotonic()
+        self.say(f"{standing.tempo_bpm:.1f} bpm, {_figures(standing)}, {_lateness(self._late)}")
+
+
+def _figures(standing: Standing) -> str:
+    out = standing.out
+    return (
+        f"{standing.counts['made']} bars made, {standing.fallbacks} fallbacks, {standing.counts['late']} late; "
+        f"{out.ons} notes sent, {out.stale} dropped, {out.sounding} sounding"
+    )
+
+
+def _lateness(late_s: Sequence[float]) -> str:
+    if not late_s:
+        return "no note yet"
+    rows = sorted(late_s)
+    return f"sent {1000 * rows[len(rows) // 2]:.1f} ms late, p99 {1000 * rows[int(0.99 * (len(rows) - 1))]:.1f} ms"
+
+
+class JsonView:
+    """Each piece of news as one line of JSON with an ``event``: say, planned, dropped, standing (every second)."""
+
+    def __init__(self) -> None:
+        self._last_s = -math.inf
+        self._late: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._last_s = -math.inf
+
+    def say(self, line: str) -> None:
+        """``{"event": "say", "line": ...}``"""
+        self._write({"event": "say", "line": line})
+
+    def plan(self, news: Planned | Dropped) -> None:
+        """Notes are [start, pitch, length, velocity], starts from the bar's line."""
+        if isinstance(news, Dropped):
+            self._write({"event": "dropped", "bar": news.bar, "why": news.why})
+            return
+        tracks = {
+            role: [[n.start, n.pitch, n.length, n.velocity] for n in notes] for role, notes in news.tracks.items()
+        }
+        self._write({
+            "event": "planned", "bar": news.bar, "source": news.source, "tracks": tracks,
+            "chords": [None if chord is None else str(chord) for chord in news.chords],
+            "ahead_ms": round(1000.0 * news.ahead_s, 1), "seconds": round(news.seconds, 4), "steps": news.steps,
+        })  # fmt: skip
+
+    def stand(self, standing: Standing) -> None:
+        """Once a second; `pulse` says which tick it is at a time of perf_counter."""
+        self._late += standing.late_s
+        now_s = time.perf_counter()
+        if now_s - self._last_s < 1.0:
+            return
+        self._last_s = now_s
+        moving = math.isfinite(standing.tick)
+        self._write({
+            "event": "standing", "at_s": now_s, "tick": standing.tick if moving else None,
+            "tempo": standing.tempo_bpm, "counts": dict(standing.counts), "out": asdict(standing.out),
+            "late_ms": [round(1000.0 * late, 3) for late in self._late],
+        })  # fmt: skip
+        self._late.clear()
+
+    @staticmethod
+    def _write(row: Mapping[str, Any]) -> None:
+        print(json.dumps(row), flush=True)
+
+
+class PictureView:
+    """This bar and the next as strips of sixteen columns, redrawn twelve times a second.
+
+    Args:
+        settings: roles are drawn in its order.
+    """
+
+    def __init__(self, settings: BandSettings) -> None:
+        from rich.live import Live
+
+        self._settings = settings
+        self._standing: Standing | None = None
+        self._chord: dict[int, str] = {}
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._late: deque[float] = deque(maxlen=10_000)
+        self._live = Live(get_renderable=self._draw, refresh_per_second=_REFRESH_HZ, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+        if self._standing is not None:
+            print(_figures(self._standing), flush=True)
+
+    def say(self, line: str) -> None:
+        """Kept below the picture until others push it out."""
+        self._lines.append(line)
+
+    def plan(self, news: Planned | Dropped) -> None:
+        """Chords for the picture's head; what went wrong as a line."""
+        if isinstance(news, Dropped):
+            self.say(f"bar {news.bar}: an answer was dropped ({news.why})")
+            return
+        self._chord = {bar: name for bar, name in self._chord.items() if bar >= news.bar - 2} | {
+            news.bar: _chords(news)
+        }
+
+    def stand(self, standing: Standing) -> None:
+        """For the next drawing."""
+        self._standing = standing
+        self._late.extend(standing.late_s)
+
+    def _draw(self) -> Any:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        seen = self._standing
+        lines = [Text(line, style="dim") for line in list(self._lines)]
+        if seen is None or not math.isfinite(seen.tick):
+            return Group(Text("waiting for the clock ..."), *lines)
+        bar, inside = divmod(seen.tick, BAR_TICKS)
+        bar, column = int(bar), int(inside // COLUMN_TICKS)
+        head = Text(
+            f" bar {bar:>4}   beat {inside / TICKS_PER_BEAT + 1:4.1f}   {seen.tempo_bpm:6.1f} bpm", style="bold"
+        )
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("")
+        table.add_column(f"now   {self._chord.get(bar, '')} {_source(seen.now)}", min_width=COLUMNS)
+        table.add_column(f"next  {self._chord.get(bar + 1, '')} {_source(seen.coming)}", min_width=COLUMNS)
+        for role in self._settings.targets:
+            now, coming = (
+                strip(row[0].get(role, ()), drums=role == "drum") if row is not None else " " * COLUMNS
+                for row in (seen.now, seen.coming)
+            )  # fmt: skip
+            text = Text(now, style="green")
+            text.stylize("reverse", column, column + 1)
+            table.add_row(f" {role:<7}", text, Text(coming, style="cyan"))
+        return Group(head, table, Text(f" {_figures(seen)}; {_lateness(self._late)}", style="dim"), *lines)
+
+
+def _source(row: tuple[Bar, str] | None) -> str:
+    return "" if row is None or row[1] == "made" else f"[{row[1]}]"
