@@ -8,6 +8,7 @@ __all__ = ["VERBS", "main"]
 
 VERBS = {
     "live": ("bridge.__main__", "live_main", "play: voices, sound out, OSC and MIDI in"),
+    "accompany": ("bridge.accompany", "accompany_main", "a band over MIDI that plays the next bar with you"),
     "render": ("engine.__main__", "render_main", "make a sound file with a bundle, faster than live"),
     "replay": ("engine.__main__", "replay_main", "make the sound of a take again, bit for bit"),
     "train": ("training.__main__", "main", "run a training recipe"),
