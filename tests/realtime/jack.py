@@ -71,7 +71,12 @@ class JackServer:
     def ports(self) -> list[str]:
         """Ports of all clients now."""
         done = subprocess.run(
-            ["jack_lsp", "-s", self.name], capture_output=True, text=True, timeout=20, env=self.environment()
+            # Told by its environment: the option -s of jack_lsp writes one byte past the name.
+            ["jack_lsp"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env=self.environment(),
         )
         return done.stdout.split()
 
