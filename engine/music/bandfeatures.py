@@ -46,8 +46,8 @@ def band_features(chroma: F32, bass: F32, density: F32 | None = None, register: 
     """The features of a grid's columns.
 
     Args:
-        chroma, bass: [12, L] pitch classes of the chord and its bass (one-hot), in the key of the grid, that is turned by
-            its shift: ``np.roll(chroma, shift, axis=0)``; zeros where no chord is known.
+        chroma, bass: [12, L] pitch classes of the chord and its bass (one-hot), in the key of the grid, that is turned
+            by its shift: ``np.roll(chroma, shift, axis=0)``; zeros where no chord is known.
         density, register: [6, L] by role; `UNKNOWN`, or None, where nobody asked. See `densities`, `registers`.
     Returns:
         [BAND_FEATURES, L].
