@@ -44,18 +44,18 @@ class Plan:
     steps: I64
 
     def __post_init__(self) -> None:
-        if self.steps.ndim != 2 or self.steps.size and self.steps.min() < 1:
+        if self.steps.ndim != 2 or (self.steps.size and self.steps.min() < 1):
             raise PatternError(f"got steps of shape {self.steps.shape}, wanted [codebooks, frames] from 1 on")
         if any(len(np.unique(row)) != len(row) for row in self.steps):
             raise PatternError("got two codes of one codebook at one step, wanted one at most: check the delays")
 
     @property
     def codebooks(self) -> int:
-        return self.steps.shape[0]
+        return int(self.steps.shape[0])
 
     @property
     def frames(self) -> int:
-        return self.steps.shape[1]
+        return int(self.steps.shape[1])
 
     @cached_property
     def length(self) -> int:
