@@ -4,7 +4,7 @@ All measures are taken on grids: they see what the network writes, nothing of ve
 that numbers from before stay comparable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -178,9 +178,3 @@ def _rates(real: Ids, made: Ids, bands: Bands, role: str) -> tuple[float, float,
     bars = real.shape[1] / _BAR
     there, wanted = bands.onsets(made, role).sum() / bars, bands.onsets(real, role).sum() / bars
     return float(there), float(abs(there - wanted)), float(1.0 - there / _BAR)
-
-
-def table(rows: Mapping[str, Comparison]) -> list[list[str]]:
-    """Measures of several players as text, a header first."""
-    names = list(Comparison.__dataclass_fields__)
-    return [["player", *names], *([who, *(f"{getattr(c, name):.3f}" for name in names)] for who, c in rows.items())]

@@ -187,6 +187,7 @@ def live_example(
         targets = choose_targets(part, empty, chances, rng)
         shown = hide(part, targets, share, mask, rng)
         tokens.append(shown.tokens)
+        shown.given[12:] = there[12:]  # that the coming chords are not known yet is no reason to call the row absent
         given.append(shown.given)
         hidden.append(shown.hidden)
         known = (rng.random(TRACKS) < 0.5) & ((rng.random() < 0.6) & targets[: 2 * TRACKS : 2].any(axis=1))

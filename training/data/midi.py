@@ -301,7 +301,7 @@ def prepare(packs: Sequence[Path], out: Path, settings: Settings | None = None) 
     dictionary = _dictionary(shards, out, settings)
     summary = Summary(left_out=left, vocabulary=dictionary.size)
     _grids(shards, out, dictionary, settings, summary)
-    told = {"digest": digest, "settings": asdict(settings), "summary": asdict(summary)}
+    told = {"digest": digest, "settings": asdict(settings), "summary": vars(summary)}
     (out / _ABOUT).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     return summary
 

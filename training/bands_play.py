@@ -1,0 +1,113 @@
+"""A trained network as a player: from a lead, its chords and what was played before to a whole band, window by window."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engine.music.bandfeatures import band_features
+from engine.music.score import ROLES
+from engine.music.vocabulary import Dictionary
+from training.bands import ACCOMPANIMENT
+from training.data.band_batches import Wishes, chord_vectors
+from training.data.grids import BAR, Window
+from training.fill import Predict, Question, fill
+from training.models.getmusic import Cells
+from training.models.getmusic_live import Live
+
+__all__ = ["live_player", "past_view", "play_on"]
+
+Ids = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
+
+
+def past_view(columns: int, window: int) -> npt.NDArray[np.bool_]:
+    """[L, L]: finished bars see themselves and earlier ones, the last `window` columns see everything."""
+    bars = np.arange(columns) // BAR
+    view: npt.NDArray[np.bool_] = bars[None] <= bars[:, None]
+    view[columns - window :] = True
+    view[: columns - window, columns - window :] = False
+    return view
+
+
+def live_player(network: Live, window: int) -> Predict:
+    """The live network answering questions about the last `window` columns."""
+
+    @torch.no_grad()
+    def predict(question: Question) -> tuple[tuple[F32, ...], F32]:
+        items, _, length = question.tokens.shape
+        wide = min(window, length)
+        t = np.zeros((items, length), np.int64)
+        t[:, length - wide :] = round(99 * question.share)
+        asked = np.repeat(question.asked, 2, axis=1)
+        made = network(
+            torch.from_numpy(question.tokens), torch.from_numpy(question.given.astype(np.int64)), torch.from_numpy(t),
+            torch.from_numpy(question.features), torch.arange(length), torch.from_numpy(past_view(length, wide)),
+            Cells.of(asked),
+        )  # fmt: skip
+        return tuple(made[role].numpy() for role in ROLES), made["duration"].numpy()
+
+    return predict
+
+
+def play_on(
+    drawn: Sequence[Window],
+    first: int,
+    predict: Predict,
+    dictionary: Dictionary,
+    *,
+    steps: int,
+    seed: int,
+    context: int = 8 * BAR,
+    window: int = 2 * BAR,
+    roles: Sequence[str] = ACCOMPANIMENT,
+    told: bool = False,
+    chords: bool = True,
+    temperature: float = 1.0,
+) -> list[Ids]:
+    """Play everything from column `first` on; what is before it, and tracks that are not played, is given.
+
+    Args:
+        drawn: stretches of one length, whole windows after `first`.
+        context: columns of the past that are seen.
+        told: tell the network how dense and how high the real tracks are, as a user's wishes would.
+        chords: tell it the chords.
+    Returns:
+        [14, L] each; tracks that the real piece does not have stay empty.
+    """
+    wishes = Wishes(dictionary)
+    grids = np.stack([each.grid for each in drawn])
+    length = grids.shape[2]
+    absent = (grids == dictionary.empty).all(axis=2)
+    hidden_chords = np.full_like(grids[:, 12:], dictionary.empty)
+    features = []
+    for each in drawn:
+        chroma, bass = chord_vectors(each, dictionary)
+        density, register = wishes.of(each.grid) if told else (None, None)
+        use = np.float32(chords)
+        features.append(band_features(chroma * use, bass * use, density, register))
+    all_features = np.stack(features)
+    made = grids.copy()
+    if not chords:
+        made[:, 12:] = hidden_chords
+    asked = np.zeros((len(grids), len(ROLES), length), bool)
+    for role in roles:
+        track = ROLES.index(role)
+        asked[:, track, first:] = ~absent[:, 2 * track, None]
+    rng = np.random.default_rng(seed)
+    for start in range(first, length, window):
+        low, high = max(0, start - context), min(length, start + window)
+        part = fill(
+            made[:, :, low:high],
+            asked[:, :, low:high] & (np.arange(low, high) >= start),
+            all_features[:, :, low:high],
+            predict,
+            dictionary,
+            steps=steps,
+            rng=rng,
+            temperature=temperature,
+        )
+        made[:, :, low:high] = part
+    made[:, 12:] = grids[:, 12:]
+    return list(made)

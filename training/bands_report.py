@@ -1,0 +1,130 @@
+"""The measurements of a trained band, beside simple players on the same bars of music that nobody trained on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.music.score import ROLES
+from engine.music.vocabulary import Dictionary
+from training.bands import Bands, Comparison, compare
+from training.bands_baselines import BarLibrary, chord_random, copy_bar
+from training.bands_play import play_on
+from training.data.corpus import DataError
+from training.data.grids import BAR, Grids, Window
+from training.fill import Predict
+
+__all__ = ["Table", "choose_songs", "measure"]
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Measures of several players at one task.
+
+    Args:
+        title: the task, and on how much music.
+        rows: by player.
+    """
+
+    title: str
+    rows: Mapping[str, Comparison]
+
+    def lines(self) -> list[list[str]]:
+        """Text, a header first; one line a measure, one column a player."""
+        header = ["", *self.rows]
+        names = list(Comparison.__dataclass_fields__)
+        return [header, *([n, *(f"{getattr(each, n):.3f}" for each in self.rows.values())] for n in names)]
+
+
+def choose_songs(grids: Grids, songs: int, columns: int, *, seed: int = 0) -> list[Window]:
+    """One stretch of each of `songs` held-out tunes, with a lead and at least four other tracks that play in it.
+
+    Raises:
+        DataError: there is none.
+    """
+    rng = np.random.default_rng(seed)
+    bands = Bands(grids.dictionary)
+    chosen: dict[str, Window] = {}
+    for index in rng.permutation(grids.pieces(held_out=True)):
+        entry = grids.entries[int(index)]
+        if entry.uid in chosen or entry.columns < columns:
+            continue
+        starts = rng.permutation((entry.columns - columns) // BAR + 1)[:6]
+        for start in starts:
+            window = grids.window(int(index), BAR * int(start), columns)
+            playing = [role for role in ROLES if bands.onsets(window.grid, role).any()]
+            if "lead" in playing and len(playing) >= 5:
+                chosen[entry.uid] = window
+                break
+        if len(chosen) == songs:
+            break
+    if not chosen:
+        raise DataError("no held-out piece has a lead and four other tracks: prepare the store with arrangements")
+    return list(chosen.values())
+
+
+def measure(
+    grids: Grids, predict: Predict, *, songs: int = 32, bars: int = 16, context: int = 8, steps: int = 10, seed: int = 0
+) -> list[Table]:
+    """Two tasks: five tracks from a lead and its chords alone, and going on after `context` bars of the whole band.
+
+    Args:
+        grids: the store; its held-out side is measured, its training side feeds the baselines.
+        predict: the network.
+        bars: that are made.
+        steps: passes for two bars.
+    """
+    library = BarLibrary(grids)
+    windows = choose_songs(grids, songs, (context + bars) * BAR, seed=seed)
+    tables = []
+    for title, first in (("five tracks from a lead", 0), (f"going on after {context} bars", context * BAR)):
+        cut = [_from(each, context * BAR) if first == 0 else each for each in windows]
+        players = _players(cut, first, predict, library, grids.dictionary, steps, seed)
+        bands = Bands(grids.dictionary)
+        real = [each.grid[:, first:] for each in cut]
+        rows = {name: compare(real, [grid[:, first:] for grid in play()], bands) for name, play in players.items()}
+        tables.append(Table(f"{title}, {len(cut)} held-out songs, {bars} bars each, {steps} passes for 2 bars", rows))
+    return tables
+
+
+def _from(window: Window, first: int) -> Window:
+    return Window(window.grid[:, first:], window.chords[:, first:], window.entry, window.first + first)
+
+
+def _players(
+    windows: Sequence[Window],
+    first: int,
+    predict: Predict,
+    library: BarLibrary,
+    dictionary: Dictionary,
+    steps: int,
+    seed: int,
+) -> dict[str, Callable[[], list[Ids]]]:
+    rng = np.random.default_rng(seed)
+    grids = [each.grid for each in windows]
+
+    def kept(made: Ids, real: Ids) -> Ids:
+        """Tracks that the real piece does not have stay empty for everybody."""
+        absent = (real == dictionary.empty).all(axis=1)
+        made[absent] = dictionary.empty
+        return made
+
+    def copied() -> list[Ids]:
+        made = []
+        for grid in grids:
+            # Where nothing was played before, the first bar is one of the training set with its chord.
+            start = library.retrieve(grid[:, :BAR], 0, rng) if first == 0 else grid[:, first - BAR : first]
+            made.append(kept(copy_bar(grid, first, start), grid))
+        return made
+
+    return {
+        "real": lambda: [grid.copy() for grid in grids],
+        "network": lambda: play_on(windows, first, predict, dictionary, steps=steps, seed=seed),
+        "network, told": lambda: play_on(windows, first, predict, dictionary, steps=steps, seed=seed, told=True),
+        "copy bar": copied,
+        "chord random": lambda: [kept(chord_random(g, first, library.rates, dictionary, rng), g) for g in grids],
+        "retrieved": lambda: [kept(library.retrieve(g, first, rng), g) for g in grids],
+    }
