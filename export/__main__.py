@@ -1,7 +1,8 @@
 """``python -m export``: published weights to our checkpoints, our checkpoints to bundles.
 
 python -m export import musika DIR OUT.safetensors
-python -m export export musika CHECKPOINT.safetensors OUTDIR [--int8 | --fp16]
+python -m export import getmusic CHECKPOINT DICTIONARY [OUT.safetensors]
+python -m export export MODEL CHECKPOINT.safetensors OUTDIR [--build fp32 | fp16 | int8]
 python -m export sources
 """
 
@@ -15,10 +16,12 @@ from typing import Final
 
 __all__ = ["main", "main_export", "main_import"]
 
-_IMPORTED: Final = ("musika",)
-"""Models whose published checkpoints are read: files in ``export.rename``."""
+_IMPORTED: Final = {"musika": ("source",), "getmusic": ("source", "dictionary")}
+"""Models whose published checkpoints are read, files in ``export.rename``, and what their ``convert`` is given."""
 
-_EXPORTED: Final = ("musika", "musika_live")
+_BUILDS: Final = ("fp32", "fp16", "int8")
+
+_EXPORTED: Final = ("musika", "musika_live", "getmusic")
 """Models that bundles are made of: files in ``export.graphs``."""
 
 
@@ -29,18 +32,25 @@ def _module(room: str, family: str) -> ModuleType:
 def main_import(argv: Sequence[str] | None = None) -> int:
     """``ripieno import``: a published checkpoint becomes one of ours."""
     parser = argparse.ArgumentParser(prog="ripieno import", description="Turn a published checkpoint into ours.")
-    parser.add_argument("model", choices=_IMPORTED)
-    parser.add_argument("source", type=Path, metavar="DIR", help="the published checkpoint, a folder or a file")
-    parser.add_argument("out", type=Path, metavar="OUT", help="our checkpoint, NAME.safetensors")
+    models = parser.add_subparsers(dest="model", required=True, metavar="MODEL")
+    for model, files in _IMPORTED.items():
+        words = models.add_parser(model)
+        words.add_argument("source", type=Path, help="the published checkpoint, a folder or a file")
+        if "dictionary" in files:
+            words.add_argument("dictionary", type=Path, help="the dictionary that it was trained with")
+        several = "?" if "dictionary" in files else None
+        words.add_argument("out", type=Path, nargs=several, help="our checkpoint, NAME.safetensors")
     given = parser.parse_args(argv)
-    if given.out.suffix != ".safetensors":
-        parser.error(f"OUT is '{given.out}', wanted a name that ends in .safetensors")
+    out = given.out or Path(given.source.stem + ".safetensors")
+    if out.suffix != ".safetensors":
+        parser.error(f"OUT is '{out}', wanted a name that ends in .safetensors")
     try:
-        config, networks = _module("rename", given.model).convert(given.source, given.out)
+        found = [getattr(given, name) for name in _IMPORTED[given.model]]
+        config, networks = _module("rename", given.model).convert(*found, out)
     except (OSError, ValueError) as error:
         print(f"ripieno import: {error}", file=sys.stderr)
         return 1
-    print(f"{given.out}: {', '.join(networks)}")
+    print(f"{out}: {', '.join(networks)}")
     print(config.to_json())
     return 0
 
@@ -52,6 +62,7 @@ def main_export(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="our checkpoint, NAME.safetensors")
     parser.add_argument("outdir", type=Path, metavar="OUTDIR", help="folder of the bundle, made if missing")
     shrunk = parser.add_mutually_exclusive_group()
+    shrunk.add_argument("--build", choices=_BUILDS, help="how weights are kept: %(choices)s; fp32 if not given")
     shrunk.add_argument("--int8", action="store_const", const="int8", dest="build", help="whole-number products")
     shrunk.add_argument("--fp16", action="store_const", const="fp16", dest="build", help="half-size files")
     parser.set_defaults(build="fp32")

@@ -3,8 +3,8 @@
 A cell is kept, hidden (MASK), or, with a chance of 1e-6 at most, replaced by another token. Steps are counted from 0;
 step 0 hides almost nothing, step 99 almost everything.
 
-Source: Austin et al., "Structured Denoising Diffusion Models in Discrete State-Spaces", 2021 (D3PM); the linear schedule
-and its constants are those of microsoft/muzic/getmusic, after VQ-Diffusion (Gu et al., 2022).
+Source: Austin et al., "Structured Denoising Diffusion Models in Discrete State-Spaces", 2021 (D3PM); the linear
+schedule and its constants are those of microsoft/muzic/getmusic, after VQ-Diffusion (Gu et al., 2022).
 """
 
 from collections.abc import Mapping

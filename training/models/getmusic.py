@@ -7,9 +7,10 @@ microsoft/muzic/getmusic, the layers those of RoFormer, Su et al., 2021).
 Shapes: B batch, L columns, V tokens of the dictionary; EMPTY is V, MASK is V + 1.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "GetdiffConfig",
     "Vocabulary",
     "as_cells",
+    "cell_logits",
     "rotary",
     "rotate",
     "sinusoids",
@@ -119,6 +121,10 @@ class GetdiffConfig:
     dropout: float = 0.1
     places: int = 1536
 
+    def to_json(self) -> str:
+        """One line for people."""
+        return json.dumps(asdict(self), sort_keys=True)
+
 
 def sinusoids(steps: Tensor) -> Tensor:
     """[..., 128] of integer steps: cosines, then sines."""
@@ -137,7 +143,7 @@ def rotary(places: int, size: int) -> Tensor:
 
 def rotate(x: Tensor, sines: Tensor, cosines: Tensor) -> Tensor:
     """Turn neighbouring pairs of [B, heads, L, size] by the angles of [L, size / 2]."""
-    first, second = x.unflatten(-1, (-1, 2)).unbind(-1)
+    first, second = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
     turned = (first * cosines - second * sines, second * cosines + first * sines)
     return torch.stack(turned, dim=-1).flatten(-2)
 
@@ -158,7 +164,7 @@ class Layer(nn.Module):
         """[B, L, width]; `seen` [L, L] is added to the scores."""
 
         def split(x: Tensor) -> Tensor:
-            return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+            return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
 
         query = rotate(split(self.query(h)), sines, cosines)
         key = rotate(split(self.key(h)), sines, cosines)
@@ -209,8 +215,8 @@ class GETDiff(nn.Module):
 
     def vectors(self, h: Tensor) -> Tensor:
         """[B, 14, L, cell] what the layers have to say of every cell."""
-        made: Tensor = self.last(self.outward(h)).unflatten(2, (ROWS, -1)).transpose(1, 2)
-        return made
+        made: Tensor = self.last(self.outward(h))
+        return made.reshape(h.shape[0], h.shape[1], ROWS, -1).transpose(1, 2)
 
     def all_logits(self, vectors: Tensor) -> Tensor:
         """[..., V] of cells' vectors [..., cell], whatever row they are of: EMPTY and MASK are never said."""
@@ -227,8 +233,13 @@ class GETDiff(nn.Module):
         Returns:
             For each role logits [M_r, n_r + 1] over its own tokens and PAD, and ``duration`` [M, 16].
         """
-        h = self.outward(self.hidden(tokens, given, t, self.seen(tokens.shape[2])))
-        return restricted(self, h, cells)
+        return self.logits(self.hidden(tokens, given, t, self.seen(tokens.shape[2])), cells)
+
+    def logits(self, h: Tensor, cells: Cells) -> dict[str, Tensor]:
+        """What cells may hold, of `hidden` [B, L, width]; see `cell_logits`."""
+        return cell_logits(
+            self.outward(h), self.last, ROWS, self.tokens.weight, self.bias, self.config.vocabulary, cells
+        )
 
     def seen(self, length: int) -> Tensor | None:
         """What is added to scores: nothing while all columns may see all."""
@@ -239,26 +250,32 @@ class GETDiff(nn.Module):
         return far.float() * _UNSEEN
 
 
-def restricted(network: GETDiff, h: Tensor, cells: Cells) -> dict[str, Tensor]:
-    """Logits of cells, each over the tokens its row may hold, from what `outward` makes [B, L, 14 * cell].
+def cell_logits(
+    h: Tensor, last: nn.Linear, rows: int, table: Tensor, offsets: Tensor, vocabulary: Vocabulary, cells: Cells
+) -> dict[str, Tensor]:
+    """Logits of cells, each over the tokens that its row may hold.
 
     Cells are taken out before the last layers, so what nobody asked for costs nothing.
+
+    Args:
+        h: [B, L, inputs of `last`].
+        last: makes the vectors [rows * cell] of a column's cells; the first rows are those of the six tracks.
+        table: [V..., cell] vectors of tokens. offsets: [V...] their biases.
+    Returns:
+        For each role [M_r, n_r + 1], PAD last, and ``duration`` [M, 16].
     """
-    c = network.config
-    weight = network.last.weight.unflatten(0, (ROWS, -1))
-    bias = network.last.bias.unflatten(0, (ROWS, -1))
-    columns = h.flatten(0, 1)
-    made = {}
+    tracks = len(ROLES)
+    weight, bias = last.weight.reshape(rows, table.shape[1], -1), last.bias.reshape(rows, table.shape[1])
+    columns, made = h.flatten(0, 1), {}
     for track, role in enumerate(ROLES):
-        low, high = c.vocabulary.lows[track], c.vocabulary.lows[track] + c.vocabulary.counts[track]
+        low, high = vocabulary.lows[track], vocabulary.lows[track] + vocabulary.counts[track]
         vectors = functional.linear(columns[cells.pitch[track]], weight[2 * track], bias[2 * track])
-        table = torch.cat([network.tokens.weight[low:high], network.tokens.weight[PAD : PAD + 1]])
-        offsets = torch.cat([network.bias[low:high], network.bias[PAD : PAD + 1]])
-        made[role] = functional.linear(vectors, table, offsets)
-    rows = weight[1:CELL_ROWS:2].flatten(0, 1), bias[1:CELL_ROWS:2].flatten(0, 1)
-    vectors = functional.linear(h, *rows).unflatten(2, (len(ROLES), -1)).transpose(1, 2).flatten(0, 2)
-    upto = PAD + 1
-    made["duration"] = functional.linear(vectors[cells.duration], network.tokens.weight[:upto], network.bias[:upto])
+        choices = torch.cat([table[low:high], table[PAD : PAD + 1]])
+        made[role] = functional.linear(vectors, choices, torch.cat([offsets[low:high], offsets[PAD : PAD + 1]]))
+    lengths = weight[1:CELL_ROWS:2].flatten(0, 1), bias[1:CELL_ROWS:2].flatten(0, 1)
+    vectors = functional.linear(h, *lengths).reshape(h.shape[0], h.shape[1], tracks, table.shape[1]).transpose(1, 2)
+    vectors = vectors.flatten(0, 2)[cells.duration]
+    made["duration"] = functional.linear(vectors, table[: PAD + 1], offsets[: PAD + 1])
     return made
 
 

@@ -4,7 +4,7 @@ What it keeps of GETDiff: a grid of 14 rows, a column as one vector, hidden cell
 
 - A finished bar sees itself and earlier bars only, so its keys and values never change and are kept; the open columns
   (one or two bars) see one another and the past. A pass costs the window, not the song.
-- Each column is told where in the bar it lies, its chord, and wished density and register (`engine.music.bandfeatures`).
+- Each column is told its place in the bar, its chord, and wished density and register (`engine.music.bandfeatures`).
 - A token's vector is its own plus what its pitches say, so chords that were seldom seen are known by their notes.
 
 Shapes: B batch, L columns, V tokens of the dictionary, F features.
@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from engine.music.bandfeatures import BAND_FEATURES, COLUMNS
 from engine.music.score import ROLES
-from engine.music.vocabulary import PAD, Dictionary
-from training.models.getmusic import CELL_ROWS, ROWS, Cells, Vocabulary, rotary, sinusoids
+from engine.music.vocabulary import Dictionary
+from training.models.getmusic import CELL_ROWS, ROWS, Cells, Vocabulary, cell_logits, rotary, sinusoids
 
 __all__ = ["Live", "LiveConfig", "bars_before"]
 
@@ -87,7 +87,7 @@ class Layer(nn.Module):
     def __init__(self, config: LiveConfig) -> None:
         super().__init__()
         width = config.width
-        self.heads, self.dropout = config.heads, config.dropout
+        self.heads, self.size, self.dropout = config.heads, width // config.heads, config.dropout
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mix, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, config.ff), nn.Linear(config.ff, width)
@@ -97,7 +97,8 @@ class Layer(nn.Module):
         self, h: Tensor, angles: tuple[Tensor, Tensor], allowed: Tensor | None, past: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """[B, L, width], and its turned keys and its values [B, heads, L, size]."""
-        query, key, value = self.mix(self.norm1(h)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        shape = (h.shape[0], h.shape[1], 3, self.heads, self.size)
+        query, key, value = self.mix(self.norm1(h)).reshape(shape).permute(2, 0, 3, 1, 4).unbind(0)
         query, key = _turn(query, *angles), _turn(key, *angles)
         keys, values = key, value
         if past is not None:
@@ -147,7 +148,8 @@ class Live(nn.Module):
 
     def table(self) -> Tensor:
         """[V + 2, cell] the vector of every token."""
-        return self.tokens.weight + self.parts(self.get_buffer("notes"))
+        made: Tensor = self.tokens.weight + self.parts(self.get_buffer("notes"))
+        return made
 
     def begin(self, tokens: Tensor, given: Tensor, t: Tensor, features: Tensor, table: Tensor) -> Tensor:
         """[B, L, width] columns before the first layer; arguments as of `forward`, `table` as `table()` gives it."""
@@ -182,17 +184,7 @@ class Live(nn.Module):
     def logits(self, h: Tensor, cells: Cells, table: Tensor) -> dict[str, Tensor]:
         """What cells may hold, of [B, L, width]: for each role [M_r, n_r + 1], PAD last, and ``duration`` [M, 16]."""
         h = self.outward(self.norm(h))
-        weight, bias = self.last.weight.unflatten(0, (CELL_ROWS, -1)), self.last.bias.unflatten(0, (CELL_ROWS, -1))
-        columns, made = h.flatten(0, 1), {}
-        for track, role in enumerate(ROLES):
-            low, high = self.vocabulary.lows[track], self.vocabulary.lows[track] + self.vocabulary.counts[track]
-            vectors = functional.linear(columns[cells.pitch[track]], weight[2 * track], bias[2 * track])
-            choices = torch.cat([table[low:high], table[PAD : PAD + 1]])
-            made[role] = functional.linear(vectors, choices, torch.cat([self.bias[low:high], self.bias[PAD : PAD + 1]]))
-        rows = weight[1::2].flatten(0, 1), bias[1::2].flatten(0, 1)
-        vectors = functional.linear(h, *rows).unflatten(2, (len(ROLES), -1)).transpose(1, 2).flatten(0, 2)
-        made["duration"] = functional.linear(vectors[cells.duration], table[: PAD + 1], self.bias[: PAD + 1])
-        return made
+        return cell_logits(h, self.last, CELL_ROWS, table, self.bias, self.vocabulary, cells)
 
     def forward(
         self,
