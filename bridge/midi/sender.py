@@ -10,14 +10,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from bridge.audio.port import PortError
 from bridge.midi.clock import ClockSender
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.sinks import choose_sink, open_sink, sink_names
+from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
 from bridge.midi.sources import MidiSource, NoMidiError, api_of
 from engine.ledger import Booking, Due, Ledger
 from engine.music.pulse import Pulse
@@ -114,7 +114,7 @@ class SenderSetup:
 
     Args:
         clock: send a MIDI clock while rolling.
-        lead_s: send so much before the time, for a system that is known to be late by that.
+        lead_s: send so much before the time, for an instrument that is known to be late by that.
         channels: to be silenced at the end.
         owed: (channel, pitch) that an earlier sender may have left sounding.
         raw: messages to begin with.
@@ -237,10 +237,11 @@ def sender_main(name: str | None, patient: bool, setup: SenderSetup, line: Conne
     _be_quiet()
     opened: Any = None
     with contextlib.suppress(EOFError, OSError):
-        opened = _opened(name, patient, line)
+        opened, sink = _opened(name, patient, line)
         if opened is None:
             return
         _hurry()
+        setup = replace(setup, lead_s=setup.lead_s + jack_wait_s(sink))
         sender = Sender(lambda message: opened.send_message(message), setup, time.perf_counter)
         try:
             _serve(sender, line, asked)
@@ -250,7 +251,7 @@ def sender_main(name: str | None, patient: bool, setup: SenderSetup, line: Conne
             opened.delete()
 
 
-def _opened(name: str | None, patient: bool, line: Connection) -> Any:
+def _opened(name: str | None, patient: bool, line: Connection) -> tuple[Any, MidiSource | None]:
     while True:
         try:
             sink = choose_sink(name)
@@ -258,13 +259,13 @@ def _opened(name: str | None, patient: bool, line: Connection) -> Any:
         except PortError as error:
             if not patient:
                 line.send(MidiRefusal(str(error), isinstance(error, NoMidiError)))
-                return None
+                return None, None
             time.sleep(_RETRY_S)
-            if line.closed or (line.poll(0) and _hung_up(line)):
-                return None
+            if line.poll(0) and _hung_up(line):
+                return None, None
             continue
         line.send(MidiOpened(sink))
-        return opened
+        return opened, sink
 
 
 def _hung_up(line: Connection) -> bool:

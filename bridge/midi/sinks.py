@@ -1,14 +1,18 @@
 """Which MIDI outputs there are, and which one a name means."""
 
+import ctypes
+import ctypes.util
 from typing import Any, Final, cast
 
 from bridge.audio.port import PortError
 from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource, NoMidiError, api_of, choose_source, refusals
 
-__all__ = ["OUT_CLIENT", "PORT", "choose_sink", "open_sink", "sink_names"]
+__all__ = ["OUT_CLIENT", "PORT", "choose_sink", "jack_wait_s", "open_sink", "sink_names"]
 
 OUT_CLIENT: Final = f"{CLIENT} band"
 """Our name among the clients of a MIDI system, for what we send."""
+
+_NO_START: Final = 1  # JackNoStartServer of jack/types.h
 
 PORT: Final = "out"
 """The name of our output port, of our own or towards another."""
@@ -74,6 +78,29 @@ def open_sink(sink: MidiSource | None) -> Any:
             raise PortError(f"{sink.title} has gone: connect it again")
         opened.open_port(fitting[0], name=PORT)
         return opened
+
+
+def jack_wait_s(sink: MidiSource | None) -> float:
+    """How long a message waits in JACK on average: it leaves in the next cycle, so half a period; 0 on other systems.
+
+    Asked by a client that goes at once.
+    """
+    rtmidi = _rtmidi()
+    if api_of(sink) != rtmidi.API_UNIX_JACK:
+        return 0.0
+    name = ctypes.util.find_library("jack")
+    if name is None:
+        return 0.0
+    jack: Any = ctypes.CDLL(name)
+    jack.jack_client_open.restype = ctypes.c_void_p
+    for ask in ("jack_get_buffer_size", "jack_get_sample_rate"):
+        getattr(jack, ask).restype = ctypes.c_uint32
+    client = ctypes.c_void_p(jack.jack_client_open(f"{CLIENT} asks".encode(), _NO_START, ctypes.byref(ctypes.c_int())))
+    if not client:
+        return 0.0
+    frames, rate = jack.jack_get_buffer_size(client), jack.jack_get_sample_rate(client)
+    jack.jack_client_close(client)
+    return float(0.5 * frames / rate) if rate else 0.0
 
 
 def _rtmidi() -> Any:
