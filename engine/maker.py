@@ -59,9 +59,11 @@ def open_band(name: str) -> Maker:
     info = describe(name)
     if info.family != "getmusic":
         raise BundleError(f"{name} makes {info.family}, which cannot accompany: take {HOUSE} or a getmusic bundle")
-    from engine.models.getmusic import open_maker
+    from engine.bundle import open_getmusic
+    from engine.models.getmusic_maker import GetmusicMaker
 
-    maker: Maker = open_maker(info)
+    maker = GetmusicMaker(open_getmusic(name))
+    maker.warm()
     return maker
 
 

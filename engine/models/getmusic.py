@@ -27,6 +27,7 @@ from engine.models.getmusic_board import Board, Limits
 from engine.models.getmusic_limits import rows_of
 from engine.models.getmusic_net import Network, network_of
 from engine.models.getmusic_plan import PLANS, Window, blocks, official_passes, quotas, windows
+from engine.music.absorbing import STEPS, step_of
 from engine.music.score import ROLES
 from engine.stream import Job, Progress
 
@@ -41,7 +42,7 @@ Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _AGAIN: Final = 1 << 16  # number of the first pass that draws odd cells again
-_T: Final = 99  # the time step of a grid whose targets are all open
+_T: Final = STEPS - 1  # the time step of a grid whose targets are all open
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +67,8 @@ class FillSettings:
         top_p: only the likeliest pitches that together reach this share.
         refine: share of the cells, the oddest of each track, that are drawn again in `refine_passes` further passes.
         rests: role to what is added to the logit of a rest: above 0 fewer notes, below 0 more.
+        densities: role to the share of its cells in which something is to begin, 0..1; the logits of rests are moved to
+            meet it, in each window by itself.
     Raises:
         ControlError: a value is out of range, or the official plan is to be bent.
     """
@@ -80,6 +83,7 @@ class FillSettings:
     refine: float = 0.0
     refine_passes: int = 1
     rests: Mapping[str, float] = field(default_factory=dict)
+    densities: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -91,11 +95,14 @@ class FillSettings:
                 raise ControlError(f"{name} takes {low}..{high}, got {value}")
         if self.plan not in PLANS:
             raise ControlError(f"plan takes one of {', '.join(PLANS)}, got {self.plan}")
-        wrong = sorted(set(self.rests) - set(ROLES))
+        wrong = sorted({*self.rests, *self.densities} - set(ROLES))
         if wrong:
-            raise ControlError(f"rests are of {', '.join(ROLES)}, got {', '.join(wrong)}")
-        if self.plan == "official" and (self.temperature, self.top_p, self.refine, dict(self.rests)) != (1, 1, 0, {}):
-            raise ControlError("the official plan knows neither temperature, top_p, refine nor rests: leave them alone")
+            raise ControlError(f"rests and densities are of {', '.join(ROLES)}, got {', '.join(wrong)}")
+        if not all(0.0 <= share <= 1.0 for share in self.densities.values()):
+            raise ControlError(f"densities are 0..1, got {', '.join(map(str, self.densities.values()))}")
+        bent = (self.temperature, self.top_p, self.refine) != (1, 1, 0) or self.rests or self.densities
+        if self.plan == "official" and bent:
+            raise ControlError("the official plan knows no temperature, top_p, refine, rests or densities: leave them")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,7 +195,7 @@ class Getmusic:
         )  # fmt: skip
         stages = [(window, list(_stages(window, targets, settings))) for window in view]
         total, done = sum(len(passes) for _, passes in stages), 0
-        board = Board(grid, targets, limits, settings, first_bar)
+        board = Board(grid, targets, limits, settings, first_bar, network.window)
         hurry = bool((yield Progress(0, total)))
         for window, passes in stages:
             if hurry:
@@ -222,7 +229,7 @@ def _dictionary(text: str) -> "Dictionary":
 
 def _time(share: float, t: int | None) -> int:
     """The step that goes with a share of open targets, unless the plan says one."""
-    return round(_T * share) if t is None else t
+    return step_of(share) if t is None else t
 
 
 def _cut(features: F32 | None, window: Window) -> F32 | None:

@@ -7,9 +7,10 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.getmusic_net import PAD, TRACK_ROWS, Prediction, Rows
+from engine.models.getmusic_net import TRACK_ROWS, Prediction, Rows
 from engine.models.getmusic_plan import BAR, Window, draws_of
 from engine.music.score import ROLES
+from engine.music.vocabulary import PAD
 from engine.sampling import Drawn, draw, draw_or_rest
 
 __all__ = ["Board", "Choice", "Limits", "Sight"]
@@ -21,6 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 _ORDER, _DRAW = 21, 22  # what random numbers are for; models of other families use numbers below
 _TRACKS: Final = len(ROLES)
+_MOST_BIAS, _HALVINGS = 40.0, 40
 
 
 class Choice(Protocol):
@@ -40,6 +42,8 @@ class Choice(Protocol):
     def top_p(self) -> float: ...
     @property
     def rests(self) -> Mapping[str, float]: ...
+    @property
+    def densities(self) -> Mapping[str, float]: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,14 +79,16 @@ class Board:
     Args:
         grid: [14, L]. targets: [6, L]. limits: what may sound. settings: see `Choice`.
         first_bar: number of the bar at column 0.
+        block: columns at the end of a window in which the network decides; those before it are its past.
     """
 
-    def __init__(self, grid: Ids, targets: Mask, limits: Limits, settings: Choice, first_bar: int) -> None:
+    def __init__(self, grid: Ids, targets: Mask, limits: Limits, settings: Choice, first_bar: int, block: int) -> None:
         self.tokens: Ids = np.repeat(np.asarray(grid, np.int64)[None], settings.variations, axis=0)
         """[variations, 14, L]: as given, and what was decided in windows that are closed."""
         self.made: Mask = np.zeros(targets.shape, np.bool_)
         self.log_p: F64 = np.zeros((settings.variations, *targets.shape))
-        self.targets, self.limits, self.settings, self.first_bar = targets, limits, settings, first_bar
+        self.targets, self.limits, self.settings = targets, limits, settings
+        self.first_bar, self.block = first_bar, block
 
     def look(self, window: Window) -> "Sight":
         """Open a window's targets."""
@@ -161,10 +167,15 @@ class Sight:
     # inside
 
     def _conditions(self, waiting: Mask) -> Ids:
-        """[14, W] 1 for what is given: no target, and of a track that is there; its empty end, too."""
+        """[14, W] 1 for what is given: no target, and of a track that is there; its empty end, too.
+
+        What a network keeps as its past and where it decides are looked at apart, as in its training.
+        """
         targets = np.concatenate([waiting, np.zeros((2, waiting.shape[1]), np.bool_)])
-        there = ((self._tokens[0] != self._rows.empty) & ~targets).any(axis=1)
-        return np.asarray(~targets & there[:, None], np.int64)
+        known = (self._tokens[0] != self._rows.empty) & ~targets
+        parts = np.split(known, [max(0, known.shape[1] - self._board.block)], axis=1)
+        there = [np.repeat(part.any(axis=1, keepdims=True), part.shape[1], axis=1) for part in parts]
+        return np.asarray(~targets & np.concatenate(there, axis=1), np.int64)
 
     def _draws(self, cells: int, purpose: int, turn: int) -> F64:
         """[B, 6, W, cells]."""
@@ -204,7 +215,7 @@ class Sight:
                 u[batch, track, columns, :2],
                 temperature=settings.temperature,
                 top_p=settings.top_p,
-                bias=float(settings.rests.get(ROLES[track], 0.0)),
+                bias=self._bias(track, prediction.pitch[track])[batch],
                 allowed=self._board.limits.allowed(track, columns + self._window.first),
             )
             length = draw(
@@ -214,6 +225,32 @@ class Sight:
                 top_p=settings.top_p,
             )
             self._write(track, batch, columns, pitch, length)
+
+    def _bias(self, track: int, logits: F32) -> F64:
+        """[B] what is added to the logit of a rest, so that a wanted density is met from here on.
+
+        Args:
+            logits: [M, n + 1] of all cells of the track that were asked for.
+        """
+        settings, role = self._board.settings, ROLES[track]
+        count = len(self._tokens)
+        if role not in settings.densities:
+            return np.full(count, float(settings.rests.get(role, 0.0)))
+        asked, open_ = self._asked[:, 2 * track], self._open[:, 2 * track]
+        wide = np.asarray(logits, np.float64)
+        top = wide.max(axis=1)
+        odds = np.zeros(asked.shape)  # logarithm of the odds that something begins
+        odds[asked] = np.log(np.exp(wide[:, :-1] - top[:, None]).sum(axis=1) + 1e-30) + top - wide[:, -1]
+        own = self._own[:, 2 * track]
+        begun = (own & ~open_ & (self._tokens[:, 2 * track] != PAD)).sum(axis=1)
+        left = np.maximum(1, (asked & open_).sum(axis=1))
+        wanted = np.clip((settings.densities[role] * own.sum(axis=1) - begun) / left, 0.0, 1.0)
+        low, high = np.full(count, -_MOST_BIAS), np.full(count, _MOST_BIAS)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2.0
+            share = np.where(asked & open_, 1.0 / (1.0 + np.exp(middle[:, None] - odds)), 0.0).sum(axis=1) / left
+            low, high = np.where(share > wanted, middle, low), np.where(share > wanted, high, middle)
+        return (low + high) / 2.0
 
     def _write(self, track: int, batch: Ids, columns: Ids, pitch: Drawn, length: Drawn) -> None:
         sounds = pitch.ids != self._rows.counts[track]

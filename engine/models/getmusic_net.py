@@ -15,15 +15,14 @@ import numpy.typing as npt
 from engine.errors import ManifestError, ShapeError
 from engine.graph import Array, Graph
 from engine.music.score import ROLES
+from engine.music.vocabulary import PAD
 
-__all__ = ["PAD", "TRACK_ROWS", "CachedNetwork", "FullNetwork", "Network", "Prediction", "Rows", "network_of"]
+__all__ = ["TRACK_ROWS", "CachedNetwork", "FullNetwork", "Network", "Prediction", "Rows", "network_of"]
 
 F32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-PAD: Final = 15
-"""The token of a column in which a track begins nothing."""
 TRACK_ROWS: Final = 2 * len(ROLES)
 """Rows of a grid that belong to the six tracks, pitch and duration by turns; two rows of chords follow."""
 
@@ -76,6 +75,11 @@ class Network(Protocol):
     def rows(self) -> Rows: ...
 
     @property
+    def conducted(self) -> bool:
+        """Whether it must be given features."""
+        ...
+
+    @property
     def context(self) -> int:
         """The most columns that are seen at once."""
         ...
@@ -108,12 +112,12 @@ class FullNetwork:
         _expect(graph, _SHARED, rows)
         self._graph, self.rows = graph, rows
         self.context = self.window = _whole(graph.manifest.facts, "context")
-        self._features = "features" in graph.inputs
+        self.conducted = "features" in graph.inputs
 
     def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
         """See `Network.predict`."""
         feeds = _feeds(tokens, given, t, asked)
-        if self._features:
+        if self.conducted:
             feeds["features"] = _conducted(self._graph, features, tokens)
         return _prediction(self._graph.run(feeds))
 
@@ -133,6 +137,7 @@ class CachedNetwork:
         self._past, self._graph, self.rows = past, window, rows
         self.window = _whole(window.manifest.facts, "window")
         self.context = max(self.window, _whole(window.manifest.facts, "context"))
+        self.conducted = "features" in window.inputs
         self._kept: tuple[tuple[bytes, ...], dict[str, Array]] | None = None
 
     def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
@@ -141,7 +146,7 @@ class CachedNetwork:
         past = max(0, length - self.window)
         if asked[:, :, :past].any():
             raise ShapeError(f"cells are asked for before the last {self.window} of {length} columns")
-        whole = _conducted(self._graph, features, tokens[:1]) if "features" in self._graph.inputs else None
+        whole = _conducted(self._graph, features, tokens[:1]) if self.conducted else None
         k, v = self._remember(tokens[:1, :, :past], given[:1, :, :past], None if whole is None else whole[:, :, :past])
         feeds = _feeds(tokens[:, :, past:], given[:, :, past:], t, asked[:, :, past:])
         batch = len(tokens)

@@ -7,8 +7,9 @@ from engine.errors import ControlError, ShapeError
 from engine.graph import Graph
 from engine.models.getmusic import Filled, FillSettings, Getmusic
 from engine.models.getmusic_board import Limits
-from engine.models.getmusic_net import PAD, Network, Prediction, Rows
+from engine.models.getmusic_net import Network, Prediction, Rows
 from engine.music.score import ROLES
+from engine.music.vocabulary import PAD
 from engine.stream import finish, work
 from tests.tiny_getmusic import open_tiny_network, tiny_rows
 
@@ -39,6 +40,7 @@ class Watched:
     def __init__(self, network: Network) -> None:
         self._network = network
         self.rows, self.context, self.window = network.rows, network.context, network.window
+        self.conducted = network.conducted
         self.asked: list[tuple[np.ndarray, np.ndarray, int, np.ndarray]] = []
 
     def predict(
@@ -234,6 +236,14 @@ def test_rests_can_be_made_dearer_and_cheaper_track_by_track(network: Network) -
     assert none[1] > 0
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 0.8, 1.0])
+@pytest.mark.parametrize("steps", [1, 8])
+def test_a_wanted_density_is_met(network: Network, share: float, steps: int) -> None:
+    made = filled(network, settings=FillSettings(steps=steps, variations=16, densities={"bass": share}))
+    onsets = (made.grids[:, 2, 16:] != PAD).mean()
+    assert onsets == pytest.approx(share, abs=0.05)
+
+
 def test_drawing_again_changes_only_the_oddest(network: Network) -> None:
     plain = filled(network, settings=FillSettings(steps=4))
     again = filled(network, settings=FillSettings(steps=4, refine=0.1))
@@ -292,6 +302,7 @@ def test_nothing_to_fill_is_done_at_once(network: Network) -> None:
     [
         {"steps": 0}, {"plan": "greedy"}, {"temperature": -1.0}, {"top_p": 0.0}, {"variations": 0}, {"seed": -1},
         {"refine": 2.0}, {"rests": {"flute": 1.0}}, {"plan": "official", "temperature": 0.5},
+        {"densities": {"bass": 1.5}}, {"densities": {"flute": 0.5}}, {"plan": "official", "densities": {"bass": 0.5}},
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:

@@ -1,0 +1,216 @@
+"""GETMusic as an accompanist: from what a player plays, the chords and what the band has played, the band's next bar.
+
+The bar that is wanted is decided in as many passes as there is time for; what the player has not played yet is not
+taken for silence but decided along with it, and thrown away.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.band import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
+from engine.models.getmusic import FillSettings, Getmusic, GetmusicControls
+from engine.models.getmusic_notes import chord_tokens, columns_of, key_shift, notes_of
+from engine.music.bandfeatures import band_features
+from engine.music.harmony import Chord
+from engine.music.score import ROLES, Note
+from engine.stream import work
+
+__all__ = ["GetmusicMaker"]
+
+F32 = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_SPARE_S: Final = 0.02  # for drawing, and for the way of the answer
+_RESERVE_STEPS: Final = 4
+_VELOCITIES: Final = {"lead": 100, "bass": 92, "drum": 92, "guitar": 78, "piano": 84, "string": 64}
+_NEWEST: Final = 0.3  # how fast what a pass takes is learned
+_CHORD_WEIGHT: Final = float(BAR_TICKS) / BEATS
+
+
+class GetmusicMaker:
+    """A maker of bars, see `engine.band.Maker`.
+
+    Threads: one.
+
+    Args:
+        model: any GETMusic bundle. controls: how to choose.
+        clock: seconds, as of `BarRequest.deadline_s`.
+    """
+
+    def __init__(
+        self,
+        model: Getmusic,
+        controls: GetmusicControls | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.model, self.controls, self._clock = model, controls or GetmusicControls(), clock
+        self.pass_s = 0.0
+        """What a pass of the network takes, as learned so far."""
+
+    def warm(self) -> None:
+        """Run the network on a bar of nothing, so that the first real bar comes as fast as the others."""
+        tracks = {"lead": tuple(Note(bar * BAR_TICKS, 60, BAR_TICKS) for bar in range(self._bars()))}
+        end = self._clock() + 3600.0
+        request = BarRequest(
+            number=0, bar=self._bars(), first=0, tracks=tracks, known=self._bars() * BAR_TICKS, bars=1, tempo_bpm=120.0,
+            targets=("bass",), chords=((None,) * BEATS,) * (self._bars() + 1), deadline_s=end,
+        )  # fmt: skip
+        for _ in range(2):
+            self.make(request)
+
+    def make(self, request: BarRequest) -> BarMade:
+        """The bars asked for: the first in all the passes there is time for, those after it if any is left."""
+        began_s = self._clock()
+        sheet = _Sheet(self.model, request, self._bars())
+        bars: list[Mapping[str, tuple[Note, ...]]] = []
+        passes = 0
+        for number in range(request.bars):
+            left_s = request.deadline_s - _SPARE_S - self._clock()
+            most = self.controls.steps if number == 0 else min(self.controls.steps, _RESERVE_STEPS)
+            if number and left_s < (most + 1) * self.pass_s:
+                break
+            steps = most if self.pass_s <= 0.0 else int(min(most, max(1.0, left_s / self.pass_s)))
+            made, count = self._bar(sheet, number, steps, request)
+            bars.append(made)
+            passes += count
+        return BarMade(
+            number=request.number, bar=request.bar, bars=tuple(bars), seconds=self._clock() - began_s, steps=passes
+        )  # fmt: skip
+
+    def _bars(self) -> int:
+        """Bars before the one that is made that the network sees."""
+        return max(1, self.model.network.context // COLUMNS - 1)
+
+    def _bar(
+        self, sheet: "_Sheet", number: int, steps: int, request: BarRequest
+    ) -> tuple[Mapping[str, tuple[Note, ...]], int]:
+        settings = FillSettings(
+            steps=steps, seed=request.seed % 2**31, temperature=self.controls.temperature, top_p=self.controls.top_p,
+            densities={role: share for role, share in request.density.items() if role in request.targets},
+        )  # fmt: skip
+        grid, targets, features, first_bar = sheet.question(number)
+        job = self.model.fill(grid, targets, settings, features=features, first_bar=first_bar)
+        began_s, passes = self._clock(), 0
+
+        def late() -> bool:
+            nonlocal began_s, passes
+            now_s = self._clock()
+            if passes:
+                took_s = now_s - began_s
+                self.pass_s += (took_s - self.pass_s) * (_NEWEST if self.pass_s > 0.0 else 1.0)
+            began_s, passes = now_s, passes + 1
+            return passes > 1 and now_s + self.pass_s > request.deadline_s - _SPARE_S
+
+        made = work(job, late=late)
+        return sheet.keep(number, made.grids[0]), made.passes
+
+
+class _Sheet:
+    """A request as grids: what is known, and bar by bar what has been made."""
+
+    def __init__(self, model: Getmusic, request: BarRequest, seen: int) -> None:
+        self._request, self._dictionary, self._model = request, model.dictionary, model
+        self._first = max(request.first, request.bar - seen)
+        self._line = (request.bar - self._first) * COLUMNS
+        self._lagged = bool(model.facts.get("lagged_chords", False))
+        moved = (self._first - request.first) * BAR_TICKS
+        heard = {
+            role: tuple(replace(note, start=note.start - moved) for note in notes if note.start >= moved)
+            for role, notes in request.tracks.items()
+        }
+        self._chords = request.chords[self._first - request.first :]
+        self._shift = key_shift(_weights(heard, self._chords), str(model.facts.get("key_shift", "near")))
+        self._known = min(self._line, max(0, request.known - moved + COLUMN_TICKS // 2) // COLUMN_TICKS)
+        columns = self._line + request.bars * COLUMNS
+        self._velocity = {role: _loudness(notes, _VELOCITIES[role]) for role, notes in heard.items()}
+        self._grid = np.full((14, columns), self._dictionary.empty, np.int64)
+        for role, notes in heard.items():
+            rows = self._rows(role)
+            if notes or role == request.player:
+                self._grid[rows] = columns_of(notes, role, columns, self._dictionary, self._shift)
+        self._chord_rows()
+        self._features = self._conducted() if model.network.conducted else None
+
+    def question(self, number: int) -> tuple[Ids, Mask, F32 | None, int]:
+        """Grid, targets, features and number of the first bar, for the `number`-th bar wanted."""
+        request, network = self._request, self._model.network
+        last = self._line + (number + 1) * COLUMNS
+        first = max(0, last - network.context // COLUMNS * COLUMNS)
+        targets = np.zeros((len(ROLES), last), np.bool_)
+        for role in request.targets:
+            targets[ROLES.index(role), last - COLUMNS :] = True
+        grid = self._grid[:, :last].copy()
+        if request.player not in request.targets:
+            open_ = max(0, last - network.window)
+            player = ROLES.index(request.player)
+            targets[player, max(self._known, open_) :] = True
+            grid[self._rows(request.player), self._known : open_] = self._dictionary.empty
+        features = None if self._features is None else self._features[:, first:last]
+        return grid[:, first:], targets[:, first:], features, self._first + first // COLUMNS
+
+    def keep(self, number: int, made: Ids) -> Mapping[str, tuple[Note, ...]]:
+        """Take what was made for a bar into the grid; its notes by role."""
+        start = self._line + number * COLUMNS
+        notes = {}
+        for role in self._request.targets:
+            rows = self._rows(role)
+            bar = made[rows, -COLUMNS:]
+            if (self._grid[rows] == self._dictionary.empty).all():
+                self._grid[rows, :start] = self._dictionary.empty
+            self._grid[rows, start : start + COLUMNS] = bar
+            velocity = self._velocity.get(role, _VELOCITIES[role])
+            notes[role] = tuple(notes_of(bar, role, self._dictionary, shift=self._shift, velocity=velocity))
+        return notes
+
+    def _rows(self, role: str) -> slice:
+        track = ROLES.index(role)
+        return slice(2 * track, 2 * track + 2)
+
+    def _chord_rows(self) -> None:
+        """One chord a bar, the one that holds longest; if the network learned it so, that of the bar before."""
+        for bar, beats in enumerate(self._chords):
+            named = [chord for chord in beats if chord is not None and chord.quality != "none"]
+            target = bar + 1 if self._lagged else bar
+            here = slice(target * COLUMNS, (target + 1) * COLUMNS)
+            if named and here.start < self._grid.shape[1]:
+                chord = max(named, key=named.count)
+                root, kind = chord_tokens(chord, self._dictionary, self._shift)
+                self._grid[12, here], self._grid[13, here] = root, kind
+
+    def _conducted(self) -> F32:
+        """Harmony beat by beat, and how dense the bars to be made are wanted."""
+        columns = self._grid.shape[1]
+        chroma, bass = np.zeros((12, columns), np.float32), np.zeros((12, columns), np.float32)
+        for index, chord in enumerate(chord for bar in self._chords for chord in bar):
+            if chord is not None and chord.quality != "none":
+                here = slice(index * COLUMNS // BEATS, (index + 1) * COLUMNS // BEATS)
+                chroma[:, here] = np.roll(chord.chroma(), self._shift)[:, None]
+                bass[:, here] = np.roll(chord.bass_vector(), self._shift)[:, None]
+        density = np.full((len(ROLES), columns), -1.0, np.float32)
+        for role, share in self._request.density.items():
+            density[ROLES.index(role), self._line :] = share
+        return band_features(chroma, bass, density)
+
+
+def _weights(
+    heard: Mapping[str, tuple[Note, ...]], chords: Sequence[Sequence[Chord | None]]
+) -> npt.NDArray[np.float64]:
+    """[12] how long each pitch class sounds in pitched tracks and chords."""
+    weights = np.zeros(12)
+    for role, notes in heard.items():
+        if role != "drum":
+            for note in notes:
+                weights[note.pitch % 12] += max(1, note.length)
+    for chord in (chord for bar in chords for chord in bar if chord is not None):
+        weights[list(chord.pitch_classes)] += _CHORD_WEIGHT / 4
+    return weights
+
+
+def _loudness(notes: tuple[Note, ...], otherwise: int) -> int:
+    return int(np.median([note.velocity for note in notes])) if notes else otherwise
