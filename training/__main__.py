@@ -59,6 +59,25 @@ def _list() -> None:
         print(f"{name:20} {text.splitlines()[0]}")
 
 
+def _evaluate(recipe: "Recipe", out: Path) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from training.task import Measured
+
+    if not isinstance(recipe.task, Measured):
+        print(f"{type(recipe.task).__name__} is measured while it trains: see metrics.jsonl", file=sys.stderr)
+        return 2
+    for made in recipe.task.measure(out):
+        table = Table(title=made.title, title_justify="left")
+        for index, name in enumerate(made.rows[0]):
+            table.add_column(name, justify="right" if index else "left")
+        for row in made.rows[1:]:
+            table.add_row(*row)
+        Console(width=None if sys.stdout.isatty() else 120).print(table)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m training", description="Train a model from a recipe.")
     parser.add_argument("recipe", nargs="?", help="name of a recipe, or a .py file that defines RECIPE")
@@ -68,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in that folder")
     parser.add_argument("--steps", type=int, help="steps in all, instead of the recipe's")
     parser.add_argument("--until", type=int, help="stop and save after this step, and leave the schedule as it is")
+    parser.add_argument("--evaluate", action="store_true", help="measure the run beside simple baselines, and leave")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     return parser
 
@@ -90,9 +110,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = with_values(find_recipe(args.recipe), args.set)
         if args.steps is not None:
             recipe = replace(recipe, steps=args.steps)
+        out = args.out or Path("runs") / Path(args.recipe).stem
+        if args.evaluate:
+            return _evaluate(recipe, out)
         from training.loop import fit
 
-        out = args.out or Path("runs") / Path(args.recipe).stem
         outcome = fit(recipe, out, resume=args.resume, until=args.until, accelerator=args.device)
     except RecipeError as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A trained network as a player: from a lead, its chords and what was played before to a whole band, window by window."""
+"""A trained network as a player: a lead, its chords and what was played before become a band, window by window."""
 
 from collections.abc import Sequence
 

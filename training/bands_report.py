@@ -1,7 +1,6 @@
 """The measurements of a trained band, beside simple players on the same bars of music that nobody trained on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,29 +13,11 @@ from training.bands_play import play_on
 from training.data.corpus import DataError
 from training.data.grids import BAR, Grids, Window
 from training.fill import Predict
+from training.task import Table
 
-__all__ = ["Table", "choose_songs", "measure"]
+__all__ = ["choose_songs", "measure"]
 
 Ids = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Measures of several players at one task.
-
-    Args:
-        title: the task, and on how much music.
-        rows: by player.
-    """
-
-    title: str
-    rows: Mapping[str, Comparison]
-
-    def lines(self) -> list[list[str]]:
-        """Text, a header first; one line a measure, one column a player."""
-        header = ["", *self.rows]
-        names = list(Comparison.__dataclass_fields__)
-        return [header, *([n, *(f"{getattr(each, n):.3f}" for each in self.rows.values())] for n in names)]
 
 
 def choose_songs(grids: Grids, songs: int, columns: int, *, seed: int = 0) -> list[Window]:
@@ -86,8 +67,18 @@ def measure(
         bands = Bands(grids.dictionary)
         real = [each.grid[:, first:] for each in cut]
         rows = {name: compare(real, [grid[:, first:] for grid in play()], bands) for name, play in players.items()}
-        tables.append(Table(f"{title}, {len(cut)} held-out songs, {bars} bars each, {steps} passes for 2 bars", rows))
+        told = f"{title}: {len(cut)} held-out songs, {bars} bars each, {steps} passes for two bars"
+        tables.append(Table(told, _lines(rows)))
     return tables
+
+
+def _lines(players: Mapping[str, Comparison]) -> tuple[tuple[str, ...], ...]:
+    """A header of players, then a line a measure."""
+    names = Comparison.__dataclass_fields__
+    measures = [
+        (name.replace("_", " "), *(f"{getattr(each, name):.3f}" for each in players.values())) for name in names
+    ]
+    return (("", *players), *measures)
 
 
 def _from(window: Window, first: int) -> Window:

@@ -1,7 +1,7 @@
 """Filling hidden cells with a network in training: the plain way, for previews and measurements.
 
-What plays live has more to it (budgets, wishes, limits); here every pass reveals a share of what is still hidden, chosen
-at random, so that the share that is left follows a quarter cosine.
+What plays live has more to it (budgets, wishes, limits); here every pass reveals a share of what is still hidden,
+chosen at random, so that the share that is left follows a quarter cosine.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,8 @@ class Question:
 
 
 Predict = Callable[[Question], tuple[tuple[F32, ...], F32]]
-"""Logits: of each track [M_r, n_r + 1] in the order of ``np.nonzero(asked[:, track])``; durations [M, 16] in the order of
-``np.nonzero(asked)``."""
+"""Logits: of each track [M_r, n_r + 1] in the order of ``np.nonzero(asked[:, track])``; durations [M, 16] in the order
+of ``np.nonzero(asked)``."""
 
 
 def draw_classes(logits: F32, rng: np.random.Generator, temperature: float = 1.0) -> Ids:

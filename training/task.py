@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from torch.optim import Optimizer
 from engine.errors import EngineError
 from engine.music.audio import Audio
 
-__all__ = ["Batch", "Preview", "Stepper", "Task", "TrainingError"]
+__all__ = ["Batch", "Measured", "Preview", "Stepper", "Table", "Task", "TrainingError"]
 
 Batch = dict[str, Tensor]
 """Tensors of one step by name, first axis items."""
@@ -39,6 +40,32 @@ class Preview:
     sounds: Mapping[str, Audio] = field(default_factory=dict)
     pictures: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Measurements to be read side by side.
+
+    Args:
+        title: of what, on how much.
+        rows: texts, a header first, all of one length.
+    """
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """Settings of a task whose results can be measured beside simple baselines."""
+
+    def measure(self, folder: Path) -> list[Table]:
+        """Measure what a run has published in `folder`.
+
+        Raises:
+            TrainingError: nothing was published there.
+        """
+        ...
 
 
 class Stepper(ABC):

@@ -166,17 +166,17 @@ def live_example(
     if not rows_told:
         grid[12:] = empty
 
-    def conducted(first: int, last: int, chords: bool, known: npt.NDArray[np.bool_]) -> F32:
+    def conducted(first: int, last: int, chords: bool, known: Mask) -> F32:
         use = np.float32(chords)
-        wished = np.where(known[:, None], density[:, first:last], np.float32(UNKNOWN))
-        placed = np.where(known[::-1, None], register[:, first:last], np.float32(UNKNOWN))
+        wished = np.where(known[0, :, None], density[:, first:last], np.float32(UNKNOWN))
+        placed = np.where(known[1, :, None], register[:, first:last], np.float32(UNKNOWN))
         return band_features(chroma[:, first:last] * use, bass[:, first:last] * use, wished, placed)
 
     tokens, given, hidden = [grid[:, :past]], [], []
     there = (grid != empty).any(axis=1, keepdims=True)
     given.append(np.repeat(there, past, axis=1))
     hidden.append(np.zeros((14, past), bool))
-    features = [conducted(0, past, features_told, np.full(TRACKS, past_wishes))]
+    features = [conducted(0, past, features_told, np.full((2, TRACKS), past_wishes))]
     t, weight, count = [np.zeros(past, np.int64)], [np.zeros(past, np.float32)], 0
     for index, share in enumerate(shares):
         first, last = index * width, (index + 1) * width
@@ -190,7 +190,8 @@ def live_example(
         shown.given[12:] = there[12:]  # that the coming chords are not known yet is no reason to call the row absent
         given.append(shown.given)
         hidden.append(shown.hidden)
-        known = (rng.random(TRACKS) < 0.5) & ((rng.random() < 0.6) & targets[: 2 * TRACKS : 2].any(axis=1))
+        # A wish is about what is to be played; of anything else it would tell what nobody can know.
+        known = (rng.random((2, TRACKS)) < 0.5) & (rng.random((2, 1)) < 0.6) & targets[: 2 * TRACKS : 2].any(axis=1)
         features.append(conducted(first, last, features_told and ahead, known))
         total = int(targets.sum())
         t.append(np.full(width, round(99 * shown.hidden.sum() / max(1, total)), np.int64))

@@ -1,4 +1,4 @@
-"""Our band that plays live, as in the starter bundle; needs a store of grids, and some hours on two processor cores."""
+"""Our band that plays live, as in the starter bundle; needs a store of grids, and an hour on one processor core."""
 
 from training.config import Data, Optim, Recipe
 from training.models.getmusic_live import LiveConfig
@@ -13,18 +13,18 @@ RECIPE = Recipe(
     ),
     data=Data(workers=1),
     optim=Optim(
-        lr=2e-3,
+        lr=1.5e-3,
         betas=(0.9, 0.98),
         eps=1e-8,
         warmup=300,
-        decay=12000,
+        decay=6000,
         fall="linear",
         floor=0.02,
         clip=1.0,
         average=0.998,
     ),
-    steps=12000,
-    batch=12,
+    steps=6000,
+    batch=8,
     log_every=50,
     save_every=250,
     preview_every=1000,

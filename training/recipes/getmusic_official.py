@@ -1,4 +1,4 @@
-"""GETMusic as published: 90.7 million parameters, 300,000 steps; needs a store of grids and eight large accelerators."""
+"""GETMusic as published: 90.7 million parameters, 300,000 steps, for eight large accelerators and a store of grids."""
 
 from training.config import Data, Optim, Recipe
 from training.tasks.getmusic_published import PublishedBand

@@ -24,10 +24,10 @@ from training.data.band_batches import Wishes, live_batch, stream_places, stream
 from training.data.grids import BAR, Grids, Transposer, Window
 from training.data.masks import Chances
 from training.models.getmusic import Cells
-from training.models.getmusic_files import metadata
+from training.models.getmusic_files import load, metadata
 from training.models.getmusic_live import Live, LiveConfig
 from training.roll import piano_roll
-from training.task import Batch, Preview, Stepper, Task, TrainingError
+from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
 
 __all__ = ["FILE", "LiveBand", "cross_entropy"]
 
@@ -69,6 +69,25 @@ class LiveBand:
 
     def build(self, recipe: Recipe) -> Task:
         return _Live(self, recipe)
+
+    def measure(self, folder: Path) -> list[Table]:
+        """The published network beside simple players, on held-out songs.
+
+        Raises:
+            TrainingError: `folder` holds no live network.
+        """
+        from training.bands_report import measure
+
+        try:
+            loaded = load(folder / FILE)
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{folder} holds no live network to measure ({error}); train one first") from None
+        if not isinstance(loaded.network, Live):
+            raise TrainingError(f"{folder / FILE} is the published network; measure a live one")
+        grids = Grids(Path(self.store))
+        if grids.dictionary.text != loaded.dictionary.text:
+            raise TrainingError(f"{folder / FILE} speaks another dictionary than {self.store}: prepare it again")
+        return measure(grids, live_player(loaded.network, self.window * BAR))
 
 
 class _Live(Task):

@@ -1,8 +1,8 @@
-"""GETMusic's training as it was published: windows of 512 columns, whole rows hidden, the bound of absorbing diffusion.
+"""GETMusic's training as it was published: windows of 512 columns, whole rows hidden, absorbing diffusion's bound.
 
-The bound is taken in its cheap form: at a cell that is hidden the two posteriors differ only by what the network says of
-it, times the chance that it comes back in this step; at a visible cell they do not differ. That equals the original's
-sum over all classes to 1e-6 and needs none of its tables.
+The bound is taken in its cheap form: at a cell that is hidden the two posteriors differ only by what the network says
+of it, times the chance that it comes back in this step; at a visible cell they do not differ. That equals the
+original's sum over all classes to 1e-6 and needs none of its tables.
 """
 
 from collections.abc import Mapping
