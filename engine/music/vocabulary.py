@@ -7,6 +7,7 @@ fifteen durations, the pad, six tracks (all 128 single pitches, then compounds b
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -67,7 +68,9 @@ class Dictionary:
                     raise VocabularyError(f"got token '{self._words[at]}' twice: build the dictionary again")
                 at += 1
             if [self._pitches[number] for number in range(first, min(at, first + 128))] != [(p,) for p in range(128)]:
-                raise VocabularyError(f"got {role} tokens that do not start with 128 single pitches: is it a dictionary?")
+                raise VocabularyError(
+                    f"got {role} tokens that do not start with 128 single pitches: is it a dictionary?"
+                )
             self._ranges[role] = range(first, at)
         self._roots, self._kinds = range(at, at + len(ROOTS)), range(at + len(ROOTS), at + len(ROOTS) + len(KINDS))
         if self._words[at:] != (*ROOTS, *KINDS):
@@ -211,6 +214,10 @@ def _parse(word: str, role: str) -> tuple[int, ...]:
     except ValueError:
         pitches = ()
     moved = tuple(pitch - _DRUM_OFFSET for pitch in pitches) if role == "drum" else pitches
-    if not moved or any(a >= b for a, b in zip(moved, moved[1:], strict=False)) or not -128 <= moved[0] <= moved[-1] < 128:
+    if (
+        not moved
+        or any(a >= b for a, b in pairwise(moved))
+        or not -128 <= moved[0] <= moved[-1] < 128
+    ):
         raise VocabularyError(f"got token '{word}', wanted a letter and rising pitches up to 127: build it again")
     return moved
