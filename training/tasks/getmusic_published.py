@@ -6,8 +6,7 @@ original's sum over all classes to 1e-6 and needs none of its tables.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from json import dumps
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from training.config import Recipe
 from training.data.grids import BAR, Grids
 from training.data.masks import published
 from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
+from training.models.getmusic_files import metadata
 from training.task import Batch, Stepper, Task
 
 __all__ = ["FILE", "PublishedBand", "chances_of_steps"]
@@ -168,5 +168,11 @@ class _Published(Task):
 
     def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:
         tensors = {name: value.detach().cpu().contiguous() for name, value in averages["network"].state_dict().items()}
-        about = {"config": dumps(asdict(self._config)), "dictionary": self._grids.dictionary.text}
+        notes = {
+            "source": f"trained by this program on {len(self._grids.entries)} pieces of {self._settings.store}",
+            "licence": "; ".join(sorted({entry.licence for entry in self._grids.entries})),
+            "lagged_chords": False,
+            "key_shift": "near",
+        }
+        about = metadata(self._network, self._grids.dictionary, notes)
         safetensors.torch.save_file(tensors, folder / FILE, about)
