@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.music.chords import track_chords
+from engine.music.chords import NO_STATE, bar_vectors, hear_chords
 from engine.music.score import ROLES
-from engine.music.vocabulary import PAD, Dictionary
+from engine.music.vocabulary import KINDS, PAD, UNITS, Dictionary
 
 __all__ = ["ACCOMPANIMENT", "Bands", "Comparison", "compare", "divergence"]
 
@@ -111,19 +111,35 @@ class Bands:
         places = np.nonzero(self.onsets(grid, role))[0]
         return np.bincount(np.minimum(np.diff(places), _IOI), minlength=_IOI + 1).astype(np.float64)
 
+    def heard(self, grid: Ids, role: str) -> Ids:
+        """[bars] the chord of each bar as it is heard from one track alone, numbered as in `engine.music.chords`."""
+        pitches, starts, lengths = [], [], []
+        track = ROLES.index(role)
+        for column in np.nonzero(self.onsets(grid, role))[0]:
+            units = UNITS[min(int(grid[2 * track + 1, column]) + 1, PAD)]
+            for pitch in self.dictionary.pitches(int(grid[2 * track, column])):
+                pitches.append(pitch)
+                starts.append(int(column))
+                lengths.append(units)
+        pitch, start, length = (np.array(values, np.int64) for values in (pitches, starts, lengths))
+        return hear_chords(bar_vectors(pitch, start, length, grid.shape[1] // _BAR))
+
+    def written(self, grid: Ids) -> Ids:
+        """[bars] the chords of the chord rows in the same numbers."""
+        roots, kinds = self.dictionary.roots, self.dictionary.kinds
+        root, kind = grid[12, ::_BAR], grid[13, ::_BAR]
+        known = (root >= roots.start) & (root < roots.stop) & (kind >= kinds.start) & (kind < kinds.stop)
+        return np.where(known, 1 + len(KINDS) * (root - roots.start) + kind - kinds.start, NO_STATE)
+
     def right_chords(self, grid: Ids, wanted: Ids, roles: Sequence[str]) -> tuple[int, int]:
-        """(right, judged) of bars of pitched tracks that play in them; `wanted` is [2, L] chord rows."""
+        """(right, judged) bars of pitched tracks: those in which they play; `wanted` as of `written`."""
         right = judged = 0
         for role in roles:
             if role == "drum":
                 continue
-            heard = track_chords(grid, role, self.dictionary)
-            for bar in range(grid.shape[1] // _BAR):
-                columns = slice(bar * _BAR, (bar + 1) * _BAR)
-                if wanted[0, bar * _BAR] not in self.dictionary.roots or not self.onsets(grid[:, columns], role).any():
-                    continue
-                judged += 1
-                right += bool((heard[:, bar] == wanted[:, bar * _BAR]).all())
+            plays = self.onsets(grid, role).reshape(-1, _BAR).any(axis=1) & (wanted != NO_STATE)
+            judged += int(plays.sum())
+            right += int((plays & (self.heard(grid, role) == wanted)).sum())
         return right, judged
 
 
@@ -151,7 +167,7 @@ def compare(real: Sequence[Ids], made: Sequence[Ids], bands: Bands, roles: Seque
             by_song[kind] += [divergence(a, b) for a, b in pairs]
     rates = [_rates(real[i], made[i], bands, role) for role in roles for i in here[role]]
     right = [
-        bands.right_chords(b, a[12:], [r for r in roles if i in here[r]])
+        bands.right_chords(b, bands.written(a), [r for r in roles if i in here[r]])
         for i, (a, b) in enumerate(zip(real, made, strict=True))
     ]
     sounding = [bands.pitches(grid, role) for grid in made for role in roles if role != "drum"]
