@@ -121,8 +121,8 @@ class Bands:
                 pitches.append(pitch)
                 starts.append(int(column))
                 lengths.append(units)
-        pitch, start, length = (np.array(values, np.int64) for values in (pitches, starts, lengths))
-        return hear_chords(bar_vectors(pitch, start, length, grid.shape[1] // _BAR))
+        which, when, long = (np.array(values, np.int64) for values in (pitches, starts, lengths))
+        return hear_chords(bar_vectors(which, when, long, grid.shape[1] // _BAR))
 
     def written(self, grid: Ids) -> Ids:
         """[bars] the chords of the chord rows in the same numbers."""
