@@ -250,7 +250,7 @@ class Sight:
             middle = (low + high) / 2.0
             share = np.where(asked & open_, 1.0 / (1.0 + np.exp(middle[:, None] - odds)), 0.0).sum(axis=1) / left
             low, high = np.where(share > wanted, middle, low), np.where(share > wanted, high, middle)
-        return (low + high) / 2.0
+        return np.asarray((low + high) / 2.0, np.float64)
 
     def _write(self, track: int, batch: Ids, columns: Ids, pitch: Drawn, length: Drawn) -> None:
         sounds = pitch.ids != self._rows.counts[track]

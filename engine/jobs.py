@@ -1,0 +1,212 @@
+"""A session's jobs: pieces of work that end, each in a process of its own, told of as they go on.
+
+Sound never waits for them: a job's process reads files, runs networks and writes its result; the session passes on what
+it says, and ends it when asked to.
+"""
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from engine.cast import Stage
+from engine.errors import ControlError, EngineError
+from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
+from engine.messages import CancelInfill, Event, Failed, FilledNote, Infill, InfillDone, InfillProgress
+from engine.models.getmusic import FillSettings
+from engine.schedule import Due
+from engine.stream import Job, Progress
+
+__all__ = ["Jobs"]
+
+_NOTES_AT_ONCE: Final = 64  # told at a time: more in one go are lost on the way by small receivers
+_JOIN_S: Final = 1.0
+
+Said = Progress | Infilled | str
+"""What a job says: how far it is, at last its result, or why there is none."""
+
+
+class _Runner(Protocol):
+    """A job that is under way."""
+
+    def said(self) -> Iterator[Said]:
+        """What is new; never waits."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Jobs:
+    """Fills asked for in one session; one at a time.
+
+    Threads: the session's housekeeping.
+
+    Args:
+        folder: where files are read and results go; None refuses all.
+        in_process: one pass at each `tend`, without processes.
+    """
+
+    def __init__(self, folder: Path | None, stage: Stage, *, in_process: bool) -> None:
+        self._folder, self._stage, self._in_process = folder, stage, in_process
+        self._current: tuple[Due, _Runner] | None = None
+        self._waiting: deque[Event] = deque()
+
+    def obey(self, due: Due, sample: int) -> bool:
+        """Carry out a command; False if it is not one of ours."""
+        command = due.command
+        try:
+            if isinstance(command, Infill):
+                self._begin(due, command, sample)
+            elif isinstance(command, CancelInfill):
+                self._cancel(due, sample)
+            else:
+                return False
+        except EngineError as error:
+            self._stage.failed(due, str(error))
+        return True
+
+    def tend(self) -> None:
+        """Tell of what is new."""
+        if self._current is not None:
+            due, runner = self._current
+            for said in runner.said():
+                self._hear(due, said)
+        for _ in range(min(_NOTES_AT_ONCE, len(self._waiting))):
+            self._stage.events.append(self._waiting.popleft())
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self._current is not None:
+            self._current[1].close()
+            self._current = None
+
+    def _begin(self, due: Due, command: Infill, sample: int) -> None:
+        if self._folder is None:
+            raise ControlError("this session has no folder to read from and write to; start it with one")
+        if self._current is not None:
+            raise ControlError("a fill is under way; send /getmusic/cancel or wait for it")
+        task = _task(command, self._folder)
+        self._current = due, _LocalJob(infill(task)) if self._in_process else _ProcessJob(infill, task)
+        self._stage.applied(due, "", sample)
+
+    def _cancel(self, due: Due, sample: int) -> None:
+        if self._current is None:
+            raise ControlError("no fill is under way")
+        asked = self._current[0]
+        self.close()
+        self._stage.failed(asked, "cancelled")
+        self._stage.applied(due, "", sample)
+
+    def _hear(self, due: Due, said: Said) -> None:
+        number = due.number
+        if isinstance(said, Progress):
+            self._stage.events.append(InfillProgress(number=number, done=said.done, total=said.total))
+            return
+        self.close()
+        if isinstance(said, str):
+            self._stage.events.append(Failed(number=number, command=due.command, reason=said))
+            return
+        for variation, (path, parts) in enumerate(zip(said.paths, said.notes, strict=True), 1):
+            count = sum(map(len, parts.values()))
+            self._waiting.append(InfillDone(number=number, variation=variation, path=path, notes=count))
+            self._waiting.extend(
+                FilledNote(number, variation, role, note.start, note.pitch, note.length, note.velocity)
+                for role, notes in parts.items()
+                for note in notes
+            )
+
+
+def _task(command: Infill, folder: Path) -> InfillTask:
+    """What a command asks for, within the session's folder.
+
+    Raises:
+        ControlError: a name that is no file of the folder, or values that mean nothing.
+    """
+    name = command.file.strip()
+    source = folder / name
+    if not name or source.name != name or "\\" in name or not source.is_file():
+        raise ControlError(f"wanted the name of a MIDI file in the session folder {folder}, got {name!r}")
+    number, out = 1, folder / f"{source.stem}-fill1.mid"
+    while out.exists() or out.with_stem(f"{out.stem}-1").exists():
+        number += 1
+        out = folder / f"{source.stem}-fill{number}.mid"
+    return InfillTask(
+        source=source,
+        out=out,
+        targets=targets_of(command.targets),
+        bars=written_bars(command.bars),
+        bundle=command.bundle,
+        paths=False,
+        chords=command.chords,
+        settings=FillSettings(steps=command.steps, seed=command.seed, variations=command.variations),
+    )
+
+
+class _LocalJob:
+    """A job in this process, a step at each question."""
+
+    def __init__(self, job: Job[Infilled]) -> None:
+        self._job = job
+
+    def said(self) -> Iterator[Said]:
+        try:
+            yield next(self._job)
+        except StopIteration as end:
+            yield end.value
+        except EngineError as error:
+            yield str(error)
+
+    def close(self) -> None:
+        self._job.close()
+
+
+class _ProcessJob:
+    """A job in a child process."""
+
+    def __init__(self, begin: Callable[[InfillTask], Job[Infilled]], task: InfillTask) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._said, said_out = context.Pipe(duplex=False)
+        self._process = context.Process(target=_serve, args=(begin, task, said_out), daemon=True)
+        self._process.start()
+        said_out.close()  # then the end of the child is seen here
+
+    def said(self) -> Iterator[Said]:
+        try:
+            while self._said.poll():
+                said: Said = self._said.recv()
+                yield said
+                if not isinstance(said, Progress):
+                    return
+        except (EOFError, OSError):
+            self._process.join(_JOIN_S)
+            yield f"its process ended with code {self._process.exitcode}; nothing was written"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join(_JOIN_S)
+        self._said.close()
+
+
+def _serve(begin: Callable[[InfillTask], Job[Infilled]], task: InfillTask, said: Connection) -> None:
+    """Life of a job's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    try:
+        said.send(_result(begin(task), said.send))
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the parent has gone
+
+
+def _result(job: Job[Infilled], tell: Callable[[Any], None]) -> Said:
+    from engine.stream import work
+
+    try:
+        return work(job, tell)
+    except EngineError as error:
+        return str(error)
+    except (BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:  # whatever a file or a network brings about, it is told, not shown
+        return f"{type(error).__name__}: {error}"
