@@ -141,7 +141,9 @@ def _lateness(late_s: Sequence[float]) -> str:
     if not late_s:
         return "no note yet"
     rows = sorted(late_s)
-    return f"sent {1000 * rows[len(rows) // 2]:.1f} ms late, p99 {1000 * rows[int(0.99 * (len(rows) - 1))]:.1f} ms"
+    return (
+        f"sent {1000 * rows[(len(rows) - 1) // 2]:.1f} ms late, p99 {1000 * rows[round(0.99 * (len(rows) - 1))]:.1f} ms"
+    )
 
 
 class JsonView:
@@ -255,8 +257,8 @@ class PictureView:
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("")
-        table.add_column(f"now   {self._chord.get(bar, '')} {_source(seen.now)}", min_width=COLUMNS)
-        table.add_column(f"next  {self._chord.get(bar + 1, '')} {_source(seen.coming)}", min_width=COLUMNS)
+        table.add_column(Text(f"now   {self._chord.get(bar, '')} {_source(seen.now)}"), min_width=COLUMNS)
+        table.add_column(Text(f"next  {self._chord.get(bar + 1, '')} {_source(seen.coming)}"), min_width=COLUMNS)
         for role in self._settings.targets:
             now, coming = (
                 strip(row[0].get(role, ()), drums=role == "drum") if row is not None else " " * COLUMNS

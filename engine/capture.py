@@ -18,7 +18,7 @@ _OFF, _ON, _CONTROL, _RESET = 0x80, 0x90, 0xB0, 0xFF
 _SOUND_OFF, _NOTES_OFF = 120, 123
 _DRUMS: Final = 9
 _TRIADS: Final = ("maj", "min")
-_STAY: Final = 0.12  # what a chord gains by having been the last
+_STAY: Final = 0.25  # what a chord gains by having been the last
 
 
 class Capture:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +57,7 @@ class ClockFollower:
         self._seen: deque[tuple[int, float]] = deque(maxlen=_WINDOW)  # (clock, seconds)
         self._odd: list[tuple[int, float]] = []
         self._skipped: list[int] = []  # clocks taken for missing in the latest gaps, one after the other
+        self._before: tuple[float, float, float] | None = None  # the line before a loss, see `_centre`
         self._heard_s = -math.inf  # when the last clock came
         self._last = -1  # number of the clock before the one in hand
         self._interval: float | None = None  # seconds a clock, as far as known
@@ -128,17 +129,41 @@ class ClockFollower:
             self._take(self._index, at_s)
         else:
             gap = at_s - self._heard_s
-            self._losses += gap > LOST_S
             self._index = self._number(at_s, gap)
-            self._judge(at_s, gap)
+            if gap > LOST_S:
+                self._losses += 1
+                self._resume(at_s)
+            else:
+                self._judge(at_s, gap)
         self._heard_s = at_s
+
+    def _resume(self, at_s: float) -> None:
+        """Back after a loss: numbered as if the tempo had been held, until the new tempo is known."""
+        if len(self._seen) >= _WINDOW // 2:
+            self._before = _centre(self._seen)
+        self._seen.clear()
+        self._odd, self._skipped = [], []
+        self._take(self._index, at_s)
+
+    def _count_again(self) -> None:
+        """How many clocks were lost, now that both tempos are known: one went evenly over into the other."""
+        if self._before is None or len(self._seen) < _WINDOW * 2 // 3:
+            return
+        (index0, time0, rate0), (index1, time1, rate1) = self._before, _centre(self._seen)
+        self._before = None
+        shift = round(0.5 * (rate0 + rate1) * (time1 - time0) - (index1 - index0))
+        if shift and abs(rate1 / rate0 - 1.0) < 0.25:
+            self._index += shift
+            self._last += shift
+            self._seen = deque(((i + shift, s) for i, s in self._seen), maxlen=_WINDOW)
+            self._draw()
 
     def _begin(self, at_s: float) -> None:
         """The first clock after start or continue; a sender that has been ticking keeps its line, under new numbers."""
         shift = self._next - self._number(at_s, at_s - self._heard_s) if self._seen else 0
         keep = self._seen and at_s - self._heard_s < LOST_S
         self._seen = deque(((i + shift, s) for i, s in self._seen) if keep else (), maxlen=_WINDOW)
-        self._odd, self._index, self._skipped = [], self._next, []
+        self._odd, self._index, self._skipped, self._before = [], self._next, [], None
         self._take(self._index, at_s)
 
     def _number(self, at_s: float, gap: float) -> int:
@@ -172,6 +197,7 @@ class ClockFollower:
             self._odd = []
             if skipped >= 0:
                 self._take(self._index, at_s)
+                self._count_again()
             return
         self._last = self._index
         self._odd.append((self._index, at_s))
@@ -258,6 +284,14 @@ class ClockSender:
             sent.append((due_s, bytes((_CLOCK,))))
             self._next += 1
         return sent
+
+
+def _centre(seen: Collection[tuple[int, float]]) -> tuple[float, float, float]:
+    """(mean clock, mean time, clocks a second) of a stretch of clocks."""
+    rows = np.array(seen, np.float64)
+    index, seconds = rows.mean(axis=0)
+    away = rows - (index, seconds)
+    return float(index), float(seconds), float((away[:, 0] ** 2).sum() / max((away[:, 0] * away[:, 1]).sum(), 1e-9))
 
 
 def _bpm(interval_s: float) -> float:

@@ -1,0 +1,82 @@
+"""What is played lands on the grid as a musician means it."""
+
+import pytest
+
+from engine.capture import MOST_ONS_HZ, Capture, chord_of
+from engine.music.harmony import parse_chord
+from engine.music.score import Note
+
+
+def played(capture: Capture, *notes: tuple[int, float, float], velocity: int = 80) -> Capture:
+    for pitch, start, end in notes:
+        capture.feed((0x90, pitch, velocity), start / 960.0, start)
+        capture.feed((0x80, pitch, 0), end / 960.0, end)
+    return capture
+
+
+def test_note_just_before_the_bar_line_belongs_to_the_next_bar() -> None:
+    capture = played(Capture(), (60, 1920 - 59, 2100), (62, 1920 - 61 - 480, 1500))
+    assert [note.start for note in capture.notes(0, 4000)] == [1320, 1920]
+
+
+def test_held_key_is_as_long_as_it_has_been_held() -> None:
+    capture = Capture()
+    capture.feed((0x90, 60, 80), 0.0, 0.0)
+    assert capture.notes(0, 10.0) == (Note(0, 60, 120, 80),)
+    assert capture.notes(0, 600.0) == (Note(0, 60, 600, 80),)
+    capture.feed((0x90, 60, 0), 1.0, 960.0)
+    assert capture.notes(0, 5000.0) == (Note(0, 60, 960, 80),)
+
+
+def test_lead_is_one_voice_and_a_piano_is_not() -> None:
+    chord = ((60, 0.0, 400.0), (64, 10.0, 400.0), (67, 5.0, 400.0))
+    assert [n.pitch for n in played(Capture(), *chord).notes(0, 1000)] == [67]
+    assert [n.pitch for n in played(Capture(highest=False), *chord).notes(0, 1000)] == [60, 64, 67]
+
+
+def test_keys_below_the_split_hold_a_chord_that_stays() -> None:
+    capture = played(Capture(split=60), (45, 0, 400), (72, 0, 400))
+    assert capture.chord is None
+    for pitch in (45, 48, 52):
+        capture.feed((0x90, pitch, 80), 1.0, 960.0)
+    assert str(capture.chord) == "Am"
+    for pitch in (45, 48, 52):
+        capture.feed((0x80, pitch, 0), 2.0, 1920.0)
+    assert str(capture.chord) == "Am"
+    assert [note.pitch for note in capture.notes(0, 4000)] == [72]
+
+
+@pytest.mark.parametrize("message", [(0x99, 36, 100), (0x90,), (0x90, 200, 100), (0x90, 60, 300), (), (0xF8,)])
+def test_drums_and_broken_messages_are_not_melody(message: tuple[int, ...]) -> None:
+    capture = Capture()
+    capture.feed(message, 0.0, 0.0)
+    assert capture.notes(0, 1000) == ()
+
+
+def test_flood_is_not_listened_to() -> None:
+    capture = Capture(highest=False)
+    for index in range(5 * MOST_ONS_HZ):
+        capture.feed((0x90, index % 128, 80), index * 0.001, index * 10.0)
+    assert capture.floods > 3 * MOST_ONS_HZ
+    capture.feed((0x90, 61, 80), 30.0, 90_000.0)
+    assert 61 in [note.pitch for note in capture.notes(80_000, 90_000)]
+
+
+def test_all_notes_off_lets_go() -> None:
+    capture = Capture()
+    capture.feed((0x90, 60, 80), 0.0, 0.0)
+    capture.feed((0xB0, 123, 0), 1.0, 480.0)
+    assert capture.notes(0, 5000.0) == (Note(0, 60, 480, 80),)
+
+
+def test_notes_played_in_the_count_in_are_no_part_of_bar_zero() -> None:
+    capture = played(Capture(), (60, -900.0, -500.0), (64, -40.0, 200.0))
+    assert [(n.start, n.pitch) for n in capture.notes(0, 500)] == [(0, 64)]
+
+
+def test_chord_fits_what_is_played_longest() -> None:
+    notes = [Note(0, 69, 480), Note(480, 72, 480), Note(960, 76, 960)]
+    assert str(chord_of(notes, None)) == "Am"
+    assert chord_of([], parse_chord("G")) == parse_chord("G")
+    assert chord_of([], None) is None
+    assert chord_of([Note(0, 67, 1920)], parse_chord("C")) == parse_chord("C")  # no reason to leave
