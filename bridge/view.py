@@ -13,6 +13,7 @@ from engine.messages import (
     Cover,
     Event,
     Failed,
+    InfillDone,
     Recorded,
     Set,
     Swapped,
@@ -57,6 +58,8 @@ def sentence(event: Event) -> str | None:
             return f"{voice} changed over to {bundle} at sample {sample}"
         case Recorded(path=path, samples=samples):
             return f"recorded {samples} samples to {path}"
+        case InfillDone(variation=variation, path=path, notes=notes):
+            return f"fill {variation}: {notes} new notes, written to {path}"
         case _:
             return None
 

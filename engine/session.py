@@ -17,6 +17,7 @@ import numpy as np
 from engine.cast import Stage, VoiceSpec
 from engine.conductor import Conductor
 from engine.errors import ControlError, EngineError, ShapeError
+from engine.jobs import Jobs
 from engine.messages import (
     NOW,
     Command,
@@ -145,6 +146,7 @@ class Session:
         self._take_missed = False
         self._teller = Teller(self._stage, self._mixer, output_latency_ms)
         self._studio = Studio(folder, self._stage, self._mixer, keep_s)
+        self._jobs = Jobs(folder, self._stage, in_process=in_process)
         self._voices: dict[str, Voice] = {}
         for spec in voices:
             self._add(spec)
@@ -175,6 +177,7 @@ class Session:
             for voice in self._voices.values():
                 voice.close()
             self._studio.close()
+            self._jobs.close()
             self._stage.take.close(self._mixer.position)
 
     def __enter__(self) -> Self:
@@ -270,6 +273,7 @@ class Session:
                 voice.tend()
             self._dispatch()
             self._studio.tend()
+            self._jobs.tend()
             self._mind_take()
             self._teller.tell(self._voices.values(), *self._mark)
             self._status = tuple(self._status_of(voice) for voice in self._voices.values())
@@ -343,7 +347,9 @@ class Session:
             stage.failed(due, str(error))
             return
         if voice is None:
-            self._studio.obey(due, self.position if due.target.at_once else sample)
+            at = self.position if due.target.at_once else sample
+            if not self._jobs.obey(due, round(at)):
+                self._studio.obey(due, at)
         else:
             voice.obey(due, AT_ONCE if due.target.at_once else sample)
 

@@ -126,6 +126,9 @@ Only ints, floats and texts, so that Pure Data can read everything.
 | `/event/voice_down` | voice, reason | it has died and is being started again |
 | `/event/swapped` | voice, bundle, sample | it plays another bundle |
 | `/event/recorded` | path, samples | a sound file is finished |
+| `/event/infill_progress` | number, done, total | how far the fill asked for as `number` is |
+| `/event/infill_done` | number, variation, path, notes | a variation of it is written; its new notes follow |
+| `/event/filled_note` | number, variation, track, start, pitch, length, velocity | a note it made, in ticks |
 | `/telemetry/session` | sample, bar, beat, tempo_bpm, chord, level_db, underruns, latency_ms | see `/telemetry` |
 | `/telemetry/voice` | voice, bundle, playing, level_db, fill_ms, realtime, late, cpu | with it, one a voice |
 """

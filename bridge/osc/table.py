@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.controls import Live, Value, describe, parameters, walk
 from engine.errors import ControlError
-from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, Beats, Jump, Load, Tempo
+from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, Beats, Infill, Jump, Load, Tempo
 
 __all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of"]
 
@@ -29,7 +29,13 @@ OWN_BRANCHES: Final = ("/event/", "/status/", "/errors/", "/telemetry/")
 """Addresses that the server sends, and beginnings of such; coming in they are never answered."""
 
 _NOT_IN_NAMES: Final = frozenset(" #*,/?[]{}")  # OSC 1.0: never in the name of a method
-_REQUIRED: Final[Mapping[type, int]] = {Tempo: 1, Beats: 1, Jump: 1, Load: 1}  # arguments without a safe default
+_REQUIRED: Final[Mapping[type, int]] = {
+    Tempo: 1,
+    Beats: 1,
+    Jump: 1,
+    Load: 1,
+    Infill: 2,
+}  # arguments without a safe default
 
 
 @dataclass(frozen=True, slots=True)
