@@ -1,0 +1,206 @@
+"""MusicGen's graphs: one for prompts and steps alike, whose keys and values stay where they are.
+
+``lm`` takes any number of steps after what its cache holds and answers the logits of the last one. The cache's tensors
+are given once and written in place (`GroupQueryAttention` with past and present in one memory), so a step copies
+nothing. ``condition`` turns what the model is told into the keys and values of its second attention, once for a text.
+
+The language model is written node by node: half of its nodes are operators of onnxruntime's own that torch does not
+know.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from export.trace import OPSET, trace
+from training.models.musicgen import LM, Block, MusicgenConfig, positions
+
+__all__ = ["BUILDS", "POSITIONS", "Condition", "condition_graph", "lm_graph", "to_bits"]
+
+BUILDS: Final = ("fp32", "int8", "int4")
+POSITIONS: Final = 1536
+"""Steps for which added positions are kept; the published models have learned 1504."""
+
+_IR_VERSION: Final = 10
+_BLOCK: Final = {4: 128, 8: 128}
+"""Weights that share a scale. Larger blocks are faster and coarser."""
+_EPS: Final = 1e-5
+
+
+@dataclass
+class _Writer:
+    """Nodes and weights of a graph in the making."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    weights: list[onnx.TensorProto] = field(default_factory=list)
+
+    def weight(self, name: str, value: Tensor | npt.NDArray[np.generic]) -> str:
+        array = value.detach().numpy() if isinstance(value, Tensor) else value
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def node(
+        self, kind: str, inputs: Sequence[str], output: str, *more: str, domain: str = "", **values: object
+    ) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output, *more], name=output, domain=domain, **values))
+        return output
+
+    def product(self, x: str, name: str, weight: Tensor) -> str:
+        """`x` times the transpose of a torch weight ``[outputs, inputs]``."""
+        return self.node("MatMul", [x, self.weight(f"{name}.weight", weight.t())], name)
+
+    def norm(self, x: str, name: str, layer: nn.LayerNorm) -> str:
+        parts = [self.weight(f"{name}.scale", layer.weight), self.weight(f"{name}.bias", layer.bias)]
+        return self.node("LayerNormalization", [x, *parts], name, axis=-1, epsilon=_EPS)
+
+
+def lm_graph(model: LM) -> onnx.ModelProto:
+    """The language model, fp32.
+
+    Inputs: ``codes`` int64 [B, K, S]; ``position`` int64 [S] of the steps (added positions only); ``last`` int32 [B]
+    and ``total`` int32 [], the index of the newest step and the number of steps with it; ``features`` [B, S, F] of a
+    conducted model; for each layer i of a model that attends to its condition ``ck.i`` and ``cv.i`` [B, heads, L, 64];
+    the state ``k.i`` and ``v.i`` [B, heads, capacity, 64].
+    Outputs: ``logits`` [B, K, entries] of what follows the last step; the state.
+    """
+    config, writer = model.config, _Writer()
+    x = _embedded(writer, model)
+    rotary = []
+    if config.rotary:
+        angles = torch.arange(POSITIONS)[:, None] * 10_000.0 ** (-torch.arange(32) / 32)
+        rotary = [writer.weight("rotary.cos", angles.cos()), writer.weight("rotary.sin", angles.sin())]
+    for index, block in enumerate(model.blocks):
+        assert isinstance(block, Block)
+        x = _block(writer, x, index, block, config, rotary)
+    writer.weight("last_step", np.array(-1, np.int64))
+    x = writer.norm(writer.node("Gather", [x, "last_step"], "newest", axis=1), "norm", model.norm)
+    weights = [head.weight for head in model.heads if isinstance(head, nn.Linear)]
+    flat = writer.product(x, "heads", torch.cat(weights))
+    writer.node("Reshape", [flat, writer.weight("books", np.array([0, config.codebooks, -1], np.int64))], "logits")
+    return _model(writer, config)
+
+
+def _embedded(writer: _Writer, model: LM) -> str:
+    """[B, S, D]: all codebooks out of one table, their sum, what conducts, the positions."""
+    config = model.config
+    tables = [table.weight for table in model.embeddings if isinstance(table, nn.Embedding)]
+    starts = np.arange(config.codebooks, dtype=np.int64)[:, None] * (config.entries + 1)
+    rows = writer.node("Add", ["codes", writer.weight("starts", starts)], "rows")
+    each = writer.node("Gather", [writer.weight("embeddings", torch.cat(tables)), rows], "each", axis=0)
+    books = writer.weight("over_books", np.array([1], np.int64))
+    x = writer.node("ReduceSum", [each, books], "embedded", keepdims=0)
+    if model.conducting is not None:
+        told = writer.product("features", "conducting", model.conducting.weight)
+        told = writer.node("Add", [told, writer.weight("conducting.bias", model.conducting.bias)], "conducted")
+        x = writer.node("Add", [x, told], "embedded_conducted")
+    if not config.rotary:
+        table = writer.weight("positions", positions(0, POSITIONS, config.width))
+        x = writer.node("Add", [x, writer.node("Gather", [table, "position"], "placed", axis=0)], "begun")
+    return x
+
+
+def _block(writer: _Writer, x: str, index: int, block: Block, config: MusicgenConfig, rotary: Sequence[str]) -> str:
+    name = f"blocks.{index}"
+    h = writer.norm(x, f"{name}.norm1", block.norm1)
+    packed = writer.product(h, f"{name}.qkv", block.attention.qkv)
+    state = [f"k.{index}", f"v.{index}"]
+    writer.node(
+        "GroupQueryAttention",
+        [packed, "", "", *state, "last", "total", *rotary],
+        f"{name}.heard",
+        *(f"{part}_next" for part in state),
+        domain="com.microsoft",
+        num_heads=config.heads,
+        kv_num_heads=config.heads,
+        do_rotary=int(config.rotary),
+    )
+    y = writer.product(f"{name}.heard", f"{name}.out", block.attention.out.weight)
+    x = writer.node("Add", [x, y], f"{name}.x1")
+    if block.cross is not None and block.norm_cross is not None:
+        h = writer.norm(x, f"{name}.norm_cross", block.norm_cross)
+        q = writer.product(h, f"{name}.q", block.cross.qkv[: config.width])
+        inputs = [q, f"ck.{index}", f"cv.{index}"]
+        writer.node("MultiHeadAttention", inputs, f"{name}.told", domain="com.microsoft", num_heads=config.heads)
+        y = writer.product(f"{name}.told", f"{name}.cross_out", block.cross.out.weight)
+        x = writer.node("Add", [x, y], f"{name}.x2")
+    h = writer.norm(x, f"{name}.norm2", block.norm2)
+    h = writer.node("Gelu", [writer.product(h, f"{name}.up", block.up.weight)], f"{name}.active")
+    return writer.node("Add", [x, writer.product(h, f"{name}.down", block.down.weight)], f"{name}.x3")
+
+
+def _model(writer: _Writer, config: MusicgenConfig) -> onnx.ModelProto:
+    """The graph with its inputs and outputs declared, checked."""
+
+    def spec(name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, list(shape))
+
+    inputs = [spec("codes", ["B", config.codebooks, "S"], TensorProto.INT64)]
+    if not config.rotary:
+        inputs.append(spec("position", ["S"], TensorProto.INT64))
+    inputs += [spec("last", ["B"], TensorProto.INT32), spec("total", [], TensorProto.INT32)]
+    if config.features:
+        inputs.append(spec("features", ["B", "S", config.features]))
+    layers = range(config.layers)
+    told: list[int | str] = ["B", config.heads, "L", 64]
+    kept: list[int | str] = ["B", config.heads, "capacity", 64]
+    if config.cross:
+        inputs += [spec(f"{part}.{i}", told) for i in layers for part in ("ck", "cv")]
+    state = [(f"{part}.{i}", kept) for i in layers for part in ("k", "v")]
+    inputs += [spec(name, shape) for name, shape in state]
+    outputs = [spec("logits", ["B", config.codebooks, config.entries])]
+    outputs += [spec(f"{name}_next", shape) for name, shape in state]
+    graph = helper.make_graph(writer.nodes, "lm", inputs, outputs, writer.weights)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+
+
+class Condition(nn.Module):
+    """What the language model attends to besides itself, as keys and values of each layer."""
+
+    def __init__(self, model: LM) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, text: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """``[B, L, text]`` and ``[B, L]`` -> for each layer keys, then values ``[B, heads, L, 64]``."""
+        context = self.model.condition(text, mask)
+        assert context is not None
+        made: list[Tensor] = []
+        for block in self.model.blocks:
+            assert isinstance(block, Block)
+            made.extend(block.keys_of(context))
+        return tuple(made)
+
+
+def condition_graph(model: LM) -> onnx.ModelProto:
+    """Inputs ``text`` [B, L, width of the text encoder] and ``mask`` [B, L]; outputs ``ck.i`` and ``cv.i``."""
+    names = [f"{part}.{i}" for i in range(model.config.layers) for part in ("ck", "cv")]
+    free = {"text": {0: "B", 1: "L"}, "mask": {0: "B", 1: "L"}, **{name: {0: "B", 2: "L"} for name in names}}
+    example = (torch.zeros(2, 3, model.config.text), torch.ones(2, 3))
+    return trace(Condition(model), example, ["text", "mask"], names, free)
+
+
+def to_bits(graph: onnx.ModelProto, bits: int) -> onnx.ModelProto:
+    """The same graph with its matrices in 4 or 8 bits, their products in 8-bit sums.
+
+    Args:
+        graph: `lm_graph`'s. bits: 4 or 8.
+    """
+    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+
+    logging.getLogger(MatMulNBitsQuantizer.__module__).setLevel(logging.WARNING)  # it tells of every node
+    config = DefaultWeightOnlyQuantConfig(block_size=_BLOCK[bits], is_symmetric=True, accuracy_level=4, bits=bits)
+    copied = onnx.ModelProto()
+    copied.CopyFrom(graph)
+    quantiser = MatMulNBitsQuantizer(copied, algo_config=config)
+    quantiser.process()
+    made: onnx.ModelProto = quantiser.model.model
+    return made
