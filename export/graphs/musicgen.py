@@ -48,7 +48,7 @@ class _Writer:
         return name
 
     def node(
-        self, kind: str, inputs: Sequence[str], output: str, *more: str, domain: str = "", **values: object
+        self, kind: str, inputs: Sequence[str], output: str, *more: str, domain: str = "", **values: Any
     ) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output, *more], name=output, domain=domain, **values))
         return output
