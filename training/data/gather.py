@@ -58,7 +58,7 @@ def _versions(
         kept = piano if piano is not None and number % 2 else None
         name = f"{item.pack}/{item.file}#{part}.{style}"
         made = arrange(lead, chords, style, _seed(name), piano_track=kept)
-        yield Piece(name, item.uid, item.licence, style, made.score, made.chords)
+        yield Piece(name, item.uid, item.licence, f"{style} (arranged)", made.score, made.chords)
 
 
 def _tune(pack: Pack, item: Item, score: Score, versions: int) -> Iterator[Piece]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
+from engine.music.tokens import Spelling
 from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
 
@@ -168,7 +169,7 @@ class Grids:
 
 
 class Transposer:
-    """Moves grids to other keys without leaving the dictionary.
+    """Moves grids to other keys without leaving the dictionary: what it has not is thinned as `Spelling` does.
 
     Args:
         dictionary: that of the grids.
@@ -177,15 +178,15 @@ class Transposer:
     LOW, HIGH = -6, 5
 
     def __init__(self, dictionary: Dictionary) -> None:
+        spelling = Spelling(dictionary)
         self._table = np.tile(np.arange(dictionary.size + 2), (self.HIGH - self.LOW + 1, 1))
         for role in ROLES:
             if role == "drum":
                 continue
             for token in dictionary.ranges[role]:
-                pitches = tuple(dictionary.pitches(token))
                 for row, shift in enumerate(range(self.LOW, self.HIGH + 1)):
-                    if shift:
-                        self._table[row, token] = _moved(dictionary, role, pitches, shift, token)
+                    found, _ = spelling.token(role, [pitch + shift for pitch in dictionary.pitches(token)])
+                    self._table[row, token] = token if found is None else found
         roots = dictionary.roots.start
         for row, shift in enumerate(range(self.LOW, self.HIGH + 1)):
             self._table[row, roots : roots + 12] = roots + (np.arange(12) + shift) % 12
@@ -198,15 +199,3 @@ class Transposer:
         for row in (0, 2):
             chords[row, sounding] = (chords[row, sounding].astype(np.int64) + shift) % 12
         return Window(grid, chords, window.entry, window.first)
-
-
-def _moved(dictionary: Dictionary, role: str, pitches: tuple[int, ...], shift: int, token: int) -> int:
-    """The token of these pitches moved; where it is not known, with fewer inner voices, at last with the outer one."""
-    there = [pitch + shift for pitch in pitches if 0 <= pitch + shift <= 127]
-    while there:
-        found = dictionary.token(role, tuple(there))
-        if found is not None:
-            return found
-        # Inner voices go first; of two, the bass keeps the lower and all others the higher.
-        del there[len(there) // 2 if len(there) > 2 else (-1 if role == "bass" else 0)]
-    return token

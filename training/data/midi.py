@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,9 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
-from engine.music.grid import encode, groups
+from engine.music.bars import Bars
+from engine.music.columns import shift_of, table_of
+from engine.music.grid import encode
 from engine.music.harmony import NO_CHORD
-from engine.music.score import ROLES
+from engine.music.score import ROLES, Score
 from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
 from training.data.gather import LeftOut, gather
@@ -54,6 +56,7 @@ class Settings:
         least: how often it must have been struck.
         most: compounds of each track.
         limit: files of each pack at most, spread evenly; 0 is all.
+        dictionary: a file to take instead of counting, so that a network that speaks it can go on learning.
     """
 
     versions: int = 3
@@ -64,6 +67,7 @@ class Settings:
     least: int = 8
     most: int = 900
     limit: int = 0
+    dictionary: str = ""
 
 
 @dataclass
@@ -204,13 +208,16 @@ def _dictionary(shards: Sequence[Path], out: Path, settings: Settings) -> Dictio
     path = out / DICTIONARY_FILE
     if path.exists():
         return Dictionary.load(path)
+    if settings.dictionary:
+        given = Dictionary.load(settings.dictionary)
+        path.write_text(given.text, "utf-8")
+        return given
     counts: dict[str, Counter[tuple[int, ...]]] = {role: Counter() for role in ROLES}
     with _progress("pieces to dictionary", len(shards)) as advance:
         for shard in shards:
             for piece in read_pieces(shard)[0]:
                 if not side_of(piece.uid, settings.valid):
-                    for role, struck in groups(piece.score).items():
-                        counts[role].update(struck)
+                    _strike(piece.score, counts)
             advance()
     dictionary = Dictionary.build(counts, share=settings.share, least=settings.least, most=settings.most)
     draft = out / f".{DICTIONARY_FILE}"
@@ -219,9 +226,19 @@ def _dictionary(shards: Sequence[Path], out: Path, settings: Settings) -> Dictio
     return dictionary
 
 
+def _strike(score: Score, counts: Mapping[str, Counter[tuple[int, ...]]]) -> None:
+    """Add what is struck together in each role, in the key of the grid."""
+    table, _ = table_of(score, ROLES, Bars.of(score))
+    pitches, roles = table.moved(shift_of(score, "near")), table.role
+    for group in table.groups():
+        together = tuple(sorted({int(pitch) for pitch in pitches[group]}))
+        if together[0] >= 0 and together[-1] <= 127:
+            counts[ROLES[int(roles[group.start])]][together] += 1
+
+
 def _grid(piece: Piece, dictionary: Dictionary, settings: Settings) -> tuple[Entry, Ids, Any, Counter[str]]:
     """One piece as whole bars of tokens; roles without notes are EMPTY, and nothing else is."""
-    encoded = encode(piece.score, dictionary)
+    encoded = encode(piece.score, dictionary, roles=ROLES)
     columns = BAR * max(1, -(-piece.score.end // (4 * 480)))
     grid = np.full((14, columns), PAD, np.int64)
     width = min(columns, encoded.grid.shape[1])
@@ -232,10 +249,8 @@ def _grid(piece: Piece, dictionary: Dictionary, settings: Settings) -> tuple[Ent
             grid[rows] = dictionary.empty
         else:
             grid[rows][grid[rows] >= dictionary.empty] = PAD
-    for row in (12, 13):  # chords hold to the end of the last bar
-        known = np.where(grid[row] != PAD)[0]
-        if len(known):
-            grid[row] = grid[row, known[np.maximum(np.searchsorted(known, np.arange(columns), side="right") - 1, 0)]]
+    if width < columns:  # the last notes are held over the line: so is their chord
+        grid[12:, width:] = grid[12:, width - 1 : width]
     shifted = [chord.transposed(encoded.shift) for chord in piece.chords[:columns]]
     chords = chord_rows([*shifted, *[NO_CHORD] * (columns - len(shifted))])
     entry = Entry(
@@ -277,7 +292,7 @@ def _count(summary: Summary, entries: Sequence[Entry], cells: npt.NDArray[np.uin
     summary.bars += cells.shape[1] // BAR
     summary.held_out += sum(entry.held_out for entry in entries)
     summary.licences.update(entry.licence for entry in entries)
-    summary.styles.update(entry.name.rpartition(".")[2] if "#" in entry.name else entry.style for entry in entries)
+    summary.styles.update(entry.style or "not told" for entry in entries)
     for track, role in enumerate(ROLES):
         row = cells[2 * track].reshape(-1, BAR)
         summary.roles[role] += int(((row != PAD) & (row < dictionary.empty)).any(axis=1).sum())
@@ -321,14 +336,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m training.data.midi", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("packs", nargs="+", type=Path, help="folders of MIDI, or packs as .tar.gz")
     parser.add_argument("--out", type=Path, default=Path("runs/bands"), help="folder of the store")
-    parser.add_argument("--versions", type=int, default=Settings.versions, help="arrangements of each tune")
+    parser.add_argument("--versions", type=int, default=Settings().versions, help="arrangements of each tune")
     parser.add_argument("--licence", default=UNKNOWN, help="of folders without an index.csv")
     parser.add_argument("--any-licence", action="store_true", help="for comparison only: do not ship what learned here")
+    parser.add_argument("--dictionary", default="", help="a dictionary to take instead of building one")
     parser.add_argument("--limit", type=int, default=0, help="files of each pack at most")
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     settings = replace(
-        Settings(), versions=args.versions, licence=args.licence, any_licence=args.any_licence, limit=args.limit
+        Settings(),
+        versions=args.versions,
+        licence=args.licence,
+        any_licence=args.any_licence,
+        limit=args.limit,
+        dictionary=args.dictionary,
     )
     try:
         _show(prepare(args.packs, args.out, settings))
