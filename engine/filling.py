@@ -8,8 +8,7 @@ itself is not touched.
 import re
 import time
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -17,22 +16,16 @@ from typing import Final
 from engine.band import PROGRAMS
 from engine.errors import BundleError, ControlError, RecordError
 from engine.models.getmusic import FillSettings
-from engine.models.getmusic_sheet import Part, Parts, Sheet
+from engine.models.getmusic_sheet import Sheet, Wanted
 from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi, write_midi
+from engine.music.roles import roles_of
 from engine.music.score import ROLES, Note, Score, Track
 from engine.stream import Job
 
-__all__ = ["InfillTask", "Infilled", "infill", "parts_of", "spliced", "targets_of", "written_bars"]
+__all__ = ["InfillTask", "Infilled", "infill", "targets_of", "written_bars"]
 
-# General MIDI families up to a program: keys and tuned percussion, guitars, basses, strings and choirs, then whatever
-# has a tune: brass, reeds, pipes, synthesiser leads; pads are strings.
-_FAMILIES: Final = (
-    (23, "piano"), (31, "guitar"), (39, "bass"), (54, "string"), (87, "lead"), (103, "string"), (111, "guitar"),
-    (127, "lead"),
-)  # fmt: skip
-_ALSO: Final = {"lead": "melody", "bass": "bass", "drum": "drum", "guitar": "gtr", "piano": "keys", "string": "strings"}
-_AROUND: Final = 4  # bars drawn before and after those that were made
+_AROUND: Final = 4 * 1920  # ticks drawn before and after what was made
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,40 +110,6 @@ def written_bars(text: str) -> tuple[int, int] | None:
     return first, last
 
 
-def spliced(
-    score: Score,
-    gone: Mapping[int, Collection[Note]],
-    new: Mapping[str, tuple[Note, ...]],
-    homes: Mapping[str, int],
-    programs: Mapping[str, int],
-) -> Score:
-    """A score in which some notes have been exchanged for others, and all else is as it was.
-
-    Args:
-        gone: track number to the notes that go; of equal notes as many as are named.
-        new: role to the notes that come.
-        homes: role to the number of the track that takes them; roles that have none get a track of their own.
-        programs: role to the General MIDI program of such a track.
-    """
-    tracks = list(score.tracks)
-    for number, notes in gone.items():
-        going = Counter(notes)
-        left = []
-        for note in tracks[number].notes:
-            if going[note] > 0:
-                going[note] -= 1
-            else:
-                left.append(note)
-        tracks[number] = replace(tracks[number], notes=tuple(left))
-    for role, notes in new.items():
-        if role in homes:
-            home = tracks[homes[role]]
-            tracks[homes[role]] = replace(home, notes=tuple(sorted((*home.notes, *notes))))
-        elif notes:
-            tracks.append(Track(tuple(sorted(notes)), programs[role], role == "drum", role))
-    return replace(score, tracks=tuple(tracks))
-
-
 def infill(task: InfillTask) -> Job[Infilled]:
     """A job that reads, fills, and writes; closed before its end it leaves nothing behind.
 
@@ -170,12 +129,12 @@ def infill(task: InfillTask) -> Job[Infilled]:
         raise ControlError(
             f"{task.source.name} ends with bar {last + 1}: bars to make begin at {last + 2} at the latest"
         )
-    parts = parts_of(score)
+    roles = roles_of(score)
     model = open_getmusic(task.bundle or first_bundle(), threads=task.threads, paths=task.paths)
-    sheet = Sheet(
-        model, score, parts, targets=task.targets, bars=bars, ranges=task.ranges, chord_tones=task.chord_tones,
-        chords=chords_of(task.chords),
+    wanted = Wanted(
+        targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.ranges, chord_tones=task.chord_tones
     )  # fmt: skip
+    sheet = Sheet(model, score, roles, wanted)
     began_s = time.perf_counter()
     filled = yield from model.fill(
         sheet.grid,
@@ -185,15 +144,13 @@ def infill(task: InfillTask) -> Job[Infilled]:
         features=sheet.features,
         first_bar=sheet.first_bar,
     )
-    homes = {role: _home(parts[role], sheet.ticks) for role in task.targets if parts.get(role)}
-    made = [_fitted(sheet.notes(grid), score, sheet, homes) for grid in filled.grids]
+    homes = _homes(roles, score, sheet.ticks)
+    made = [_fitted(sheet.notes(grid), sheet, homes) for grid in filled.grids]
     paths = _write(task, file, sheet, made, homes)
     if task.picture is not None:
-        _draw(task, sheet, made, parts)
-    lost, total = sheet.lost
-    told = f"{lost} of {total} notes have no place in its vocabulary and were not heard" if lost else ""
+        _draw(task, sheet, made, roles)
     return Infilled(
-        paths=paths, notes=tuple(made), passes=filled.passes, seconds=time.perf_counter() - began_s, lost=told
+        paths=paths, notes=tuple(made), passes=filled.passes, seconds=time.perf_counter() - began_s, lost=sheet.lost
     )  # fmt: skip
 
 
@@ -220,25 +177,6 @@ def chords_of(text: str) -> tuple[Chord, ...] | None:
     return tuple(bar[0] for bar in parse_progression(text)) if text.strip() else None
 
 
-def parts_of(score: Score) -> Parts:
-    """The notes of a score by role, each with the number of its track."""
-    parts: dict[str, list[tuple[int, Note]]] = {}
-    for number, track in enumerate(score.tracks):
-        if track.notes:
-            parts.setdefault(_role_of(track), []).extend((number, note) for note in track.notes)
-    return {role: tuple(sorted(rows, key=lambda row: row[1])) for role, rows in parts.items()}
-
-
-def _role_of(track: Track) -> str:
-    """By its name if that names a role, else by the family of its program."""
-    if track.drums:
-        return "drum"
-    named = next((role for role in ROLES if role in track.name.lower() or _ALSO[role] in track.name.lower()), None)
-    if named is not None and named != "drum":
-        return named
-    return next(role for last, role in _FAMILIES if track.program <= last)
-
-
 def _write(
     task: InfillTask,
     file: MidiFile,
@@ -254,7 +192,7 @@ def _write(
         raise ControlError(f"{task.out} is the file that is read, which stays as it is: choose another name")
     try:
         for draft, notes in zip(drafts, made, strict=True):
-            whole = spliced(file.score, sheet.gone, notes, homes, PROGRAMS)
+            whole = _joined(sheet.left, notes, homes)
             draft.write_bytes(write_midi(whole, file))
         for draft, path in zip(drafts, paths, strict=True):
             draft.replace(path)
@@ -266,8 +204,34 @@ def _write(
     return tuple(map(str, paths))
 
 
+def _joined(left: Score, new: Mapping[str, tuple[Note, ...]], homes: Mapping[str, int]) -> Score:
+    """What is left of a score and new notes by role, in the tracks where they are at home or in tracks of their own."""
+    tracks = list(left.tracks)
+    for role, notes in new.items():
+        if role in homes:
+            home = tracks[homes[role]]
+            tracks[homes[role]] = replace(home, notes=tuple(sorted((*home.notes, *notes))))
+        elif notes:
+            tracks.append(Track(tuple(sorted(notes)), PROGRAMS[role], role == "drum", role))
+    return replace(left, tracks=tuple(tracks))
+
+
+def _homes(roles: Sequence[str | None], score: Score, ticks: tuple[int, int]) -> dict[str, int]:
+    """Of each role the track that takes its new notes: the one that had most there, else most of all."""
+
+    def worth(number: int) -> tuple[int, int]:
+        notes = score.tracks[number].notes
+        return sum(ticks[0] <= note.start < ticks[1] for note in notes), len(notes)
+
+    numbers: dict[str, list[int]] = {}
+    for number, role in enumerate(roles):
+        if role is not None:
+            numbers.setdefault(role, []).append(number)
+    return {role: max(own, key=worth) for role, own in numbers.items()}
+
+
 def _fitted(
-    made: Mapping[str, tuple[Note, ...]], score: Score, sheet: Sheet, homes: Mapping[str, int]
+    made: Mapping[str, tuple[Note, ...]], sheet: Sheet, homes: Mapping[str, int]
 ) -> dict[str, tuple[Note, ...]]:
     """New notes made to fit among those that stay, so that no key is struck while it is held.
 
@@ -276,11 +240,8 @@ def _fitted(
     """
     fitted = {}
     for role, notes in made.items():
-        kept: list[Note] = []
-        if role in homes:
-            gone = Counter(sheet.gone.get(homes[role], ()))
-            kept = list((Counter(score.tracks[homes[role]].notes) - gone).elements())
-        end = sheet.ticks[1] if any(note.start >= sheet.ticks[1] for note in kept) else score.end + (1 << 30)
+        kept = sheet.left.tracks[homes[role]].notes if role in homes else ()
+        goes_on = any(note.start >= sheet.ticks[1] for note in kept)
         held: dict[int, int] = {}
         for note in kept:
             if note.start < sheet.ticks[0]:
@@ -292,35 +253,35 @@ def _fitted(
         for note in notes:
             if note.start >= held.get(note.pitch, 0):
                 again = struck[note.pitch][bisect_right(struck[note.pitch], note.start) :][:1]
-                rows.append(replace(note, length=min([note.end, end, *again]) - note.start))
+                ends = [note.end, *again, *([sheet.ticks[1]] if goes_on else [])]
+                rows.append(replace(note, length=min(ends) - note.start))
         fitted[role] = tuple(rows)
     return fitted
 
 
-def _home(part: Part, ticks: tuple[int, int]) -> int:
-    """The track that takes a role's new notes: that of the most of its notes near by."""
-    counted = Counter(track for track, note in part if ticks[0] <= note.start < ticks[1])
-    return (counted or Counter(track for track, _ in part)).most_common(1)[0][0]
-
-
-def _draw(task: InfillTask, sheet: Sheet, made: Sequence[Mapping[str, tuple[Note, ...]]], parts: Parts) -> None:
+def _draw(
+    task: InfillTask, sheet: Sheet, made: Sequence[Mapping[str, tuple[Note, ...]]], roles: Sequence[str | None]
+) -> None:
     from engine.pianoroll import Roll, Strip, save_rolls
 
-    first, lines = sheet.bars
     begin, end = sheet.ticks
-    near = [index for index, tick in enumerate(lines) if begin - _AROUND * 1920 <= tick <= end + _AROUND * 1920]
-    bars = lines[near[0] : near[-1] + 1]
+    near = [(n, tick) for n, tick in enumerate(sheet.lines) if begin - _AROUND <= tick <= end + _AROUND]
+    pairs = list(zip(roles, sheet.left.tracks, strict=True))
 
-    def strip(role: str, new: tuple[Note, ...] | None = None) -> Strip:
-        old = [n for _, n in parts.get(role, ()) if new is None or not begin <= n.start < end]
-        fresh = frozenset(new or ())
-        return Strip(name=role, notes=(*old, *fresh), new=fresh.__contains__)
+    def strip(role: str, new: tuple[Note, ...] = ()) -> Strip:
+        kept = [note for name, track in pairs if name == role for note in track.notes]
+        fresh = frozenset(new)
+        return Strip(name=role, notes=(*kept, *new), new=fresh.__contains__)
 
-    given = tuple(strip(role) for role in ROLES if role not in task.targets and parts.get(role))
+    there = {name for name, track in pairs if track.notes}
+    given = tuple(strip(role) for role in ROLES if role in there and role not in task.targets)
     rolls = [Roll(title="given", strips=given)] if given else []
     rolls += [
         Roll(title=f"variation {number}", strips=tuple(strip(role, notes[role]) for role in task.targets))
         for number, notes in enumerate(made, 1)
     ]
     title = f"{task.source.name}   {', '.join(task.targets)}   seed {task.settings.seed}"
-    save_rolls(task.picture or "", rolls, bars, first_bar=first + near[0] + 1, shaded=(begin, end), title=title)
+    save_rolls(
+        task.picture or "", rolls, [tick for _, tick in near], first_bar=sheet.first_bar + near[0][0] + 1,
+        shaded=(begin, end), title=title,
+    )  # fmt: skip

@@ -15,7 +15,7 @@ came out odd are ours, after MaskGIT (Chang et al., 2022) and Improved VQ-Diffus
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +29,8 @@ from engine.models.getmusic_net import Network, network_of
 from engine.models.getmusic_plan import PLANS, Window, blocks, official_passes, quotas, windows
 from engine.music.absorbing import STEPS, step_of
 from engine.music.score import ROLES
+from engine.music.vocabulary import Dictionary
 from engine.stream import Job, Progress
-
-if TYPE_CHECKING:
-    from engine.music.vocabulary import Dictionary
 
 __all__ = ["FillSettings", "Filled", "Getmusic", "GetmusicControls"]
 
@@ -149,7 +147,7 @@ class Getmusic:
         return cls(network_of(graphs, rows_of(dictionary)), manifest.facts)
 
     @cached_property
-    def dictionary(self) -> "Dictionary":
+    def dictionary(self) -> Dictionary:
         """What its tokens mean.
 
         Raises:
@@ -218,9 +216,7 @@ class Getmusic:
         return Filled(grids=board.tokens, made=board.made, log_p=board.log_p, passes=done, complete=done == total)
 
 
-def _dictionary(text: str) -> "Dictionary":
-    from engine.music.vocabulary import Dictionary
-
+def _dictionary(text: str) -> Dictionary:
     try:
         return Dictionary.read(text)
     except EngineError as error:

@@ -1,50 +1,60 @@
 """What a fill may play and what it is told of harmony, from a dictionary's tokens."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.models.getmusic_board import Limits
 from engine.models.getmusic_net import Rows
+from engine.music.bandfeatures import COLUMNS, band_features
 from engine.music.harmony import Chord
 from engine.music.score import ROLES
+from engine.music.vocabulary import Dictionary
 
-if TYPE_CHECKING:
-    from engine.music.vocabulary import Dictionary
+__all__ = ["conducted", "limits_of", "rows_of", "tones_of"]
 
-__all__ = ["limits_of", "rows_of", "tones_of"]
-
+F32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
-def rows_of(dictionary: "Dictionary") -> Rows:
+def rows_of(dictionary: Dictionary) -> Rows:
     """The tokens of each track."""
     ranges = [dictionary.ranges[role] for role in ROLES]
     return Rows(tuple(r.start for r in ranges), tuple(len(r) for r in ranges), dictionary.size)
 
 
-def tones_of(chords: Sequence[Chord | None], columns: int, shift: int, columns_each: int = 16) -> Mask:
-    """[columns, 12] the pitch classes of chords, in the key of a grid; all where no chord is known.
+def tones_of(chords: Sequence[Chord | None], columns: int, each: int = COLUMNS) -> Mask:
+    """[columns, 12] the pitch classes of chords; all where no chord is known.
 
     Args:
-        chords: one after the other, `columns_each` columns each; the last one goes on.
-        shift: semitones from the notes heard to the grid's.
+        chords: in the key of the grid, one after the other, `each` columns each; the last one goes on.
     """
     tones = np.ones((columns, 12), np.bool_)
     for index, chord in enumerate(chords):
         if chord is not None and chord.quality != "none":
-            row = np.zeros(12, np.bool_)
-            row[[(pitch + shift) % 12 for pitch in chord.pitch_classes]] = True
-            tones[index * columns_each :] = row
+            tones[index * each :] = chord.chroma() > 0
         else:
-            tones[index * columns_each :] = True
+            tones[index * each :] = True
     return tones
 
 
+def conducted(chords: Sequence[Chord | None], columns: int, each: int = COLUMNS, density: F32 | None = None) -> F32:
+    """The features of a grid that begins at a bar line (see `engine.music.bandfeatures`).
+
+    Args:
+        chords, each: as for `tones_of`. density: [6, columns], or None.
+    """
+    chroma, bass = np.zeros((12, columns), np.float32), np.zeros((12, columns), np.float32)
+    for index, chord in enumerate(chords):
+        known = chord is not None and chord.quality != "none"
+        chroma[:, index * each :] = chord.chroma()[:, None] if known and chord is not None else 0.0
+        bass[:, index * each :] = chord.bass_vector()[:, None] if known and chord is not None else 0.0
+    return band_features(chroma, bass, density)
+
+
 def limits_of(
-    dictionary: "Dictionary",
+    dictionary: Dictionary,
     *,
     shift: int = 0,
     ranges: Mapping[str, tuple[int, int]] | None = None,

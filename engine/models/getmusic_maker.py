@@ -14,10 +14,13 @@ import numpy.typing as npt
 
 from engine.band import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
 from engine.models.getmusic import FillSettings, Getmusic, GetmusicControls
-from engine.models.getmusic_notes import chord_tokens, columns_of, key_shift, notes_of
-from engine.music.bandfeatures import band_features
+from engine.models.getmusic_limits import conducted
+from engine.music.bandfeatures import UNKNOWN
+from engine.music.grid import decode, encode
 from engine.music.harmony import Chord
-from engine.music.score import ROLES, Note
+from engine.music.keys import key_shift
+from engine.music.score import ROLES, Note, Score, Track
+from engine.music.vocabulary import PAD
 from engine.stream import work
 
 __all__ = ["GetmusicMaker"]
@@ -30,7 +33,7 @@ _SPARE_S: Final = 0.02  # for drawing, and for the way of the answer
 _RESERVE_STEPS: Final = 4
 _VELOCITIES: Final = {"lead": 100, "bass": 92, "drum": 92, "guitar": 78, "piano": 84, "string": 64}
 _NEWEST: Final = 0.3  # how fast what a pass takes is learned
-_CHORD_WEIGHT: Final = float(BAR_TICKS) / BEATS
+_CHORD_WEIGHT: Final = BAR_TICKS // BEATS // 4  # a chord's tone for a beat tells of the key like a sixteenth of melody
 
 
 class GetmusicMaker:
@@ -115,27 +118,28 @@ class _Sheet:
     """A request as grids: what is known, and bar by bar what has been made."""
 
     def __init__(self, model: Getmusic, request: BarRequest, seen: int) -> None:
-        self._request, self._dictionary, self._model = request, model.dictionary, model
-        self._first = max(request.first, request.bar - seen)
-        self._line = (request.bar - self._first) * COLUMNS
-        self._lagged = bool(model.facts.get("lagged_chords", False))
-        moved = (self._first - request.first) * BAR_TICKS
+        self._request, self._model = request, model
+        first = max(request.first, request.bar - seen)
+        self._first, self._line = first, (request.bar - first) * COLUMNS
+        moved = (first - request.first) * BAR_TICKS
         heard = {
             role: tuple(replace(note, start=note.start - moved) for note in notes if note.start >= moved)
             for role, notes in request.tracks.items()
         }
-        self._chords = request.chords[self._first - request.first :]
-        self._shift = key_shift(_weights(heard, self._chords), str(model.facts.get("key_shift", "near")))
         self._known = min(self._line, max(0, request.known - moved + COLUMN_TICKS // 2) // COLUMN_TICKS)
-        columns = self._line + request.bars * COLUMNS
         self._velocity = {role: _loudness(notes, _VELOCITIES[role]) for role, notes in heard.items()}
-        self._grid = np.full((14, columns), self._dictionary.empty, np.int64)
-        for role, notes in heard.items():
-            rows = self._rows(role)
-            if notes or role == request.player:
-                self._grid[rows] = columns_of(notes, role, columns, self._dictionary, self._shift)
-        self._chord_rows()
-        self._features = self._conducted() if model.network.conducted else None
+        chords = request.chords[first - request.first :]
+        bars = self._line // COLUMNS + request.bars
+        tracks = tuple(Track(tuple(sorted(heard.get(role, ()))), 0, role == "drum", role) for role in ROLES)
+        self._shift = _shift(tracks, chords, str(model.facts.get("key_shift", "near")))
+        encoded = encode(
+            Score(tracks), model.dictionary, key=self._shift, lag=bool(model.facts.get("lagged_chords", False)),
+            chords=[_longest(beats) for beats in chords], least_bars=bars, roles=ROLES,
+        )  # fmt: skip
+        self._grid = encoded.grid[:, : bars * COLUMNS]
+        player = self._grid[self._rows(request.player)]
+        player[player == model.dictionary.empty] = PAD
+        self._features = self._conducted(chords) if model.network.conducted else None
 
     def question(self, number: int) -> tuple[Ids, Mask, F32 | None, int]:
         """Grid, targets, features and number of the first bar, for the `number`-th bar wanted."""
@@ -150,66 +154,51 @@ class _Sheet:
             open_ = max(0, last - network.window)
             player = ROLES.index(request.player)
             targets[player, max(self._known, open_) :] = True
-            grid[self._rows(request.player), self._known : open_] = self._dictionary.empty
+            grid[self._rows(request.player), self._known : open_] = self._model.dictionary.empty
         features = None if self._features is None else self._features[:, first:last]
         return grid[:, first:], targets[:, first:], features, self._first + first // COLUMNS
 
     def keep(self, number: int, made: Ids) -> Mapping[str, tuple[Note, ...]]:
         """Take what was made for a bar into the grid; its notes by role."""
         start = self._line + number * COLUMNS
+        bar = made[:, -COLUMNS:]
+        whole = decode(bar, self._model.dictionary, self._shift)
         notes = {}
         for role in self._request.targets:
             rows = self._rows(role)
-            bar = made[rows, -COLUMNS:]
-            if (self._grid[rows] == self._dictionary.empty).all():
-                self._grid[rows, :start] = self._dictionary.empty
-            self._grid[rows, start : start + COLUMNS] = bar
+            self._grid[rows, start : start + COLUMNS] = bar[rows]
             velocity = self._velocity.get(role, _VELOCITIES[role])
-            notes[role] = tuple(notes_of(bar, role, self._dictionary, shift=self._shift, velocity=velocity))
+            notes[role] = tuple(replace(note, velocity=velocity) for note in whole.tracks[ROLES.index(role)].notes)
         return notes
 
     def _rows(self, role: str) -> slice:
         track = ROLES.index(role)
         return slice(2 * track, 2 * track + 2)
 
-    def _chord_rows(self) -> None:
-        """One chord a bar, the one that holds longest; if the network learned it so, that of the bar before."""
-        for bar, beats in enumerate(self._chords):
-            named = [chord for chord in beats if chord is not None and chord.quality != "none"]
-            target = bar + 1 if self._lagged else bar
-            here = slice(target * COLUMNS, (target + 1) * COLUMNS)
-            if named and here.start < self._grid.shape[1]:
-                chord = max(named, key=named.count)
-                root, kind = chord_tokens(chord, self._dictionary, self._shift)
-                self._grid[12, here], self._grid[13, here] = root, kind
-
-    def _conducted(self) -> F32:
+    def _conducted(self, chords: Sequence[Sequence[Chord | None]]) -> F32:
         """Harmony beat by beat, and how dense the bars to be made are wanted."""
         columns = self._grid.shape[1]
-        chroma, bass = np.zeros((12, columns), np.float32), np.zeros((12, columns), np.float32)
-        for index, chord in enumerate(chord for bar in self._chords for chord in bar):
-            if chord is not None and chord.quality != "none":
-                here = slice(index * COLUMNS // BEATS, (index + 1) * COLUMNS // BEATS)
-                chroma[:, here] = np.roll(chord.chroma(), self._shift)[:, None]
-                bass[:, here] = np.roll(chord.bass_vector(), self._shift)[:, None]
-        density = np.full((len(ROLES), columns), -1.0, np.float32)
+        density = np.full((len(ROLES), columns), UNKNOWN, np.float32)
         for role, share in self._request.density.items():
             density[ROLES.index(role), self._line :] = share
-        return band_features(chroma, bass, density)
+        beats = [None if beat is None else beat.transposed(self._shift) for bar in chords for beat in bar]
+        return conducted(beats, columns, COLUMNS // BEATS, density)
 
 
-def _weights(
-    heard: Mapping[str, tuple[Note, ...]], chords: Sequence[Sequence[Chord | None]]
-) -> npt.NDArray[np.float64]:
-    """[12] how long each pitch class sounds in pitched tracks and chords."""
-    weights = np.zeros(12)
-    for role, notes in heard.items():
-        if role != "drum":
-            for note in notes:
-                weights[note.pitch % 12] += max(1, note.length)
-    for chord in (chord for bar in chords for chord in bar if chord is not None):
-        weights[list(chord.pitch_classes)] += _CHORD_WEIGHT / 4
-    return weights
+def _shift(tracks: Sequence[Track], chords: Sequence[Sequence[Chord | None]], rule: str) -> int:
+    """Semitones into the key of the grid, from what is heard and the chords."""
+    heard = [(note.pitch, max(1, note.length)) for track in tracks if not track.drums for note in track.notes]
+    heard += [
+        (tone, _CHORD_WEIGHT) for bar in chords for beat in bar if beat is not None for tone in beat.pitch_classes
+    ]
+    pitches, weights = np.array(heard, np.int64).reshape(-1, 2).T
+    return key_shift(pitches, weights, rule) if len(heard) else 0
+
+
+def _longest(beats: Sequence[Chord | None]) -> Chord | None:
+    """The chord of a bar that holds in most of its beats; None where nobody knows."""
+    named = [chord for chord in beats if chord is not None and chord.quality != "none"]
+    return max(named, key=named.count) if named else None
 
 
 def _loudness(notes: tuple[Note, ...], otherwise: int) -> int:

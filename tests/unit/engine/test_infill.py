@@ -1,7 +1,6 @@
 """``ripieno infill``: only what was asked for is new, the file that was read is untouched, errors are a line."""
 
 import hashlib
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from PIL import Image
 
 from engine.bundle import FOLDERS_VARIABLE
-from engine.filling import infill, spliced, targets_of, written_bars
+from engine.filling import infill, targets_of, written_bars
 from engine.infill import infill_main
 from engine.music.midifile import read_midi, write_midi
 from engine.music.score import Meter, Note, Score, TempoChange, Track
@@ -238,14 +237,6 @@ def test_targets_are_words(text: str, roles: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("text", "bars"), [("", None), ("9-16", (9, 16)), ("7", (7, 7)), (" 1 - 2 ", (1, 2))])
 def test_bars_count_from_one(text: str, bars: tuple[int, int] | None) -> None:
     assert written_bars(text) == bars
-
-
-def test_of_equal_notes_as_many_go_as_are_named() -> None:
-    note = Note(0, 60, 10)
-    score = Score((Track((note, note, note)), Track((note,))))
-    made = spliced(score, {0: [note, note]}, {"bass": (Note(5, 40, 5),)}, {"bass": 1}, {"bass": 32})
-    assert Counter(made.tracks[0].notes) == {note: 1}
-    assert made.tracks[1].notes == (note, Note(5, 40, 5))
 
 
 def test_the_job_is_the_verb(room: Path) -> None:

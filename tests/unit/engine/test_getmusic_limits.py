@@ -1,0 +1,36 @@
+"""What a fill may play, and what it is told of harmony, from a dictionary's tokens."""
+
+import numpy as np
+
+from engine.models.getmusic_limits import conducted, limits_of, rows_of, tones_of
+from engine.music.harmony import parse_chord
+from engine.music.vocabulary import Dictionary
+from tests.tiny_getmusic import dictionary_text, tiny_rows
+
+WORDS = Dictionary.read(dictionary_text())
+
+
+def test_rows_and_limits_come_from_the_dictionary() -> None:
+    assert rows_of(WORDS) == tiny_rows()
+    limits = limits_of(WORDS, shift=-2, ranges={"bass": (30, 50), "drum": (35, 38)}, chord_tones=("piano", "drum"))
+    bass = np.flatnonzero(limits.ever["bass"])
+    assert bass.tolist() == [*range(28, 49), 128]
+    assert np.flatnonzero(limits.ever["drum"]).tolist() == [35, 36, 37, 38]
+    assert "drum" not in limits.classes
+    assert limits.classes["piano"][128].nonzero()[0].tolist() == [0, 4, 7]
+
+
+def test_tones_follow_the_chords() -> None:
+    tones = tones_of([parse_chord("Am"), None, parse_chord("F/G")], 80)
+    assert tones[0].nonzero()[0].tolist() == [0, 4, 9]
+    assert tones[16:32].all()
+    assert tones[79].nonzero()[0].tolist() == [0, 5, 7, 9]
+
+
+def test_features_follow_the_chords_beat_by_beat() -> None:
+    told = conducted([parse_chord("Am"), None, parse_chord("C/E")], 16, 4, np.full((6, 16), 0.5, np.float32))
+    assert told[20:32, 0].nonzero()[0].tolist() == [0, 4, 9]
+    assert not told[8:44, 4:8].any()
+    assert told[32:44, 15].nonzero()[0].tolist() == [4]
+    assert (told[44:50] == 0.5).all()
+    assert (told[50:] == -1.0).all()
