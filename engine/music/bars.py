@@ -90,7 +90,8 @@ class Bars:
     @property
     def widths(self) -> Ints:
         """[bars] columns used of each bar, 1..16."""
-        return np.clip(-(-np.diff(self.starts) // COLUMN), 1, COLUMNS)
+        widths: Ints = np.clip(-(-np.diff(self.starts) // COLUMN), 1, COLUMNS)
+        return widths
 
     @property
     def used(self) -> npt.NDArray[np.bool_]:

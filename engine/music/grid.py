@@ -48,7 +48,7 @@ class Encoded:
         shift: semitones from the notes heard to the grid's; drums are not moved.
         bars: where its columns are in the time of the score.
         roles: of each track of the score, None for those that are not in the grid.
-        kept: (role, column, pitch heard) of each note to the note as it was, with its velocity and exact time.
+        kept: of each role and column the notes that start there, as they were: velocities, exact times, all of them.
         losses: notes changed or lost, by cause; nothing is lost without being counted here.
         states: [bars] numbers of the chords, not late, in the key of the grid (see `engine.music.chords`).
     """
@@ -57,7 +57,7 @@ class Encoded:
     shift: int
     bars: Bars
     roles: tuple[str | None, ...]
-    kept: Mapping[tuple[int, int, int], Note] = field(repr=False)
+    kept: Mapping[tuple[int, int], tuple[Note, ...]] = field(repr=False)
     losses: Mapping[str, int]
     states: Ints = field(repr=False)
 
@@ -110,14 +110,10 @@ def encode(
     return Encoded(grid=grid, shift=shift, bars=bars, roles=names, kept=kept, losses=+lost, states=states)
 
 
-def _kept(table: NoteTable) -> dict[tuple[int, int, int], Note]:
-    cells = zip(table.role.tolist(), table.column.tolist(), table.pitch.tolist(), strict=True)
-    notes = zip(table.start.tolist(), table.length.tolist(), table.velocity.tolist(), strict=True)
-    made: dict[tuple[int, int, int], Note] = {}
-    for cell, (start, length, velocity) in zip(cells, notes, strict=True):
-        if cell not in made:
-            made[cell] = Note(start, cell[2], length, velocity)
-    return made
+def _kept(table: NoteTable) -> dict[tuple[int, int], tuple[Note, ...]]:
+    rows = (table.start, table.pitch, table.length, table.velocity)
+    notes = [Note(*row) for row in zip(*(values.tolist() for values in rows), strict=True)]
+    return {(int(table.role[g.start]), int(table.column[g.start])): tuple(notes[g]) for g in table.groups()}
 
 
 def _tracks(table: NoteTable, dictionary: Dictionary, shift: int, columns: int, lost: Counter[str]) -> Ints:
@@ -161,7 +157,7 @@ def decode(
     shift: int = 0,
     *,
     bars: Bars | None = None,
-    kept: Mapping[tuple[int, int, int], Note] | None = None,
+    like: Encoded | None = None,
     score: Score | None = None,
 ) -> Score:
     """The six tracks of a grid, in the order of `ROLES`.
@@ -170,39 +166,47 @@ def decode(
         grid: [14, L] or more columns than `bars` has; cells that make no note (a pitch without a length, a length
             without a pitch, a mask, columns that are not in time) are passed over.
         shift: that of the grid, taken back.
-        bars: where columns are in time; 4/4 from tick 0 if not given.
-        kept: notes that were there: one found again is as it was, to the tick.
+        bars: where columns are in time; if not given those of `like`, or 4/4 from tick 0.
+        like: what the grid was before: a cell that holds what it held gives back its notes as they were, all of them.
         score: whose tempo and meter maps to take.
     Raises:
         ShapeError: a grid has 14 rows.
     """
     if grid.ndim != 2 or grid.shape[0] != 14:
         raise ShapeError(f"a grid is [14, L], got {grid.shape}")
-    bars = bars or Bars.common(max(1, -(-grid.shape[1] // COLUMNS)))
+    bars = bars or (Bars.common(max(1, -(-grid.shape[1] // COLUMNS))) if like is None else like.bars)
     tracks = []
     for role, name in enumerate(ROLES):
-        notes = _notes(grid, role, dictionary, shift, bars, kept or {})
+        notes = _notes(grid, role, dictionary, shift, bars, like)
         tracks.append(Track(tuple(sorted(notes)), PROGRAMS[role], name == "drum", name))
     whole = Score(tuple(tracks))
     return whole if score is None else replace(whole, tempos=score.tempos, meters=score.meters)
 
 
 def _notes(
-    grid: Ints, role: int, dictionary: Dictionary, shift: int, bars: Bars, kept: Mapping[tuple[int, int, int], Note]
+    grid: Ints, role: int, dictionary: Dictionary, shift: int, bars: Bars, like: Encoded | None
 ) -> list[Note]:
+    made: list[Note] = []
+    same: set[int] = set()
+    if like is not None:
+        width = min(grid.shape[1], like.grid.shape[1])
+        rows = slice(2 * role, 2 * role + 2)
+        same = set(np.flatnonzero((grid[rows, :width] == like.grid[rows, :width]).all(axis=0)).tolist())
+        made += [note for (row, column), notes in like.kept.items() if row == role and column in same for note in notes]
     tokens, lengths = grid[2 * role : 2 * role + 2, : bars.columns]
     own = dictionary.ranges[ROLES[role]]
     there = (tokens >= own.start) & (tokens < own.stop) & (lengths < DURATIONS) & bars.used[: len(tokens)]
     columns = np.flatnonzero(there & (lengths >= 0))
     ticks = bars.ticks_of(columns).tolist()
     back, velocity = (0 if role == DRUM else shift), VELOCITIES[ROLES[role]]
-    made = []
     for column, tick in zip(columns.tolist(), ticks, strict=True):
+        if column in same:
+            continue
         length = UNITS[int(lengths[column]) + 1] * COLUMN
         for pitch in dictionary.pitches(int(tokens[column])):
             heard = pitch - back
             if pitch >= 0 and 0 <= heard <= 127:
-                made.append(kept.get((role, column, heard)) or Note(tick, heard, length, velocity))
+                made.append(Note(tick, heard, length, velocity))
     return made
 
 

@@ -29,6 +29,7 @@ _NAMED: Final = (  # asked only where the program says nothing (piano is what fi
     (re.compile(r"string|violin|viol[ae]\b|geige|bratsche|cello|archi|violonc|streich", re.I), "string"),
     (re.compile(r"fl[uö]t|flauto|oboe|[ck]larin|trump|tromb?|horn|cor[no]|fag|basso+n|sax", re.I), "voice"),
 )
+_LOW: Final = 56.0  # mean MIDI pitch; cellos, bassoons and bass voices are below
 _POLYPHONIC: Final = 0.25  # share of notes that begin together with another one, above which a track is no melody
 
 
@@ -37,7 +38,6 @@ class _Shape:
     """What a track plays, in numbers."""
 
     notes: int
-    span: int  # ticks from its first note to the end of its last
     chords: float  # share of notes that start together with another
     pitch: float  # mean
 
@@ -46,7 +46,7 @@ def _shape(track: Track) -> _Shape:
     starts = Counter(note.start for note in track.notes)
     together = sum(count for count in starts.values() if count > 1)
     pitch = sum(note.pitch for note in track.notes) / len(track.notes)
-    return _Shape(len(track.notes), track.end - track.notes[0].start, together / len(track.notes), pitch)
+    return _Shape(len(track.notes), together / len(track.notes), pitch)
 
 
 def melody_score(track: Track) -> float:
@@ -75,21 +75,34 @@ def roles_of(score: Score) -> tuple[str | None, ...]:
     """The role of each track; None for tracks that are no part of a band (effects, or percussion with pitches).
 
     Of several tracks that could be the melody one is it: one named so, else one with a lead sound, else a voice or
-    wind part, the most melodious first. The others join the piano (lead sounds) or the strings (voices and winds). If
-    none could, there is no lead: see `assign_roles` for drawing one from chords.
+    wind part, else one of several strings or guitars, the most melodious first. The others join the piano (lead sounds)
+    or the strings (voices and winds). Where nothing else is the bass, the lowest of several strings, voices and winds
+    is. If no track could be the melody, there is no lead: see `assign_roles` for drawing one from chords.
     """
     found = [_family(track) if track.notes else None for track in score.tracks]
+    count = Counter(found)
+    several = {role for role in ("string", "guitar") if count[role] > 1}
     chosen, best = -1, (-1, -1.0)
     for index, (role, track) in enumerate(zip(found, score.tracks, strict=True)):
-        rank = {"lead": 1, "voice": 0}.get(role or "", -1)
+        rank = {"lead": 2, "voice": 1}.get(role or "", 0 if role in several else -1)
         if _LEAD.search(track.name) and role not in ("drum", "bass", None):
-            rank = 2
+            rank = 3
         if rank >= 0 and track.notes and (rank, melody_score(track)) > best:
             chosen, best = index, (rank, melody_score(track))
-    if chosen >= 0 and best[0] == 0 and _shape(score.tracks[chosen]).chords > _POLYPHONIC:
+    if chosen >= 0 and best[0] < 2 and _shape(score.tracks[chosen]).chords > _POLYPHONIC:
         chosen = -1
+    lowest = -1 if count["bass"] else _lowest(score, found, chosen)
     rest = {"lead": "piano", "voice": "string"}
-    return tuple("lead" if i == chosen else rest.get(role or "", role) for i, role in enumerate(found))
+    fixed = {chosen: "lead", lowest: "bass"}
+    return tuple(fixed.get(index, rest.get(role or "", role)) for index, role in enumerate(found))
+
+
+def _lowest(score: Score, found: Sequence[str | None], lead: int) -> int:
+    """Of several strings, voices and winds the lowest, if it goes low and plays one note at a time; else -1."""
+    rows = [index for index, role in enumerate(found) if role in ("string", "voice") and index != lead]
+    shapes = {index: _shape(score.tracks[index]) for index in rows}
+    low = [index for index in rows if shapes[index].chords <= _POLYPHONIC and shapes[index].pitch < _LOW]
+    return min(low, key=lambda index: shapes[index].pitch) if low and len(rows) > 1 else -1
 
 
 def _skyline(notes: Sequence[Note]) -> tuple[Note, ...]:
