@@ -52,6 +52,7 @@ _SUMS: Final = "SHA256SUMS"
 _MAX_GRAPHS: Final = 16
 _MAX_SUMS: Final = 1 << 16  # bytes of the list of sums
 _CHUNK: Final = 1 << 20
+_SHOWN: Final = 100  # characters of a name, in an error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,12 +106,13 @@ def find(reference: str, *, paths: bool = True) -> Path:
     Raises:
         BundleError: there is none; the message names what there is.
     """
-    if paths and _is_bundle(Path(reference).expanduser()):
-        return Path(reference).expanduser().resolve()
+    if paths and _is_bundle(_path(reference)):
+        return _path(reference).resolve()
     for name, folder in _folders():
         if name == reference:
             return folder
     names = ", ".join(_names())
+    reference = reference if len(reference) <= _SHOWN else f"{reference[: _SHOWN - 3]}..."
     raise BundleError(f"no bundle '{reference}'; there are {names} ({FOLDERS_VARIABLE} names folders with more)")
 
 
@@ -222,18 +224,38 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
     return MusikaLiveControls()
 
 
+def _path(text: str) -> Path:
+    """The path that a text means; one of a user who is not here stays as it is written."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def _is_bundle(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.glob("*.onnx"))
+    """Whether there are graphs; nothing is where a name is too long for a file, or a folder closed to us."""
+    try:
+        return folder.is_dir() and any(folder.glob("*.onnx"))
+    except OSError:
+        return False
+
+
+def _within(root: Path) -> list[Path]:
+    """What is in a folder, by name; nothing where there is none that we may look into."""
+    try:
+        return sorted(root.iterdir()) if root.is_dir() else []
+    except OSError:
+        return []
 
 
 def _folders() -> Iterator[tuple[str, Path]]:
     """Name and folder of every bundle that can be asked for by name, those of the user first."""
-    roots = [Path(part).expanduser() for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part]
+    roots = [_path(part) for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part]
     for root in [*roots, _STARTERS]:
         if _is_bundle(root):
             yield root.resolve().name, root.resolve()
-        elif root.is_dir():
-            for folder in sorted(root.iterdir()):
+        else:
+            for folder in _within(root):
                 if _is_bundle(folder):
                     yield folder.name, folder.resolve()
 

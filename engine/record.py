@@ -4,6 +4,7 @@ A recording survives whatever ends the program: its header is brought up to date
 lost. FLAC cannot be mended like this, so it is made from the finished WAV.
 """
 
+import re
 import struct
 import threading
 import time
@@ -24,6 +25,9 @@ _QUEUE_S: Final = 20.0  # a disk that is slower than sound for longer than this 
 _HEADER_S: Final = 1.0
 _TURN_S: Final = 0.02
 _HEADER_BYTES: Final = 94
+_NAME_BYTES: Final = 200
+_SHOWN: Final = 60  # characters of a name, in an error
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\s*", re.IGNORECASE)
 
 
 class WavFile:
@@ -199,19 +203,34 @@ def free_name(folder: Path, name: str) -> Path:
     """A path in `folder` for a recording; one that exists is never written over, a number is added.
 
     Args:
-        name: a file name ending in .wav or .flac; empty for one made of date and time.
+        name: a file name ending in .wav or .flac, such as every system takes; empty for one made of date and time.
     Raises:
         RecordError: it is not such a name.
     """
     name = name.strip() or time.strftime("ripieno-%Y%m%d-%H%M%S.wav")
     path = folder / name
-    if path.name != name or "\\" in name or path.suffix.lower() not in (".wav", ".flac"):
-        raise RecordError(f"a recording is named like take1.wav or take1.flac, without a folder; got {name!r}")
+    if path.name != name or path.suffix.lower() not in (".wav", ".flac") or not _is_portable(name):
+        shown = name if len(name) <= _SHOWN else f"{name[: _SHOWN - 3]}..."
+        raise RecordError(f"a recording is named like take1.wav or take1.flac, without a folder; got {shown!r}")
     number = 2
-    while path.exists() or path.with_suffix(".flac.wav").exists():
-        path = folder / f"{Path(name).stem}-{number}{path.suffix}"
-        number += 1
+    try:
+        while path.exists() or path.with_suffix(".flac.wav").exists():
+            path = folder / f"{Path(name).stem}-{number}{path.suffix}"
+            number += 1
+    except OSError as error:
+        raise RecordError(f"{folder}: {error.strerror or error}; choose another folder") from None
     return path
+
+
+def _is_portable(name: str) -> bool:
+    """Whether a file can be called so on Windows, macOS and Linux alike: a session folder may be on any disk.
+
+    Source:
+        Microsoft, Naming Files, Paths, and Namespaces: reserved characters and device names. Most file systems hold
+        255 bytes; a number and the ending of what is being recorded are added to the name.
+    """
+    plain = all(ord(letter) >= 32 and letter not in '<>:"/\\|?*\x7f' for letter in name)
+    return plain and len(name.encode("utf-8", "replace")) <= _NAME_BYTES and not _DEVICE.fullmatch(name.split(".")[0])
 
 
 def write_later(path: Path, audio: Audio, sample_rate: int, done: Callable[[str], None]) -> threading.Thread:

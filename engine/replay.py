@@ -3,15 +3,18 @@
 Nothing here depends on time, so the sound is the live mix bit for bit, on a machine that computes alike.
 """
 
+import contextlib
 import pickle
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from engine.bundle import FOLDERS_VARIABLE
 from engine.controls import with_value
-from engine.errors import ControlError, TakeError
+from engine.errors import ControlError, RecordError, TakeError
 from engine.mixer import Fades, Lane, Mixer, Turn
 from engine.music.audio import Audio
 from engine.opening import identity_of, open_voice
@@ -24,6 +27,8 @@ from engine.worker import Pacing, Worker
 __all__ = ["render_take", "replay"]
 
 _PIECE: Final = 1024
+_SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
+_WAV_LIMIT: Final = 2**32 - 2**16  # bytes of sound in a plain WAV file, with room for its header
 
 
 class _Scripted:
@@ -46,10 +51,7 @@ class _Scripted:
             if log.resume not in states:
                 raise TakeError(f"player {log.number} goes on from a state of player {log.resume[0]} that is not there")
             chunk, state = log.resume[1], pickle.loads(states[log.resume])
-        identity = identify(log.bundle)
-        if log.identity and identity != log.identity:
-            raise TakeError(f"bundle '{log.bundle}' is {identity[:12] or 'not here'}, the take had {log.identity[:12]}")
-        streamer = opener(log.bundle, **log.options)
+        streamer = opener(_found(log, identify), **log.options)
         self._worker = Worker(
             streamer,
             self.ring,
@@ -94,6 +96,22 @@ class _Scripted:
     def _remember(self) -> None:
         if self._worker.chunk in self._keep:
             self._states.setdefault((self._number, self._worker.chunk), self._worker.pickled())
+
+
+def _found(log: PlayerLog, identify: Identify) -> str:
+    """The bundle of a player: where it was, or by its name wherever it is now, as long as it is the same."""
+    if not log.identity:
+        return log.bundle
+    seen = ""
+    for reference in dict.fromkeys((log.bundle, re.split(r"[/\\]", log.bundle)[-1])):
+        identity = identify(reference)
+        if identity == log.identity:
+            return reference
+        seen = seen or identity
+    raise TakeError(
+        f"bundle '{log.bundle}' is {seen[:12] or 'not here'}, the take had {log.identity[:12]}; fetch that one, and "
+        f"name its folder in {FOLDERS_VARIABLE}"
+    )
 
 
 def _with_values(controls: Any, log: PlayerLog) -> Any:
@@ -173,8 +191,8 @@ def replay(
 
 def _stays(turns: list[Turn], margin: int) -> list[tuple[int, int | None, int]]:
     """(first, last or None, player) of each stretch in which a lane reads a player's ring."""
-    ends = [turn.sample + margin for turn in turns[1:]]
-    return [(t.sample, end, t.player) for t, end in zip(turns, [*ends, None], strict=True) if t.player]
+    ends = [*(turn.sample + margin for turn in turns[1:]), None][: len(turns)]
+    return [(t.sample, end, t.player) for t, end in zip(turns, ends, strict=True) if t.player]
 
 
 def render_take(
@@ -182,20 +200,34 @@ def render_take(
 ) -> int:
     """Replay a take into a sound file (.wav 32-bit float, .flac 24-bit); gives its length in samples.
 
+    A file of this name is replaced once all of the sound is made, not before.
+
     Raises:
         TakeError, BundleError: see `replay`.
-        OSError: a file cannot be read or written.
+        RecordError: the ending is unknown, or the file cannot be written.
+        OSError: the take cannot be read.
     """
     import soundfile
 
-    take = read_take(path)
-    subtype = {".wav": "FLOAT", ".flac": "PCM_24"}.get(Path(out).suffix.lower())
-    if subtype is None:
-        raise OSError(f"{out}: sound is written as .wav or .flac; rename the file")
-    window = take.header.get("window") or [0, take.end]
-    written = 0
-    with soundfile.SoundFile(str(out), "w", take.sample_rate, 2, subtype) as file:
-        for sound in replay(take, opener, identify, first=int(window[0]), last=int(window[1])):
-            file.write(sound.T)
-            written += sound.shape[1]
+    take, out = read_take(path), Path(out)
+    ending = out.suffix.lower()
+    if ending not in _SUBTYPES:
+        raise RecordError(f"{out}: sound is written as .wav or .flac; rename the file")
+    for log in take.players.values():
+        _found(log, identify)  # now, rather than in the middle
+    first, last = take.header.get("window") or [0, take.end]
+    big = ending == ".wav" and 8 * (last - first) > _WAV_LIMIT
+    part, written = out.with_name(f".{out.stem}.replay{ending}"), 0
+    try:
+        kind = "RF64" if big else ending[1:].upper()
+        with soundfile.SoundFile(str(part), "w", take.sample_rate, 2, _SUBTYPES[ending], format=kind) as file:
+            for sound in replay(take, opener, identify, first=first, last=last):
+                file.write(sound.T)
+                written += sound.shape[1]
+        part.replace(out)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise RecordError(f"{out}: sound cannot be written ({error}); make room or choose another folder") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return written

@@ -54,10 +54,13 @@ class Studio:
                     return False
         except RecordError as error:
             self._stage.failed(due, str(error))
+        except OSError as error:  # a disk has many ways to fail, and none may end the housekeeping
+            self._stage.failed(due, f"{error.filename or self._folder}: {error.strerror or error}; try another folder")
         return True
 
     def tend(self) -> None:
-        """Tell of what is finished."""
+        """Tell of what is finished, and note in the take how far it has come."""
+        self._stage.take.reached(self._mixer.position)
         while self._news:
             self._stage.events.append(self._news.popleft())
         for recorder, due in self._recorders:
@@ -103,7 +106,8 @@ class Studio:
         here = self._mixer.position
         oldest = max(0, here - int((self._keep_s - _MARGIN_S) * rate))
         bar = conductor.bar_at(float(here))[0]
-        lines = [conductor.sample_of(float(k * conductor.bar_ticks_at(here)), 0.0) for k in range(bar - bars, bar + 1)]
+        ticks = [float(k * conductor.bar_ticks_at(here)) for k in range(max(0, bar - bars), bar + 1)]
+        lines = [conductor.sample_of(tick, 0.0) for tick in ticks]
         lines = [line for line in lines if oldest <= line <= here]
         if len(lines) < 2 or round(lines[0]) >= round(lines[-1]):
             raise RecordError("no whole bar has been played yet, or it is longer than what is remembered")

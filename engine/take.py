@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 from engine import messages
 from engine.conductor import Conductor, Stretch
-from engine.errors import TakeError
+from engine.errors import EngineError, TakeError
 from engine.messages import Command
 from engine.mixer import Turn
 from engine.music.harmony import Chord
@@ -25,6 +25,9 @@ from engine.player import Setup
 __all__ = ["PlayerLog", "Take", "TakeWriter", "new_take", "read_take"]
 
 FORMAT: Final = 1
+_STEP: Final = 48_000
+_RATES: Final = range(1_000, 1_000_000)
+_WRONG: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, EngineError)
 _LOGGED: Final = ("Set", "Jump", "Tempo", "Beats", "Locate", "Chord", "Progression", "Keys")
 _COMMANDS: Final[Mapping[str, type]] = {name: getattr(messages, name) for name in _LOGGED}
 
@@ -38,6 +41,7 @@ class TakeWriter:
     def __init__(self, path: Path | None, header: Mapping[str, Any]) -> None:
         self.path, self.failed = path, ""
         self._file: IO[str] | None = None
+        self._step = self._next = int(header.get("sample_rate", _STEP))
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +89,12 @@ class TakeWriter:
     def note(self, **facts: Any) -> None:
         """Something for people; a replay passes over it."""
         self._line({"note": facts})
+
+    def reached(self, sample: int) -> None:
+        """The session has come to a sample; kept once a second, so that a take without an end is replayed to there."""
+        if sample >= self._next:
+            self._next = sample + self._step
+            self._line({"end": sample})
 
     def close(self, sample: int) -> None:
         """The session ends at a sample."""
@@ -164,23 +174,42 @@ def read_take(path: str | Path) -> Take:
         OSError: it cannot be read.
     """
     rows = list(_rows(Path(path)))
-    if not rows or rows[0].get("take") != FORMAT or "sample_rate" not in rows[0]:
+    if not rows or not _is_header(rows[0]):
         raise TakeError(f"{path}: is no take of format {FORMAT}; give the .jsonl file of a session")
     take = Take(rows[0], {}, {name: [] for name in rows[0].get("voices", [])}, 0)
     for row in rows[1:]:
         try:
             _add(take, row)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except _WRONG as error:
             raise TakeError(f"{path}: has a line that cannot be understood ({error!r}): {str(row)[:120]}") from None
     return take
 
 
+def _is_header(row: Mapping[str, Any]) -> bool:
+    """Whether a first line is that of a take that can be read here."""
+    voices, window = row.get("voices", []), row.get("window") or [0, 0]
+    return (
+        row.get("take") == FORMAT
+        and isinstance(row.get("sample_rate"), int)
+        and row["sample_rate"] in _RATES
+        and isinstance(voices, list)
+        and all(isinstance(name, str) for name in voices)
+        and isinstance(window, list)
+        and len(window) == 2
+        and all(isinstance(sample, int) for sample in window)
+        and 0 <= window[0] <= window[1]
+    )
+
+
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise TakeError(f"{path}: is no text; give the .jsonl file of a session") from None
     for index, line in enumerate(lines):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             if index == len(lines) - 1:
                 return
             raise TakeError(f"{path}: line {index + 1} is damaged") from None
@@ -196,6 +225,10 @@ def _add(take: Take, row: Mapping[str, Any]) -> None:
         take.end = max(take.end, int(row["sample"]))
     elif "player" in row:
         number, resume = int(row["player"]), row["resume"]
+        if not isinstance(row["bundle"], str) or not isinstance(row["voice"], str):
+            raise TypeError("names are texts")
+        if resume is not None and int(resume[0]) not in take.players:
+            raise ValueError("a player goes on from one that was before it")
         take.players[number] = PlayerLog(
             number=number,
             voice=row["voice"],
@@ -215,7 +248,7 @@ def _add(take: Take, row: Mapping[str, Any]) -> None:
     elif "began" in row:
         take.players[row["began"]].script.append((int(row["chunk"]), int(row["at"])))
     elif "end" in row:
-        take.end = int(row["end"])
+        take.end = max(0, int(row["end"]))
 
 
 def _command_in(value: Mapping[str, Any]) -> Command:

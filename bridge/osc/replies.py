@@ -5,7 +5,7 @@ The address of an event is its name, its values are its fields in order; so a ne
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -61,7 +61,8 @@ def _plain(event: Any) -> Iterator[Value]:
 def _values_of(command: Command) -> str:
     if isinstance(command, Set):
         return str(command.value)
-    return " ".join(str(value) for value in _plain(command))
+    said = replace(command, voice="") if hasattr(command, "voice") else command  # the address names it already
+    return " ".join(str(value) for value in _plain(said)).strip()
 
 
 @cache

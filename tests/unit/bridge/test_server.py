@@ -180,7 +180,7 @@ def test_a_refusal_is_told_and_counted(stand: Stand) -> None:
 def test_what_the_session_turns_down_is_told(stand: Stand) -> None:
     stand.send(Message("/tone/load", ("nothing",)))
     address, got, wanted, remedy = stand.ear.hear().args
-    assert (address, got, remedy) == ("/tone/load", "tone nothing 0", "nothing was changed")
+    assert (address, got, remedy) == ("/tone/load", "nothing 0", "nothing was changed")
     assert "no bundle has this name" in wanted
     assert stand.server.counters["failed"] == 1
 

@@ -1,6 +1,7 @@
 """Bundles: found by name or path, checked as a set, described without being loaded."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,20 @@ def test_paths_can_be_ruled_out(shelf: Path) -> None:
     with pytest.raises(BundleError, match="no bundle"):
         describe(str(shelf / "club"), paths=False)
     assert describe("club", paths=False).name == "club"
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "~nobody/x", "a\0b", "", "/" * 300, "../" * 100])
+def test_no_name_is_more_than_unknown(shelf: Path, name: str) -> None:
+    with pytest.raises(BundleError, match="no bundle") as told:
+        find(name)
+    assert len(str(told.value)) < 400, "a line"
+
+
+def test_folders_that_cannot_be_looked_into_hold_nothing(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shelf / "file").touch()
+    roots = ["a" * 300, "~nobody", str(shelf / "file"), str(shelf / "missing"), str(shelf)]
+    monkeypatch.setenv(FOLDERS_VARIABLE, os.pathsep.join(roots))
+    assert "club" in [info.name for info in bundles()]
 
 
 def test_a_description_says_what_the_graphs_say(shelf: Path) -> None:

@@ -120,7 +120,13 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     assert free_name(tmp_path, "").suffix == ".wav"
 
 
-@pytest.mark.parametrize("name", ["../x.wav", "/etc/x.wav", "a/b.wav", "x.mp3", "x", "a\\b.wav", ".wav"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x.wav", "/etc/x.wav", "a/b.wav", "x.mp3", "x", "a\\b.wav", ".wav", "a:b.wav", "a\nb.wav", "a\0b.wav",
+        "nul.wav", "COM1.x.wav", "a?.wav", "\u65e5" * 110 + ".wav", "a" * 300 + ".wav",
+    ],
+)  # fmt: skip
 def test_a_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecordError, match="without a folder"):
         free_name(tmp_path, name)

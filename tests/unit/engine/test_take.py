@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.errors import TakeError
+from engine.errors import RecordError, TakeError
 from engine.messages import (
     BAR,
     BEAT,
@@ -26,6 +26,7 @@ from engine.messages import (
     Panic,
     Play,
     Progression,
+    Record,
     Recorded,
     Set,
     Stop,
@@ -128,8 +129,45 @@ def test_a_take_renders_to_a_file(tmp_path: Path) -> None:
     assert render_take(path, tmp_path / "again.wav", open_faulty, unknown) == live.shape[1]
     sound, _ = soundfile.read(str(tmp_path / "again.wav"), dtype="float32", always_2d=True)
     assert np.array_equal(sound.T, live)
-    with pytest.raises(OSError, match=r"\.wav"):
+    with pytest.raises(RecordError, match=r"\.wav"):
         render_take(path, tmp_path / "again.mp3", open_faulty, unknown)
+    with pytest.raises(RecordError, match="choose another folder"):
+        render_take(path, tmp_path / "missing" / "again.wav", open_faulty, unknown)
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".jsonl", ".wav"], "nothing is left over"
+
+
+def test_a_replay_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    path, _ = performance(tmp_path)
+    out = tmp_path / "again.wav"
+    out.write_bytes(b"precious")
+
+    def disk_full(bundle: str, **options: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(RecordError, match="No space left"):
+        render_take(path, out, disk_full, unknown)
+    (path.parent / "odd.jsonl").write_text(path.read_text().replace('"identity":""', '"identity":"0123"'))
+    with pytest.raises(TakeError, match="RIPIENO_BUNDLES"):
+        render_take(path.parent / "odd.jsonl", out, open_faulty, unknown)
+    assert out.read_bytes() == b"precious"
+
+
+def test_a_bundle_that_has_moved_is_known_by_its_name(tmp_path: Path) -> None:
+    path, live = performance(tmp_path)
+    moved = path.read_text().replace('"bundle":"tone"', '"bundle":"/elsewhere/tone"')
+    path.write_text(moved.replace('"identity":""', '"identity":"0123"'))
+
+    def known(bundle: str) -> str:
+        return "0123" if bundle == "tone" else ""
+
+    assert np.array_equal(np.concatenate(list(replay(read_take(path), open_faulty, known)), axis=1), live)
+
+
+def test_a_voice_that_never_sounded_is_replayed_as_silence(tmp_path: Path) -> None:
+    path, _ = performance(tmp_path)
+    head, *_ = path.read_text().splitlines()
+    path.write_text(head + '\n{"end":1000}\n')
+    assert np.array_equal(again(read_take(path)), np.zeros((2, 1000), np.float32))
 
 
 def test_what_is_kept_replays_to_what_was_kept(tmp_path: Path) -> None:
@@ -153,9 +191,9 @@ def test_what_is_kept_replays_to_what_was_kept(tmp_path: Path) -> None:
 def test_a_take_cut_short_is_replayed_as_far_as_it_goes(tmp_path: Path) -> None:
     path, live = performance(tmp_path)
     text = path.read_text()
-    path.write_text(text[: text.index('{"end"')] + '{"took": 1, "chu')
+    path.write_text(text[: text.rindex('{"end"')] + '{"took": 1, "chu')
     take = read_take(path)
-    assert 0 < take.end < live.shape[1]
+    assert live.shape[1] - 1.1 * RATE < take.end < live.shape[1], "all but the last second"
     assert np.array_equal(again(take), live[:, : take.end])
 
 
@@ -181,12 +219,47 @@ def test_a_take_of_a_bundle_that_has_changed_is_refused(tmp_path: Path) -> None:
         '{"take": 1, "sample_rate": 48000}\n{"player": "x"}',
         '{"take": 1, "sample_rate": 48000}\n{"took": 5, "chunk": 1}',
         '{"take": 1, "sample_rate": 48000}\n{"turn": "a"}',
+        '{"take": 1, "sample_rate": "x"}',
+        '{"take": 1, "sample_rate": -5}',
+        '{"take": 1, "sample_rate": 48000, "voices": [3]}',
+        '{"take": 1, "sample_rate": 48000, "window": [9]}',
+        '{"take": 1, "sample_rate": 48000, "window": "ab"}',
+        '{"take": 1, "sample_rate": 48000}\n{"end": 1e400}',
+        '{"take": 1, "sample_rate": 48000}\n{"player": 1, "voice": "a", "bundle": 7, "resume": null}',
+        '{"take": 1, "sample_rate": 48000}\n{"player": 1, "voice": "a", "bundle": "b", "resume": [1, 5]}',
+        "[" * 100_000 + "\n{}",
     ],
 )
 def test_what_is_no_take_is_refused_in_words(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.jsonl").write_text(text)
     with pytest.raises(TakeError, match=r"x\.jsonl"):
         read_take(tmp_path / "x.jsonl")
+
+
+def test_bytes_that_are_no_text_are_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b"\x90\xff" * 50)
+    with pytest.raises(TakeError, match=r"x\.jsonl"):
+        read_take(tmp_path / "x.jsonl")
+
+
+def test_more_bars_than_there_were_are_kept_from_the_first(tmp_path: Path) -> None:
+    with Session(RATE, voices=(VoiceSpec(name="a"),), in_process=True, folder=tmp_path) as session:
+        session.read(5 * RATE)
+        session.post(Keep(bars=64))
+        session.read(4410)
+    assert sorted(file.name for file in tmp_path.glob("keep*")) == ["keep-bar0.take.jsonl", "keep-bar0.wav"]
+
+
+def test_a_disk_that_fails_in_an_unknown_way_fails_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: Path, name: str) -> Path:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("engine.studio.free_name", broken)
+    with Session(RATE, voices=(VoiceSpec(name="a"),), in_process=True, folder=tmp_path) as session:
+        session.post(Record(name="x.wav"), BAR)
+        session.read(4 * RATE)
+        (failed,) = [event for event in session.poll() if isinstance(event, Failed)]
+        assert "Input/output error" in failed.reason
 
 
 def test_without_a_place_for_the_take_the_music_goes_on(tmp_path: Path) -> None:
