@@ -12,6 +12,10 @@ __all__ = ["SOURCES", "Source", "table"]
 _MUSIKA: Final = (
     "Pasini, Schlueter: Musika! Fast Infinite Waveform Music Generation. ISMIR 2022. https://arxiv.org/abs/2208.08706"
 )
+_GETMUSIC: Final = (
+    "Lv et al.: GETMusic: Generating Any Music Tracks with a Unified Representation and Diffusion Framework. 2023. "
+    "https://arxiv.org/abs/2305.10841"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,15 @@ SOURCES: Final = (
         licence="MIT",
         citation=_MUSIKA,
         note="the paper's 22.05 kHz networks; its decoders differ from those in ae",
+    ),
+    Source(
+        name="getmusic",
+        family="getmusic",
+        url="https://github.com/microsoft/muzic/tree/main/getmusic",
+        files=("checkpoint.pth", "dict.txt"),
+        licence="code and dictionary MIT; none is stated for the weights",
+        citation=_GETMUSIC,
+        note="the link to the weights has been dead since 2023: for those who have the file",
     ),
 )
 

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 
 from engine.music.absorbing import log_buffers
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
+from export.graphs.getmusic import graphs
+from export.parity import run_graph
 from export.rename.getmusic import convert, ours_from, published_from, read, sizes
 from training.models.getmusic import OFFICIAL, Cells, GETDiff, Vocabulary
-from training.models.getmusic_files import load
+from training.models.getmusic_files import Loaded, load
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "parity" / "getmusic"
 TOLERANCE = 1e-4
@@ -32,6 +35,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> GETDiff:
     made = load(out).network
     assert isinstance(made, GETDiff)
     return made
+
+
+@pytest.fixture(scope="module")
+def graph(network: GETDiff) -> onnx.ModelProto:
+    return graphs(Loaded(network, Dictionary.load(DATA / "dict.txt"), {}))["network"][0]
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +96,28 @@ def test_cells_by_row_are_parts_of_their_logits(
         assert np.abs(made[name].numpy()[0] - wanted).max() < TOLERANCE
         compared += 1
     assert compared
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_graph_says_what_they_say(
+    graph: onnx.ModelProto, arrays: dict[str, npt.NDArray[np.generic]], case: str
+) -> None:
+    """Through the exported graph: every one of their cells that it can be asked for."""
+    tokens, given, t = (value.numpy() for value in inputs(arrays, case))
+    length = tokens.shape[2]
+    cells = [divmod(cell, length) for cell in arrays[f"{case}/cells"].tolist()]
+    feeds = {"tokens": tokens, "given": given, "t": t}
+    for track, role in enumerate(ROLES):
+        feeds[f"cells_{role}"] = np.array([c for r, c in cells if r == 2 * track], np.int64)
+    durations = [(r, c) for r, c in cells if r % 2 and r < 12]
+    feeds["cells_duration"] = np.array([r // 2 * length + c for r, c in durations], np.int64)
+    said = dict(zip((*ROLES, "duration"), run_graph(graph, feeds), strict=True))
+    for index, (row, column) in enumerate(cells):
+        if row >= 12:
+            continue  # chords are only ever given
+        name, ids = ("duration", np.arange(16)) if row % 2 else (ROLES[row // 2], OFFICIAL.choices(row // 2).numpy())
+        place = durations.index((row, column)) if row % 2 else [c for r, c in cells if r == row].index(column)
+        assert np.abs(said[name][place] - arrays[f"{case}/logits"][index][ids]).max() < TOLERANCE
 
 
 def test_the_schedule_is_theirs() -> None:
