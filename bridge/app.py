@@ -24,6 +24,7 @@ __all__ = ["App", "voices_of"]
 
 _POLL_S: Final = 0.01
 _FADE_S: Final = 0.1
+_MOST_VOICES: Final = 8  # each is a process of its own
 _FINDER_S: Final = 2.0  # the longest that stopping waits for a MIDI system that does not answer
 _FAMILY_NAMES: Final = {"musika_live": "musika"}
 
@@ -46,7 +47,12 @@ def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
 
 def _starter() -> str:
     """The first starter bundle, or the voice that needs no weights."""
-    return next((info.name for info in bundles() if info.name != TONE and info.streams), TONE)
+    return next((name for name in _of_sound() if name != TONE), TONE)
+
+
+def _of_sound() -> list[str]:
+    """The bundles that can be voices."""
+    return [info.name for info in bundles() if info.streams]
 
 
 @dataclass(slots=True)
@@ -71,6 +77,7 @@ class App:
     page: Any = field(init=False, default=None)
     _space: AddressSpace = field(init=False)
     _controls: dict[str, object] = field(init=False, default_factory=dict)
+    _names: set[str] = field(init=False, default_factory=set)
     _telemetry: Telemetry | None = field(init=False, default=None)
     _ended: threading.Event = field(init=False, default_factory=threading.Event)
     _carrier: threading.Thread | None = field(init=False, default=None)
@@ -98,6 +105,7 @@ class App:
             for name, info in voices
         ]
         self._controls = {name: info.controls for name, info in voices}
+        self._names = set(self._controls)
         self.session = Session(
             rate,
             voices=specs,
@@ -161,13 +169,20 @@ class App:
         """`Session.post` for what comes from outside: a bundle is named, never given as a path.
 
         Raises:
-            ControlError: no bundle has this name.
+            ControlError: no bundle of sound has this name, or there are as many voices as there may be.
         """
         if isinstance(command, Load):
             try:
-                describe(command.bundle, paths=False)
+                info = describe(command.bundle, paths=False)
             except BundleError as error:
                 raise ControlError(str(error)) from None
+            if not info.streams:
+                raise ControlError(
+                    f"{info.name} makes notes, not sound; a voice needs one of: {', '.join(_of_sound())}"
+                )
+            if len(self._names | {command.voice}) > _MOST_VOICES:
+                raise ControlError(f"there may be {_MOST_VOICES} voices; load into one of {', '.join(self._names)}")
+            self._names.add(command.voice)
         return self.session.post(command, when)
 
     def value(self, path: tuple[str, ...]) -> Value | None:
@@ -210,6 +225,8 @@ class App:
                 settings.device, sample_rate=settings.rate, channels=(left, right), lead_ms=settings.lead_ms
             )
         except NoDeviceError as error:
+            if settings.device is not None:  # asked for by name: playing to nowhere instead would go unnoticed
+                raise
             self.say(f"playing to nowhere: {error}")
             return open_port(NULL, sample_rate=settings.rate)
 

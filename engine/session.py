@@ -329,7 +329,10 @@ class Session:
         horizon = self._open_sample(Panic()) + _HORIZON_S * self.sample_rate
         horizon += max([0, *(max(v.lead(), v.open_sample() - self.position) for v in self._voices.values())])
         for due, sample in self._agenda.take_near(self._stage.conductor, float(self.position), horizon):
-            self._obey(due, sample)
+            try:
+                self._obey(due, sample)
+            except Exception as error:  # a mistake of ours costs one command, never the housekeeping
+                self._stage.failed(due, f"{type(error).__name__}: {error}; report this")
 
     def _obey(self, due: Due, sample: float) -> None:
         stage, command = self._stage, due.command

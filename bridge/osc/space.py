@@ -13,7 +13,7 @@ from bridge.osc.space_docs import as_markdown, as_oscquery, main
 from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of
 from engine.controls import Live, Value, accept
 from engine.errors import ControlError
-from engine.messages import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Set, When
+from engine.messages import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, Set, When
 
 __all__ = ["AddressSpace", "Query", "Refused", "Routed", "address_of", "is_own"]
 
@@ -23,6 +23,8 @@ _PATTERNS_KEPT: Final = 128
 _SPELL: Final = "check the spelling; every address is in bridge/OSC.md"
 _WHEN: Final = ", then maybe when: now, beat, bar, or at and the number of a bar"
 _LAST_BAR: Final = 100_000
+_LOAD: Final = next(name for name, kind in VOICE_COMMANDS.items() if kind is Load)
+_NAME_MOST: Final = 32  # letters of a voice's name
 _COMMAND_NAMES: Final = {kind: name for name, kind in (*VOICE_COMMANDS.items(), *SESSION_COMMANDS.items())}
 
 
@@ -78,7 +80,8 @@ class AddressSpace:
         if method is not None:
             return _take(method, args)
         if not is_pattern(address):
-            return [self._unknown(address)]
+            method = self._of_new_voice(address)
+            return [self._unknown(address)] if method is None else _take(method, args)
         found = self._hit.get(address)
         if found is None:
             hits = matcher(address)
@@ -100,6 +103,16 @@ class AddressSpace:
         """The tree as tables for people."""
         return as_markdown(self.voices, self._methods)
 
+    def _of_new_voice(self, address: str) -> Method | None:
+        """``/NAME/load`` makes a voice of that name, if a voice may be called so and there is none yet."""
+        parts = address.split("/")
+        if len(parts) != 3 or parts[2] != _LOAD or parts[1] in self.voices or len(parts[1]) > _NAME_MOST:
+            return None
+        try:
+            return methods_of({parts[1]: _Nothing()}).get(address)
+        except ControlError:
+            return None
+
     def _unknown(self, address: str) -> Refused:
         """A refusal that names what there is at the deepest part that does exist."""
         parts = address.split("/")[:8]
@@ -110,6 +123,11 @@ class AddressSpace:
             if below:
                 return Refused(_cut(address), _cut(address), f"{_cut(base)} and one of " + ", ".join(below), _SPELL)
         return Refused(_cut(address), _shown([address or "nothing"]), "an address, which begins with /", _SPELL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """The controls of a voice that is not there yet."""
 
 
 def address_of(command: Command) -> str:

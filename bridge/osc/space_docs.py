@@ -15,6 +15,7 @@ from engine.controls import Live, Value
 __all__ = ["as_markdown", "as_oscquery", "main"]
 
 _TAGS: Final[Mapping[type, str]] = {int: "i", float: "f", str: "s", bool: "T"}
+_SERVER_TYPES: Final[Mapping[str, str]] = {"PORT": "i", "RATE_HZ": "f"}
 _READ, _WRITE = 1, 2
 
 
@@ -22,13 +23,20 @@ def as_oscquery(methods: Mapping[str, Method], values: Callable[[tuple[str, ...]
     """The whole tree; `values` gives the present value of a control's path, None if unknown."""
     root: dict[str, Any] = {"FULL_PATH": "/", "ACCESS": 0, "CONTENTS": {}}
     for method in methods.values():
-        node = root
-        for depth, part in enumerate(method.path, 1):
-            path = "/" + "/".join(method.path[:depth])
-            contents = node.setdefault("CONTENTS", {})
-            node = contents.setdefault(part, {"FULL_PATH": path, "ACCESS": 0})
-        node.update(_leaf(method, values))
+        _node(root, method.path).update(_leaf(method, values))
+    for address, (takes, does) in BUILT_IN.items():
+        kind = _SERVER_TYPES.get(takes.split(" ")[0], "I")
+        _node(root, address[1:].split("/")).update(ACCESS=_WRITE, DESCRIPTION=does, TYPE=kind)
     return root
+
+
+def _node(root: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """The node of a path, made with those above it where they are not there yet."""
+    node = root
+    for depth, part in enumerate(path, 1):
+        contents = node.setdefault("CONTENTS", {})
+        node = contents.setdefault(part, {"FULL_PATH": "/" + "/".join(path[:depth]), "ACCESS": 0})
+    return node
 
 
 def _leaf(method: Method, values: Callable[[tuple[str, ...]], Value | None]) -> dict[str, Any]:
@@ -53,8 +61,14 @@ def _range(kind: type, live: Live) -> dict[str, Any]:
     return {} if kind in (str, bool) else {"MIN": kind(live.low), "MAX": kind(live.high)}
 
 
-def as_markdown(voices: Sequence[str], methods: Mapping[str, Method]) -> str:
-    """Tables of every address: the session's, each voice's, the server's own, and what it sends."""
+def as_markdown(
+    voices: Sequence[str], methods: Mapping[str, Method], more: Sequence[tuple[str, Mapping[str, Method]]] = ()
+) -> str:
+    """Tables of every address: the session's, each voice's, the server's own, and what it sends.
+
+    Args:
+        more: (title, methods) of voices that go by the same names as others.
+    """
     rows = list(methods.values())
     session = [m for m in rows if m.kind == "session"]
     first = voices[0] if voices else ""
@@ -63,8 +77,8 @@ def as_markdown(voices: Sequence[str], methods: Mapping[str, Method]) -> str:
     if commands:
         lines += ["## Any voice", "", *_TABLE, *(_row(m, f"/VOICE/{m.path[1]}") for m in commands), ""]
     for voice in voices:
-        controls = [m for m in rows if m.kind == "control" and m.path[0] == voice]
-        lines += [f"## Controls of {voice}", "", *_CONTROLS, *map(_control_row, controls), ""]
+        lines += _controls(voice, methods)
+    lines += [line for title, others in more for line in _controls(title, others)]
     lines += ["## The server", "", "| address | arguments | what it does |", "|---|---|---|"]
     lines += [f"| `{address}` | {takes} | {does} |" for address, (takes, does) in BUILT_IN.items()]
     return "\n".join([*lines, "", _TAIL])
@@ -72,6 +86,13 @@ def as_markdown(voices: Sequence[str], methods: Mapping[str, Method]) -> str:
 
 _TABLE: Final = ("| address | arguments | what it does |", "|---|---|---|")
 _CONTROLS: Final = ("| address | type | values | default | meaning |", "|---|---|---|---|---|")
+
+
+def _controls(title: str, methods: Mapping[str, Method]) -> list[str]:
+    """The controls of one voice, which is what the title begins with."""
+    voice = title.split(",")[0]
+    rows = [m for m in methods.values() if m.kind == "control" and m.path[0] == voice]
+    return [f"## Controls of {title}", "", *_CONTROLS, *map(_control_row, rows), ""]
 
 
 def _row(method: Method, address: str) -> str:
@@ -102,6 +123,8 @@ Send to port 9000 (UDP, or TCP on the same port). Answers and events come to the
   `/musika/style/seed 42 bar`, `/harmony/chord Am7 beat`, `/musika/play at 16`. Without it: now.
 - **Texts of several words** may be sent as one text or word by word: `/harmony/progression Am F C G bar`.
 - **Buttons**: commands without arguments act on a press (no argument, or any number but 0) and ignore the release (0).
+- **Another voice** is made by loading a bundle into a name that no voice has yet: `/drone/load tone`, then
+  `/drone/gain -6`. `/voices` tells the names.
 - **Patterns** reach several addresses: `/*/gain -6`, `/{musika,tone}/mute 1`. `*` stays within one part (and
   `/*/stop` also ends a recording, which is `/record/stop`).
 - **Bundles** with a time ahead (at most 10 s) take effect at that time, to the sample.
@@ -135,12 +158,17 @@ Only ints, floats and texts, so that Pure Data can read everything.
 
 
 def main() -> int:
-    """Print OSC.md for the voices of the published models and the built-in one."""
-    from bridge.osc.space import AddressSpace
+    """Print OSC.md for the voices that there may be, by the names that `ripieno live` gives them."""
+    from bridge.osc.table import methods_of
     from engine.models.musika import MusikaControls
     from engine.models.musika_live import MusikaLiveControls
     from engine.models.tone import ToneControls
 
-    voices = {"musika": MusikaControls(), "musika-live": MusikaLiveControls(), "tone": ToneControls()}
-    sys.stdout.write(AddressSpace(voices).as_markdown())
+    published = "musika, playing a bundle of the published networks"
+    page = as_markdown(
+        ("musika", "tone"),
+        methods_of({"musika": MusikaLiveControls(), "tone": ToneControls()}),
+        [(published, methods_of({"musika": MusikaControls()}))],
+    )
+    sys.stdout.write(page)
     return 0

@@ -139,6 +139,34 @@ def test_it_plays_answers_recovers_and_ends(live: Live, tmp_path: Path) -> None:
     assert list(tmp_path.glob("take-*.jsonl"))
 
 
+def test_a_voice_is_added_while_it_plays(live: Live) -> None:
+    live.wait(state="playing")
+    live.ask("/reply/to", live.socket.getsockname()[1])
+    live.ask("/drone/load", "tone")
+    assert live.answer("/event/voice_up")[0] == "drone"
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        live.ask("/voices")
+        if live.answer("/voices") == ["tone", "drone"]:
+            break
+    live.ask("/drone/gain", -6.0)
+    assert [live.answer("/applied")[0] for _ in range(2)] == ["/drone/load", "/drone/gain"]
+    for number in range(2, 9):
+        live.ask(f"/drone{number}/load", "tone")
+    assert "8 voices" in str(live.answer("/error")[2])
+
+
+def test_a_device_asked_for_by_name_is_not_replaced_by_none(tmp_path: Path) -> None:
+    arguments = ["--device", "nothing-like-it", "--bundle", "tone", "--session", str(tmp_path), "--osc", "127.0.0.1:0"]
+    done = subprocess.run(
+        [sys.executable, "ripieno.py", "live", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ, "JACK_NO_START_SERVER": "1"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "audio output" in done.stderr or "PortAudio" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_busy_port_is_one_clear_line(live: Live, tmp_path: Path) -> None:
     arguments = ["--bundle", "tone", "--device", "null", "--osc", f"127.0.0.1:{live.port}", "--session", str(tmp_path)]
     done = subprocess.run(

@@ -11,6 +11,7 @@ import pytest
 from bridge.osc.query import OscQuery, answer
 from bridge.osc.sockets import OscPortBusy
 from bridge.osc.space import AddressSpace
+from bridge.osc.table import BUILT_IN, methods_of
 from engine.models.tone import ToneControls
 
 SPACE = AddressSpace({"tone": ToneControls()})
@@ -51,6 +52,17 @@ def test_every_node_says_where_it_is() -> None:
     assert status == 200
     assert root is not None
     assert check(root, "") > 20
+
+
+def test_the_tree_is_complete() -> None:
+    def addresses(node: dict[str, Any]) -> set[str]:
+        own = {node["FULL_PATH"]} if "TYPE" in node else set()
+        return own.union(*(addresses(child) for child in node.get("CONTENTS", {}).values()))
+
+    _, root = answer("/", tree, INFO)
+    assert root is not None
+    assert addresses(root) == {*methods_of({"tone": ToneControls()}), *BUILT_IN}
+    assert answer("/reply/to?TYPE", tree, INFO) == (200, {"TYPE": "i"})
 
 
 @pytest.fixture

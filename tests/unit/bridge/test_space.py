@@ -151,6 +151,18 @@ def test_a_refusal_says_what_is_wanted(
     assert refused.remedy
 
 
+def test_loading_into_a_new_name_makes_a_voice(space: AddressSpace) -> None:
+    made = one(space, "/drone/load", "tone", 7, "bar")
+    assert isinstance(made, Routed)
+    assert (made.command, made.when) == (Load(voice="drone", bundle="tone", seed=7), BAR)
+    assert isinstance(one(space, "/drone/load"), Refused)
+
+
+@pytest.mark.parametrize("name", ["ping", "event", "record", "a b", "x#", "", "\u00e9", "y" * 33])
+def test_a_voice_that_may_not_be_called_so_is_not_made(space: AddressSpace, name: str) -> None:
+    assert isinstance(one(space, f"/{name}/load", "tone"), Refused)
+
+
 def test_a_refusal_is_short_whatever_came(space: AddressSpace) -> None:
     for address in ("/" + "x" * 60_000, "/" * 60_000, "/*" * 30_000, "/tone/gain"):
         refused = one(space, address, "y" * 60_000, *range(1000))
