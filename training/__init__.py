@@ -7,4 +7,6 @@
 - ``losses``, ``discriminator``: what is minimised, and the autoencoder's judge.
 - ``loop``, ``checkpoint``, ``report``, ``previews``: the one loop, what is kept, what is shown on the way.
 - ``evaluate``: what is measured.
+- ``bands``, ``bands_baselines``, ``bands_play``, ``bands_report``: the same for bands, beside simple players;
+  ``fill`` finds hidden cells, ``roll`` draws them.
 """

@@ -9,4 +9,13 @@
 - ``audio``: a folder of sound files as such a corpus.
 - ``store``: what is made once from a corpus and cut at every step: samples, latents with their conditions.
 - ``conducted``: composed pieces as a conducted model sees them: stems, and what is known of each frame.
+
+Notes, for bands that play from MIDI:
+
+- ``arrange``: a melody and its chords to a band of six; ``arrange_styles`` and ``arrange_tables`` say who plays when,
+  ``arrange_form`` who is there, ``arrange_voicing`` which notes, ``arrange_drums`` and ``arrange_parts`` write them.
+- ``licences``: which files shipped weights may learn from.
+- ``tunes``, ``gather``, ``pieces``: packs and folders of MIDI, what they give, and how it is kept.
+- ``midi``: all of that to a store of grids; ``python -m training.data.midi``.
+- ``grids``, ``masks``, ``band_batches``: windows of the store, what is hidden of them, what a network is asked.
 """

@@ -2,5 +2,6 @@
 
 - ``musika44_*``, ``musika22_*``: the published sizes, for an accelerator. ``ae1`` to ``ae4`` make the autoencoder, each
   starting from the one before; ``gan``, ``small_gan`` and ``told_gan`` make generators for it.
-- ``tiny_*``: the same six steps in miniature, for two processor cores and no data but our own.
+- ``getmusic_live``: the band of the starter bundle, for one processor core; ``getmusic_official``: the published one.
+- ``tiny_*``: Musika's six steps and the band in miniature, for two processor cores and no data but our own.
 """

@@ -3,4 +3,6 @@
 - ``codec``: sound to latents and back through Musika's autoencoder networks.
 - ``autoencoder``: both levels of the autoencoder, two phases each.
 - ``latent_gan``: the generator of latents, unconditional or told of note density and tempo.
+- ``getmusic``: our band that plays live.
+- ``getmusic_published``: GETMusic's network as it was published.
 """

@@ -6,7 +6,7 @@ Published: windows of 512 columns, whole rows hidden by the absorbing schedule, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from engine.music.score import ROLES
+from engine.music.grid import decode
+from engine.music.midifile import write_midi
+from engine.music.score import ROLES, TempoChange
 from training.bands_play import live_player, play_on
 from training.config import Recipe
 from training.data.band_batches import Wishes, live_batch, stream_places, stream_view
@@ -169,11 +171,13 @@ class _Live(Task):
         drawn = self._draw(rng, 2, held_out=bool(self._grids.pieces(held_out=True)))
         player = live_player(network, self._width)
         made = play_on(drawn, 0, player, self._dictionary, steps=8, seed=1)
-        pictures = {}
+        pictures, files = {}, {}
         for number, (grid, window) in enumerate(zip(made, drawn, strict=True)):
             pictures[f"made_{number}"] = piano_roll(grid, self._dictionary)
             pictures[f"real_{number}"] = piano_roll(window.grid, self._dictionary)
-        return Preview(pictures=pictures)
+            score = decode(grid, self._dictionary, window.entry.shift)
+            files[f"made_{number}.mid"] = write_midi(replace(score, tempos=(TempoChange(0, window.entry.tempo_bpm),)))
+        return Preview(pictures=pictures, files=files)
 
     def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:
         tensors = {name: value.detach().cpu().contiguous() for name, value in averages["network"].state_dict().items()}

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.music.absorbing import schedule
+from engine.music.midifile import read_midi
 from tests.unit.training.band import dictionary, write_store
 from training import checkpoint
 from training.bands_play import past_view
@@ -83,12 +84,15 @@ def test_what_is_published_loads_and_says_where_it_is_from(tmp_path: Path) -> No
     assert load(tmp_path / "full" / FULL_FILE).kind == "official"
 
 
-def test_previews_are_pictures_of_both(tmp_path: Path) -> None:
+def test_previews_are_pictures_and_scores(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     run(live_recipe(store, steps=2, preview_every=2), tmp_path / "run")
     folder = tmp_path / "run/previews/step-000000002"
     names = sorted(path.name for path in folder.iterdir())
-    assert {"made_0.png", "real_0.png"} <= set(names)
+    assert names == ["made_0.mid", "made_0.png", "made_1.mid", "made_1.png", "real_0.png", "real_1.png"]
+    played = read_midi((folder / "made_0.mid").read_bytes())
+    assert [track.name for track in played.tracks if track.drums] in ([], ["drum"])
+    assert played.tempos[0].bpm == 100.0
     assert (folder / "made_0.png").read_bytes().startswith(b"\x89PNG")
 
 
