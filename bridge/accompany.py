@@ -87,13 +87,14 @@ class Band:
             try:
                 if options.source != "none":
                     self._in = MidiInput(options.source, self._ears, timing=options.follow)
+                there = self._in.name if self._in is not None else "none"
+                view.say(f"band: {options.band}; MIDI out: {self._out.name}; MIDI in: {there}")
             except BaseException:
                 self._out.stop()
                 raise
         except BaseException:
             self._maker.stop()
             raise
-        view.say(f"band: {options.band}; MIDI out: {self._out.name}; MIDI in: {self._in.name if self._in else 'none'}")
 
     def order(self, words: Mapping[str, Any]) -> None:
         """Something from outside, such as ``{"tempo": 90}``; see `_obey`. From any thread."""
@@ -187,7 +188,7 @@ class Band:
                     self._start(now_s)
                 self._ready = True
             elif isinstance(said, MakerFailed):
-                if said.number < 0:
+                if not self._ready:
                     raise SettingsError(said.why)
                 self.player.failed(said.number, said.why)
             else:

@@ -44,25 +44,25 @@ class MakerFailed:
     why: str
 
 
-def open_band(name: str) -> Maker:
+def open_band(name: str, *, threads: int = 1) -> Maker:
     """The maker that a name means.
 
     Args:
         name: ``house``, or a bundle of a family that can accompany.
+        threads: of its network; one leaves the other core of a small machine to what keeps time.
     Raises:
         BundleError: no such bundle, or it cannot accompany.
     """
     if name == HOUSE:
         return HouseBand()
-    from engine.bundle import describe
+    from engine.bundle import describe, open_getmusic
 
     info = describe(name)
     if info.family != "getmusic":
         raise BundleError(f"{name} makes {info.family}, which cannot accompany: take {HOUSE} or a getmusic bundle")
-    from engine.bundle import open_getmusic
     from engine.models.getmusic_maker import GetmusicMaker
 
-    maker = GetmusicMaker(open_getmusic(name))
+    maker = GetmusicMaker(open_getmusic(name, threads=threads))
     maker.warm()
     return maker
 

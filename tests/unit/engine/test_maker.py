@@ -1,0 +1,50 @@
+"""A maker in its process: answers, says what is wrong, dies without taking anybody along."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from engine.band import BarMade
+from engine.errors import BundleError
+from engine.maker import MakerFailed, MakerProcess, MakerReady, open_band
+from engine.models.houseband import HouseBand
+from tests.unit.engine.test_houseband import REQUEST
+
+
+def answer(maker: MakerProcess, seconds: float = 20.0) -> object:
+    """The next thing it says."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        said = maker.poll(0.1)
+        if said is not None:
+            return said
+    return pytest.fail("nothing was said")
+
+
+def test_it_says_when_it_is_ready_answers_and_comes_back_after_its_death() -> None:
+    maker = MakerProcess("house")
+    try:
+        assert isinstance(answer(maker), MakerReady)
+        assert maker.ask(REQUEST)
+        made = answer(maker)
+        assert isinstance(made, BarMade)
+        assert made.bars == HouseBand().make(REQUEST).bars
+        assert maker._process is not None
+        assert maker._process.pid is not None
+        os.kill(maker._process.pid, signal.SIGKILL)
+        assert answer(maker) == MakerFailed(REQUEST.number, "its process has ended")
+        assert isinstance(answer(maker), MakerReady)
+        assert maker.ask(REQUEST)
+    finally:
+        maker.stop()
+    assert maker.poll() is None
+    assert not maker.ask(REQUEST)
+
+
+def test_what_cannot_accompany_is_named() -> None:
+    with pytest.raises(BundleError, match="cannot accompany"):
+        open_band("tone")
+    with pytest.raises(BundleError, match="no-such-band"):
+        open_band("no-such-band")
