@@ -69,6 +69,12 @@ def _enriched(chords: list[Chord], scale: frozenset[int]) -> list[Chord]:
     return [rich(chord) for chord in chords]
 
 
+def _sounding(lead: Track, bars: int) -> tuple[bool, ...]:
+    """For each bar, whether the lead begins a note in it."""
+    begun = {note.start // (STEPS * _TICKS) for note in lead.notes}
+    return tuple(bar in begun for bar in range(bars))
+
+
 def _track(role: str, strokes: Iterable[Stroke], end: int) -> Track:
     """Notes in order; of one pitch, each ends where the next begins."""
     notes: dict[int, list[Note]] = {}
@@ -131,14 +137,9 @@ def arrange(
     scale = scale_of(tuple(chord for chord in steps if chord != NO_CHORD))
     if drawn[3] < chosen.sevenths:
         steps = _enriched(steps, scale)
-    bars = len(chords)
-    sounding = [False] * bars
-    for note in lead.notes:
-        if note.start < bars * STEPS * _TICKS:
-            sounding[note.start // (STEPS * _TICKS)] = True
-    plans = draw_form(tuple(sounding), chosen, full, for_form)
+    plans = draw_form(_sounding(lead, len(chords)), chosen, full, for_form)
     song = Song(plans, tuple(steps), scale, chosen, place)
-    end = bars * STEPS
+    end = len(chords) * STEPS
     tracks = {
         "lead": Track(lead.notes, PROGRAMS["lead"], False, "lead"),
         "drum": _track("drum", _strokes(drum_hits(plans, chosen, for_drums)), end),

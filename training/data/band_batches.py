@@ -126,8 +126,13 @@ def stream_view(columns: int, window: int) -> Mask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Example:
-    """One item of a batch: arrays over the columns of both streams."""
+class _Part:
+    """Columns of one item of a batch.
+
+    Args:
+        tokens, truth: [14, L]. given, hidden: [14, L]. t: [L]. weight: [L]. features: [F, L].
+        targets: cells that are to be found.
+    """
 
     tokens: Ids
     truth: Ids
@@ -136,7 +141,51 @@ class _Example:
     t: Ids
     weight: F32
     features: F32
-    targets: int
+    targets: int = 0
+
+
+class _Told:
+    """What is known of a stretch besides its grid: chords, densities, registers."""
+
+    def __init__(self, drawn: Window, grid: Ids, dictionary: Dictionary, wishes: Wishes) -> None:
+        self._chroma, self._bass = chord_vectors(drawn, dictionary)
+        self._density, self._register = wishes.of(grid)
+
+    def features(self, columns: slice, chords: bool, known: Mask) -> F32:
+        """[F, W] of some columns; `known` is [2, 6]: of which tracks density and register are told."""
+        use = np.float32(chords)
+        density = np.where(known[0, :, None], self._density[:, columns], np.float32(UNKNOWN))
+        register = np.where(known[1, :, None], self._register[:, columns], np.float32(UNKNOWN))
+        return band_features(self._chroma[:, columns] * use, self._bass[:, columns] * use, density, register)
+
+
+def _open_window(
+    grid: Ids, columns: slice, share: float, told: _Told, chords: bool, words: Dictionary, chances: Chances,
+    rng: np.random.Generator,
+) -> _Part:  # fmt: skip
+    """One window with hidden cells."""
+    truth = grid[:, columns]
+    shown_truth = truth.copy()
+    ahead = rng.random() < chances.chord_ahead
+    if not ahead:
+        shown_truth[12:] = words.empty
+    targets = choose_targets(shown_truth, words.empty, chances, rng)
+    shown = hide(shown_truth, targets, share, words.mask, rng)
+    # That the coming chords are not known yet is no reason to call their rows absent.
+    shown.given[12:] = (grid[12:] != words.empty).any(axis=1, keepdims=True)
+    # A wish is about what is to be played; of anything else it would tell what nobody can know.
+    known = (rng.random((2, TRACKS)) < 0.5) & (rng.random((2, 1)) < 0.6) & targets[: 2 * TRACKS : 2].any(axis=1)
+    total, width = int(targets.sum()), truth.shape[1]
+    return _Part(
+        shown.tokens,
+        truth,
+        shown.given,
+        shown.hidden,
+        np.full(width, round(99 * shown.hidden.sum() / max(1, total)), np.int64),
+        np.full(width, 1.0 / max(share, 0.2), np.float32),
+        told.features(columns, chords and ahead, known),
+        total,
+    )
 
 
 def live_example(
@@ -146,67 +195,40 @@ def live_example(
     wishes: Wishes,
     chances: Chances,
     rng: np.random.Generator,
-) -> _Example:
-    """Both streams of one stretch of music.
+) -> _Part:
+    """Both streams of one stretch of music: all bars but those of the last window as they are, then all windows.
 
     Args:
         drawn: whole bars, a multiple of the window.
         shares: of the targets to be hidden, for each window, 0..1.
     """
-    empty, mask = dictionary.empty, dictionary.mask
-    grid = choose_rows(drawn.grid, empty, chances, rng)
-    columns, windows = grid.shape[1], len(shares)
-    width = columns // windows
-    past = columns - width
-    chroma, bass = chord_vectors(drawn, dictionary)
-    density, register = wishes.of(grid)
-    told = rng.random() >= chances.chord_drop
-    rows_told, features_told = told and rng.random() < 0.85, told and rng.random() < 0.85
-    past_wishes = rng.random() < 0.5
-    if not rows_told:
-        grid[12:] = empty
-
-    def conducted(first: int, last: int, chords: bool, known: Mask) -> F32:
-        use = np.float32(chords)
-        wished = np.where(known[0, :, None], density[:, first:last], np.float32(UNKNOWN))
-        placed = np.where(known[1, :, None], register[:, first:last], np.float32(UNKNOWN))
-        return band_features(chroma[:, first:last] * use, bass[:, first:last] * use, wished, placed)
-
-    tokens, given, hidden = [grid[:, :past]], [], []
-    there = (grid != empty).any(axis=1, keepdims=True)
-    given.append(np.repeat(there, past, axis=1))
-    hidden.append(np.zeros((14, past), bool))
-    features = [conducted(0, past, features_told, np.full((2, TRACKS), past_wishes))]
-    t, weight, count = [np.zeros(past, np.int64)], [np.zeros(past, np.float32)], 0
-    for index, share in enumerate(shares):
-        first, last = index * width, (index + 1) * width
-        part = grid[:, first:last].copy()
-        ahead = rng.random() < chances.chord_ahead
-        if not ahead:
-            part[12:] = empty
-        targets = choose_targets(part, empty, chances, rng)
-        shown = hide(part, targets, share, mask, rng)
-        tokens.append(shown.tokens)
-        shown.given[12:] = there[12:]  # that the coming chords are not known yet is no reason to call the row absent
-        given.append(shown.given)
-        hidden.append(shown.hidden)
-        # A wish is about what is to be played; of anything else it would tell what nobody can know.
-        known = (rng.random((2, TRACKS)) < 0.5) & (rng.random((2, 1)) < 0.6) & targets[: 2 * TRACKS : 2].any(axis=1)
-        features.append(conducted(first, last, features_told and ahead, known))
-        total = int(targets.sum())
-        t.append(np.full(width, round(99 * shown.hidden.sum() / max(1, total)), np.int64))
-        weight.append(np.full(width, 1.0 / max(share, 0.2), np.float32))
-        count += total
-    return _Example(
-        np.concatenate(tokens, axis=1),
-        np.concatenate([grid[:, :past], grid], axis=1),
-        np.concatenate(given, axis=1),
-        np.concatenate(hidden, axis=1),
-        np.concatenate(t),
-        np.concatenate(weight),
-        np.concatenate(features, axis=1),
-        count,
+    grid = choose_rows(drawn.grid, dictionary.empty, chances, rng)
+    width = grid.shape[1] // len(shares)
+    past = grid.shape[1] - width
+    told = _Told(drawn, grid, dictionary, wishes)
+    known = rng.random() >= chances.chord_drop
+    rows_known, features_known = known and rng.random() < 0.85, known and rng.random() < 0.85
+    if not rows_known:
+        grid[12:] = dictionary.empty
+    there = (grid != dictionary.empty).any(axis=1, keepdims=True)
+    finished = _Part(
+        grid[:, :past],
+        grid[:, :past],
+        np.repeat(there, past, axis=1),
+        np.zeros((14, past), bool),
+        np.zeros(past, np.int64),
+        np.zeros(past, np.float32),
+        told.features(slice(0, past), features_known, np.full((2, TRACKS), rng.random() < 0.5)),
     )
+    parts = [finished]
+    for index, share in enumerate(shares):
+        columns = slice(index * width, (index + 1) * width)
+        parts.append(_open_window(grid, columns, share, told, features_known, dictionary, chances, rng))
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
+        for name in ("tokens", "truth", "given", "hidden", "t", "weight", "features")
+    }
+    return _Part(**joined, targets=sum(part.targets for part in parts))
 
 
 def live_batch(
