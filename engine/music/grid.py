@@ -183,9 +183,7 @@ def decode(
     return whole if score is None else replace(whole, tempos=score.tempos, meters=score.meters)
 
 
-def _notes(
-    grid: Ints, role: int, dictionary: Dictionary, shift: int, bars: Bars, like: Encoded | None
-) -> list[Note]:
+def _notes(grid: Ints, role: int, dictionary: Dictionary, shift: int, bars: Bars, like: Encoded | None) -> list[Note]:
     made: list[Note] = []
     same: set[int] = set()
     if like is not None:

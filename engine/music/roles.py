@@ -57,7 +57,7 @@ def melody_score(track: Track) -> float:
     if not track.notes:
         return -1.0
     shape = _shape(track)
-    height = max(0.0, 1.0 - abs(shape.pitch - 72.0) / 36.0)
+    height = min(1.0, max(0.0, (shape.pitch - 48.0) / 30.0))
     return (1.0 - shape.chords) * (0.5 + height) * min(1.0, shape.notes / 32.0)
 
 
@@ -75,13 +75,14 @@ def roles_of(score: Score) -> tuple[str | None, ...]:
     """The role of each track; None for tracks that are no part of a band (effects, or percussion with pitches).
 
     Of several tracks that could be the melody one is it: one named so, else one with a lead sound, else a voice or
-    wind part, else one of several strings or guitars, the most melodious first. The others join the piano (lead sounds)
-    or the strings (voices and winds). Where nothing else is the bass, the lowest of several strings, voices and winds
-    is. If no track could be the melody, there is no lead: see `assign_roles` for drawing one from chords.
+    wind part, else one of several tracks of strings, guitars or pianos, the most melodious first. The others join the
+    piano (lead sounds) or the strings (voices and winds). Where nothing else is the bass, the lowest of several
+    strings, voices and winds is. If no track could be the melody, there is no lead: see `assign_roles` for drawing one
+    from chords.
     """
     found = [_family(track) if track.notes else None for track in score.tracks]
     count = Counter(found)
-    several = {role for role in ("string", "guitar") if count[role] > 1}
+    several = {role for role in ("string", "guitar", "piano") if count[role] > 1}
     chosen, best = -1, (-1, -1.0)
     for index, (role, track) in enumerate(zip(found, score.tracks, strict=True)):
         rank = {"lead": 2, "voice": 1}.get(role or "", 0 if role in several else -1)

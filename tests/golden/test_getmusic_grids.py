@@ -1,6 +1,7 @@
 """MIDI to grid in the published way, against grids and key shifts that the authors' own code made.
 
-``../shared/data/parity/getmusic`` holds six songs and ``grids.npz``; nothing is stored here, and the comparison is exact.
+``../shared/data/parity/getmusic`` holds six songs and ``grids.npz``; nothing is stored here, and
+the comparison is exact.
 """
 
 from pathlib import Path
@@ -48,7 +49,8 @@ def test_our_way_is_in_the_same_key_and_gives_every_note_back(song: int, diction
 
 def test_the_published_dictionary_has_its_places(dictionary: Dictionary) -> None:
     vectors = (
-        ("lead", (60,), 76), ("bass", (36,), 180), ("bass", (36, 48), 272), ("drum", (36,), 1033), ("drum", (36, 42), 1125),
+        ("lead", (60,), 76), ("bass", (36,), 180), ("bass", (36, 48), 272), ("drum", (36,), 1033),
+        ("drum", (36, 42), 1125),
         ("guitar", (55,), 5421), ("guitar", (55, 60, 64), 5494), ("piano", (60,), 6981), ("piano", (55, 60, 64), 7049),
         ("string", (60,), 10549), ("string", (60, 64), 10617),
     )  # fmt: skip
