@@ -4,10 +4,12 @@ The room's map, low to high (a file may import only from lines above its own):
 
 - ``errors``, ``music/``: every error raised on purpose; what music is, as pure functions and frozen data.
 - ``controls``, ``messages``, ``manifest``: what can be turned, what is said, what a graph says about itself.
-- ``graph``, ``signal/``: one ONNX file as a function; streaming signal processing with explicit state.
-- ``stream``, ``ring``, ``conductor``: the Streamer protocol, the audio queue, musical time and harmony.
-- ``models/``: one file, one model, with its controls, its state and its Streamer.
+- ``graph``, ``signal/``, ``sampling``: one ONNX file as a function; streaming signal processing with explicit state;
+  seeded draws from logits.
+- ``stream``, ``ring``, ``conductor``: the Streamer and Job protocols, the audio queue, musical time and harmony.
+- ``models/``: one family of files, one model, with its controls, its state and its Streamer or Job.
 - ``bundle``, ``opening``: folders of graphs, and how a voice gets its streamer.
+- ``filling``, ``infill``, ``jobs``, ``pianoroll``: a MIDI file filled, by command, in a session, and as a picture.
 - ``orders``, ``worker``, ``player``: what a session and a voice say, one voice's turn, its process seen from outside.
 - ``mixer``, ``schedule``, ``record``: lanes and their fades, when a command holds, sound to files.
 - ``take``, ``replay``: the log of a performance, and the same sound from it again.

@@ -13,6 +13,7 @@ from engine.errors import ControlError, EngineError
 __all__ = ["bench_main", "bundles_main", "main", "render_main", "replay_main"]
 
 _INTERRUPTED: Final = 130  # what a shell gives for Ctrl-C
+_LONGEST: Final = 200  # characters of a fact that are shown
 _PICTURE_S: Final = 600.0  # longer renders are drawn up to here
 
 
@@ -115,9 +116,14 @@ def _facts(info: Any) -> dict[str, Any]:
         "source": info.source,
         "licence": info.licence,
         "roles": list(info.roles),
-        "facts": dict(info.facts),
+        "facts": {name: _brief(value) for name, value in info.facts.items()},
         "controls": controls,
     }
+
+
+def _brief(value: Any) -> Any:
+    """A fact as it is; of a long text, such as a dictionary, how long it is."""
+    return f"{len(value)} characters" if isinstance(value, str) and len(value) > _LONGEST else value
 
 
 def _render_parser() -> argparse.ArgumentParser:

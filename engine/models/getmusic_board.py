@@ -237,10 +237,9 @@ class Sight:
         if role not in settings.densities:
             return np.full(count, float(settings.rests.get(role, 0.0)))
         asked, open_ = self._asked[:, 2 * track], self._open[:, 2 * track]
-        wide = np.asarray(logits, np.float64)
-        top = wide.max(axis=1)
+        top = logits[:, :-1].max(axis=1)
         odds = np.zeros(asked.shape)  # logarithm of the odds that something begins
-        odds[asked] = np.log(np.exp(wide[:, :-1] - top[:, None]).sum(axis=1) + 1e-30) + top - wide[:, -1]
+        odds[asked] = np.log(np.exp(logits[:, :-1] - top[:, None]).sum(axis=1)) + top - logits[:, -1]
         own = self._own[:, 2 * track]
         begun = (own & ~open_ & (self._tokens[:, 2 * track] != PAD)).sum(axis=1)
         left = np.maximum(1, (asked & open_).sum(axis=1))

@@ -53,8 +53,8 @@ class GetmusicMaker:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.model, self.controls, self._clock = model, controls or GetmusicControls(), clock
-        self.pass_s = 0.0
-        """What a pass of the network takes, as learned so far."""
+        self.first_s, self.pass_s = 0.0, 0.0
+        """What the first pass of a bar takes, which may read the past, and every other, as learned so far."""
 
     def warm(self) -> None:
         """Run the network on a bar of nothing, so that the first real bar comes as fast as the others."""
@@ -76,9 +76,10 @@ class GetmusicMaker:
         for number in range(request.bars):
             left_s = request.deadline_s - _SPARE_S - self._clock()
             most = self.controls.steps if number == 0 else min(self.controls.steps, _RESERVE_STEPS)
-            if number and left_s < (most + 1) * self.pass_s:
+            if number and left_s < self.first_s + most * self.pass_s:
                 break
-            steps = most if self.pass_s <= 0.0 else int(min(most, max(1.0, left_s / self.pass_s)))
+            more = most - 1 if self.pass_s <= 0.0 else (left_s - self.first_s) / self.pass_s
+            steps = 1 + int(min(most - 1, max(0.0, more)))
             made, count = self._bar(sheet, number, steps, request)
             bars.append(made)
             passes += count
@@ -104,14 +105,20 @@ class GetmusicMaker:
         def late() -> bool:
             nonlocal began_s, passes
             now_s = self._clock()
-            if passes:
-                took_s = now_s - began_s
-                self.pass_s += (took_s - self.pass_s) * (_NEWEST if self.pass_s > 0.0 else 1.0)
+            if passes == 1:
+                self.first_s = _learned(self.first_s, now_s - began_s)
+            elif passes:
+                self.pass_s = _learned(self.pass_s, now_s - began_s)
             began_s, passes = now_s, passes + 1
             return passes > 1 and now_s + self.pass_s > request.deadline_s - _SPARE_S
 
         made = work(job, late=late)
         return sheet.keep(number, made.grids[0]), made.passes
+
+
+def _learned(known_s: float, took_s: float) -> float:
+    """What a pass takes, after one more of them; a single slow one is soon forgotten."""
+    return took_s if known_s <= 0.0 else known_s + (took_s - known_s) * _NEWEST
 
 
 class _Sheet:

@@ -157,6 +157,12 @@ class CachedNetwork:
 
     def _remember(self, tokens: Ids, given: Ids, features: F32 | None) -> tuple[Array, Array]:
         """Keys and values [1, layers, heads, P, d] of past columns."""
+        if not tokens.shape[2]:
+            # Of a port's sizes the batch and the past are free: here one, and none.
+            shape = [size if isinstance(size, int) else 1 for size in self._graph.inputs["past_k"].shape]
+            shape[3] = 0
+            nothing = np.zeros(shape, np.float32)
+            return nothing, nothing
         asked = (tokens.tobytes(), given.tobytes(), b"" if features is None else features.tobytes())
         if self._kept is None or self._kept[0] != asked:
             feeds: dict[str, Array] = {"tokens": np.ascontiguousarray(tokens), "given": np.ascontiguousarray(given)}
