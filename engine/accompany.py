@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.band import BAR_TICKS, BEATS, CHANNELS, BarMade, BarRequest
-from engine.capture import Capture, chord_of
+from engine.capture import Capture, chord_heard
 from engine.ledger import Booking
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.pulse import Pulse
@@ -39,6 +39,7 @@ Bar = Mapping[str, tuple[Note, ...]]
 
 _KEPT_BARS: Final = 64
 _MOST_NOTES: Final = 512  # in a bar; a maker that wants more has gone mad
+_EAR_BARS: Final = 12  # by which a chord is heard
 _USUAL: Final = 32  # jobs by which the usual time of one is told
 _MARGIN: Final = 1.5  # of the usual time, kept for a slow one
 _PAD_VELOCITY: Final = 50
@@ -233,17 +234,23 @@ class Accompanist:
         inside = 1.0 - (line_s - now_s) * pulse.ticks_per_s / BAR_TICKS
         left_s = line_s - self.settings.safety_s - now_s
         known = self._bars.get(coming)
-        if known is not None and known[1] == "made" and left_s > _MARGIN * self._usual_s() and self._flying is None:
-            chords = self._wanted(coming, pulse.tick_at(now_s))
-            if chords != known[2]:  # the harmony has changed since, and there is time to follow
-                self._reserve[coming] = known[0], known[2]
-                del self._bars[coming]
-                self._actions.append(Unplay(coming * BAR_TICKS))
-                known = None
+        if known is not None and self._flying is None and self._outdated(known[1], known[2], left_s):
+            self._reserve[coming] = known[0], known[2]
+            del self._bars[coming]
+            self._actions.append(Unplay(coming * BAR_TICKS))
+            known = None
         if known is None and left_s <= 0.0:
             self._fall_back(coming, now_s)
         elif known is None and self._flying is None and inside >= self._phase():
             self._ask(pulse, coming, now_s, line_s)
+
+    def _outdated(self, source: str, chords: tuple[Chord | None, ...], left_s: float) -> bool:
+        """Whether another chord is held than a bar was made for, and there is time to make it again."""
+        return (
+            source == "made"
+            and self.capture.chord not in (None, chords[0])
+            and left_s > _MARGIN * self._usual_s()
+        )  # fmt: skip
 
     def _enter(self, bar: int) -> None:
         """Bar `bar` begins."""
@@ -357,10 +364,10 @@ class Accompanist:
         if rows:
             row = rows[bar % len(rows)]
             return tuple(row[beat * len(row) // BEATS] for beat in range(BEATS))
-        at = min(bar, int(now // BAR_TICKS))  # of a bar to come, what is heard in this one
-        before = self._chords.get(at - 1, (None,) * BEATS)[-1]
-        heard = [note for note in self.capture.notes(at * BAR_TICKS, now) if note.start < (at + 1) * BAR_TICKS]
-        return (chord_of(heard, before),) * BEATS
+        at = max(0, min(bar, int(now // BAR_TICKS)))  # of a bar to come, what is heard in this one
+        first = max(0, at - _EAR_BARS + 1)
+        heard = self.capture.notes(first * BAR_TICKS, now)
+        return (chord_heard(heard, first * BAR_TICKS, at - first + 1),) * BEATS
 
     def _gain(self, bar: int) -> float:
         """How loud the band plays against how it was made: half as far from 90 as the player, by default."""

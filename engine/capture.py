@@ -4,11 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from engine.band import BAR_TICKS, COLUMN_TICKS
-from engine.music.harmony import Chord, recognise
+import numpy as np
+
+from engine.band import BAR_TICKS, COLUMN_TICKS, COLUMNS
+from engine.music.chords import bar_vectors, chord_of, hear_chords
+from engine.music.harmony import NO_CHORD, Chord, recognise
 from engine.music.score import Note
 
-__all__ = ["MOST_ONS_HZ", "Capture", "chord_of"]
+__all__ = ["MOST_ONS_HZ", "Capture", "chord_heard"]
 
 MOST_ONS_HZ: Final = 200
 """Note-ons in a second beyond which nobody plays: our own output comes back, or a device has gone mad."""
@@ -17,8 +20,6 @@ _KEPT_BARS: Final = 40
 _OFF, _ON, _CONTROL, _RESET = 0x80, 0x90, 0xB0, 0xFF
 _SOUND_OFF, _NOTES_OFF = 120, 123
 _DRUMS: Final = 9
-_TRIADS: Final = ("maj", "min")
-_STAY: Final = 0.25  # what a chord gains by having been the last
 
 
 class Capture:
@@ -120,31 +121,22 @@ class Capture:
         return len(self._recent) == MOST_ONS_HZ and at_s - self._recent[0] < 1.0
 
 
-def chord_of(notes: Iterable[Note], last: Chord | None) -> Chord | None:
-    """The triad that a bar of melody fits best, by how long its notes are; `last` wins where others are no better.
+def chord_heard(notes: Sequence[Note], first: int, bars: int) -> Chord | None:
+    """The chord of the last of some bars, by the melody of all of them.
 
+    Args:
+        notes: on the grid. first: tick at which the first bar begins. bars: how many, 1 or more.
     Returns:
-        None only without notes and without a last chord.
-    Source:
-        Share of the sounding time that are tones of the chord, a root and a first note counting more. A stand-in for
-        the recognition of whole scores, which needs more than one voice to be better.
+        None without notes, or if nothing fits.
     """
-    weight = [0.0] * 12
-    rows = sorted(notes)
-    for index, note in enumerate(rows):
-        weight[note.pitch % 12] += max(note.length, COLUMN_TICKS) * (1.5 if index == 0 else 1.0)
-    total = sum(weight)
-    if not total:
-        return last
-    best, best_score = last, -1.0
-    for root in range(12):
-        for quality in _TRIADS:
-            chord = Chord(root, quality, root)
-            inside = sum(weight[tone] for tone in chord.pitch_classes) / total
-            score = inside + 0.2 * weight[root] / total + (_STAY if chord == last else 0.0)
-            if score > best_score + 1e-9:
-                best, best_score = chord, score
-    return best
+    here = [note for note in notes if 0 <= note.start - first < bars * BAR_TICKS]
+    if not here:
+        return None
+    pitches, starts, lengths = (np.array(row, np.int64) for row in zip(
+        *((n.pitch, (n.start - first) // COLUMN_TICKS, max(1, n.length // COLUMN_TICKS)) for n in here), strict=True
+    ))  # fmt: skip
+    chord = chord_of(int(hear_chords(bar_vectors(pitches, starts, lengths, bars, COLUMNS))[-1]))
+    return None if chord == NO_CHORD else chord
 
 
 def _gridded(start: float, end: float, pitch: int, velocity: int) -> Note:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from engine.capture import MOST_ONS_HZ, Capture, chord_of
-from engine.music.harmony import parse_chord
+from engine.capture import MOST_ONS_HZ, Capture, chord_heard
 from engine.music.score import Note
 
 
@@ -74,9 +73,9 @@ def test_notes_played_in_the_count_in_are_no_part_of_bar_zero() -> None:
     assert [(n.start, n.pitch) for n in capture.notes(0, 500)] == [(0, 64)]
 
 
-def test_chord_fits_what_is_played_longest() -> None:
-    notes = [Note(0, 69, 480), Note(480, 72, 480), Note(960, 76, 960)]
-    assert str(chord_of(notes, None)) == "Am"
-    assert chord_of([], parse_chord("G")) == parse_chord("G")
-    assert chord_of([], None) is None
-    assert chord_of([Note(0, 67, 1920)], parse_chord("C")) == parse_chord("C")  # no reason to leave
+def test_chord_is_heard_in_a_melody_and_stays_through_a_rest() -> None:
+    melody = (69, 72, 76, 74, 72, 69, 65, 67, 67, 64, 60, 64, 71, 74, 67, 69)
+    notes = [Note(480 * index, pitch, 480) for index, pitch in enumerate(melody)]
+    assert [str(chord_heard(notes, 0, bars)) for bars in range(1, 6)] == ["Am", "F", "C", "G", "G"]
+    assert str(chord_heard(notes, 1920, 1)) == "F"
+    assert chord_heard([], 0, 4) is None
