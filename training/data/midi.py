@@ -23,7 +23,7 @@ from engine.errors import EngineError
 from engine.music.bars import Bars
 from engine.music.columns import shift_of, table_of
 from engine.music.grid import encode
-from engine.music.harmony import NO_CHORD
+from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import ROLES, Score
 from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
@@ -236,9 +236,16 @@ def _strike(score: Score, counts: Mapping[str, Counter[tuple[int, ...]]]) -> Non
             counts[ROLES[int(roles[group.start])]][together] += 1
 
 
+def _of_bars(chords: Sequence[Chord]) -> list[Chord | None]:
+    """The chord that holds longest in each bar, the earlier of two; None where there is none."""
+    bars = [chords[first : first + BAR] for first in range(0, len(chords), BAR)]
+    longest = [max(bar, key=Counter(bar).__getitem__) for bar in bars]
+    return [None if chord == NO_CHORD else chord for chord in longest]
+
+
 def _grid(piece: Piece, dictionary: Dictionary, settings: Settings) -> tuple[Entry, Ids, Any, Counter[str]]:
     """One piece as whole bars of tokens; roles without notes are EMPTY, and nothing else is."""
-    encoded = encode(piece.score, dictionary, roles=ROLES)
+    encoded = encode(piece.score, dictionary, roles=ROLES, chords=_of_bars(piece.chords) or None)
     columns = BAR * max(1, -(-piece.score.end // (4 * 480)))
     grid = np.full((14, columns), PAD, np.int64)
     width = min(columns, encoded.grid.shape[1])
