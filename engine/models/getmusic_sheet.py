@@ -166,8 +166,8 @@ class Sheet:
 
     def _targets(self) -> Mask:
         bars = self._encoded.bars
-        lines = np.repeat(bars.starts[:-1] + self._start, COLUMNS)
-        inside = (lines >= self.ticks[0]) & (lines < self.ticks[1]) & bars.used
+        ticks = bars.ticks_of(np.arange(bars.columns)) + self._start
+        inside = (ticks >= self.ticks[0]) & (ticks < self.ticks[1]) & bars.used
         chosen = np.array([role in self._wanted.targets for role in ROLES])
         return np.asarray(chosen[:, None] & inside, np.bool_)
 
