@@ -32,6 +32,8 @@ _STEP_S: Final = 0.0001
 _REPORT_S: Final = 0.5
 _RETRY_S: Final = 1.0
 _WATCH_S: Final = 2.0
+_AGAIN_S: Final = 0.3
+_MISSES: Final = 3
 _NOTE_ON: Final = 0x90
 
 
@@ -323,9 +325,14 @@ def watch_main(sink: MidiSource | None, line: Connection) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _be_quiet()
-    with contextlib.suppress(EOFError, OSError, PortError):
-        api = api_of(sink)
-        while not line.poll(_WATCH_S):
-            there = sink_names(api)
-            if sink is not None and sink.stem not in [MidiSource(sink.api, name).stem for name in there]:
-                return
+    missed, api = 0, None
+    with contextlib.suppress(EOFError, OSError):
+        # A busy system may fail to answer once; what is lost by a wrong alarm are the user's wires.
+        while missed < _MISSES and not line.poll(_WATCH_S if not missed else _AGAIN_S):
+            try:
+                api = api_of(sink) if api is None else api
+                there = sink_names(api)
+                gone = sink is not None and sink.stem not in [MidiSource(sink.api, name).stem for name in there]
+                missed = missed + 1 if gone else 0
+            except PortError:
+                missed += 1
