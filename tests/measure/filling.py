@@ -1,0 +1,97 @@
+"""How good and how fast a bundle fills, by the number of passes: how few will do?
+
+    python -m tests.measure.filling BUNDLE STORE [--songs 12] [--bars 4] [--passes 1 2 4 8 ...] [--json OUT]
+
+STORE is a store of grids (`python -m training.data.midi`) with the bundle's dictionary. Of tunes that nobody trained on
+the first bars are given, of the last ones only the lead: the other tracks are filled, as `ripieno infill` and the band
+do it, and compared with what was really there (measures of `training.bands`). The row "real" is the real playing.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.bundle import open_getmusic
+from engine.models.getmusic import FillSettings, Getmusic
+from engine.music.bandfeatures import band_features
+from engine.music.score import ROLES
+from engine.stream import work
+from training.bands import ACCOMPANIMENT, Bands, compare
+from training.bands_report import choose_songs
+from training.data.band_batches import chord_vectors
+from training.data.grids import BAR, Grids, Window
+
+PASSES = (1, 2, 4, 8, 12, 16, 25, 50)
+SHOWN = (
+    "chord_accuracy", "kl_pitch", "kl_duration", "kl_ioi", "density", "density_error", "out_of_key", "pad_share",
+)  # fmt: skip
+
+
+def filled(model: Getmusic, window: Window, bars: int, settings: FillSettings) -> tuple[np.ndarray, int, float]:
+    """The grid with its last bars filled, passes, and seconds."""
+    grid = window.grid
+    targets = np.zeros((len(ROLES), grid.shape[1]), np.bool_)
+    for role in ACCOMPANIMENT:
+        there = (grid[2 * ROLES.index(role)] != model.dictionary.empty).any()
+        targets[ROLES.index(role), -bars * BAR :] = there
+    features = band_features(*chord_vectors(window, model.dictionary)) if model.network.conducted else None
+    began_s = time.perf_counter()
+    made = work(model.fill(grid, targets, settings, features=features))
+    return made.grids[0], made.passes, time.perf_counter() - began_s
+
+
+def measure(model: Getmusic, songs: list[Window], bars: int, settings: FillSettings) -> dict[str, Any]:
+    """One row: the measures, passes and milliseconds for each bar made."""
+    bands = Bands(model.dictionary)
+    made = [filled(model, window, bars, settings) for window in songs]
+    real, new = (
+        [grid[:, -bars * BAR :] for grid in grids] for grids in ([w.grid for w in songs], [m[0] for m in made])
+    )
+    numbers = compare(real, new, bands).numbers()
+    count = len(songs) * bars
+    return {
+        **{name: numbers[name] for name in SHOWN},
+        "passes_a_bar": sum(m[1] for m in made) / count,
+        "ms_a_bar": 1000.0 * sum(m[2] for m in made) / count,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle")
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--songs", type=int, default=12)
+    parser.add_argument("--bars", type=int, default=4, help="made; as many again are given")
+    parser.add_argument("--passes", type=int, nargs="+", default=list(PASSES))
+    parser.add_argument("--refine", type=float, default=0.0)
+    parser.add_argument("--plan", default="cosine")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    parsed = parser.parse_args()
+    model, grids = open_getmusic(parsed.bundle, threads=parsed.threads), Grids(parsed.store)
+    if grids.dictionary.text != model.dictionary.text:
+        print("the store was made with another dictionary than the bundle", file=sys.stderr)
+        return 1
+    songs = choose_songs(grids, parsed.songs, 2 * parsed.bars * BAR)
+    real = [window.grid[:, -parsed.bars * BAR :] for window in songs]
+    rows: dict[str, dict[str, Any]] = {"real": compare(real, real, Bands(model.dictionary)).numbers()}
+    filled(model, songs[0], parsed.bars, FillSettings(steps=2))  # warm
+    for steps in parsed.passes:
+        settings = FillSettings(steps=steps, plan=parsed.plan, refine=parsed.refine, seed=1)
+        rows[f"{parsed.plan} {steps}"] = measure(model, songs, parsed.bars, settings)
+    names = (*SHOWN, "passes_a_bar", "ms_a_bar")
+    print(f"{len(songs)} tunes, {parsed.bars} bars each\n{'':12}" + "".join(f"{name:>15}" for name in names))
+    for name, row in rows.items():
+        print(f"{name:12}" + "".join(f"{row.get(key, float('nan')):15.3f}" for key in names))
+    if parsed.json is not None:
+        parsed.json.write_text(json.dumps(rows, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
