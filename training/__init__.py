@@ -4,7 +4,7 @@
 - ``models/``: one readable file per network.
 - ``data/``: folders of audio, and music that we compose and render ourselves.
 - ``task``, ``tasks/``: what the loop asks of a task; what one step of each kind of training does.
-- ``losses``, ``discriminator``: what is minimised, and the autoencoder's judge.
+- ``losses``, ``discriminator``: what is minimised, and the autoencoder's judge; ``diffusion``: GETMusic's objective.
 - ``loop``, ``checkpoint``, ``report``, ``previews``: the one loop, what is kept, what is shown on the way.
 - ``evaluate``: what is measured.
 - ``bands``, ``bands_baselines``, ``bands_play``, ``bands_report``: the same for bands, beside simple players;

@@ -17,9 +17,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from engine.errors import EngineError
 from engine.music.absorbing import log_buffers
-from engine.music.vocabulary import Dictionary
+from engine.music.vocabulary import Dictionary, VocabularyError
 from export.errors import CheckpointError
 from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary, rotary
 from training.models.getmusic_files import save
@@ -179,7 +178,7 @@ def convert(source: Path, dictionary: Path, out: Path) -> tuple[GetdiffConfig, t
     """
     try:
         words = Dictionary.load(dictionary)
-    except EngineError as error:
+    except VocabularyError as error:
         raise CheckpointError(f"{dictionary}: {error}") from None
     weights = read(source)
     config = sizes(weights, words)

@@ -3,4 +3,6 @@
 - ``layers``: padding, noise, modulation and residual blocks that several networks share.
 - ``musika``: sizes, coordinates and the 44.1 kHz networks of Musika; building, saving and loading both variants.
 - ``musika22``: the 22.05 kHz networks of the Musika paper.
+- ``getmusic``: GETDiff as published; ``getmusic_live``: ours, conducted, with a past that is read once;
+  ``getmusic_files``: the file that either is kept in.
 """
