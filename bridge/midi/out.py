@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Final
@@ -20,7 +20,7 @@ from engine.music.pulse import Pulse
 __all__ = ["MidiOutput", "OutStats"]
 
 _ANSWER_S: Final = 20.0
-_SILENT_S: Final = 4.0  # a sender that has not reported for so long hangs in its driver
+_SILENT_LOOKS: Final = 16  # in a row without a report: the sender hangs in its driver
 _STOP_S: Final = 2.0
 _LOOK_S: Final = 0.25
 _AGAIN_S: Final = 1.0
@@ -47,7 +47,7 @@ class _Child:
 
     process: SpawnProcess
     line: Connection
-    heard_s: float = field(default_factory=time.perf_counter)
+    silent: int = 0  # looks since it was heard; not seconds, which go on while a whole machine is suspended
 
     def end(self, *, kill: bool = False) -> None:
         """Hang up, wait, and see to it."""
@@ -212,11 +212,13 @@ class MidiOutput:
                     self._lose("its process has ended")
                     break
             sender = self._sender
-            if sender is not None and self._present and time.perf_counter() - sender.heard_s > _SILENT_S:
-                self._lose("it hangs")
+            if sender is not None and self._present:
+                sender.silent += 1
+                if sender.silent > _SILENT_LOOKS:
+                    self._lose("it hangs")
 
     def _hear(self, sender: _Child, said: object) -> None:
-        sender.heard_s = time.perf_counter()
+        sender.silent = 0
         if isinstance(said, Sent):
             self._stats = said
             self._late.extend(said.late_s)

@@ -119,6 +119,7 @@ def steady(hall: Hall) -> None:
         hall.row("notes_missing", missing, "notes", "0")
         late = [ms for row in company.told("standing") for ms in row["late_ms"]]
         hall.spread("sent_late_ms", late)
+        hall.row("losses", company.told("standing")[-1]["out"]["losses"], "of the port", "0")
         _tell_notes(hall, heard, status)
 
 
