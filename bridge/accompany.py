@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.band_options import BandOptions, options_from, parser, within
 from bridge.band_view import BandView, JsonView, LinesView, PictureView, Standing
 from bridge.midi.clock import ClockFollower
 from bridge.midi.out import MidiOutput
 from bridge.midi.ports import MidiInput
-from bridge.midi.sender import Book, Halt, Hush, Panic, Raw, Release, Roll, SenderSetup, Strike, Tempo, Withdraw
+from bridge.midi.sender import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, SenderSetup, Strike, Tempo, Withdraw
 from bridge.settings import SettingsError
 from engine.accompany import Accompanist, Action, Ask, Play, Silence, Unplay
 from engine.band import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
@@ -25,6 +25,10 @@ from engine.ledger import Booking
 from engine.maker import MakerFailed, MakerProcess, MakerReady
 from engine.music.pulse import Pulse
 from engine.music.units import TICKS_PER_BEAT
+
+if TYPE_CHECKING:
+    from bridge.audio.port import AudioPort
+    from bridge.band_sound import BandSound
 
 __all__ = ["Band", "accompany_main"]
 
@@ -75,6 +79,8 @@ class Band:
         self._orders: deque[Mapping[str, Any]] = deque(maxlen=1000)
         self._maker = MakerProcess(options.band)  # loads while the ports open
         self._in: MidiInput | None = None
+        self._audio: AudioPort | None = None
+        self._sound: BandSound | None = None
         try:
             roles = (*options.working.targets, options.working.player)
             setup = SenderSetup(
@@ -87,10 +93,14 @@ class Band:
             try:
                 if options.source != "none":
                     self._in = MidiInput(options.source, self._ears, timing=options.follow)
+                if options.sound:
+                    self._open_sound()
                 there = self._in.name if self._in is not None else "none"
                 view.say(f"band: {options.band}; MIDI out: {self._out.name}; MIDI in: {there}")
             except BaseException:
-                self._out.stop()
+                for port in (self._audio, self._in, self._out):
+                    if port is not None:
+                        port.stop()
                 raise
         except BaseException:
             self._maker.stop()
@@ -120,9 +130,10 @@ class Band:
 
     def close(self) -> None:
         """End every note, then the ports and the maker."""
-        self._out.send(Halt())
-        self._out.send(Hush())
-        for end in (self._out.stop, self._maker.stop, *([self._in.stop] if self._in is not None else [])):
+        self._send(Halt())
+        self._send(Hush())
+        others = [port.stop for port in (self._in, self._audio) if port is not None]
+        for end in (self._out.stop, self._maker.stop, *others):
             try:
                 end()
             except Exception as error:  # the others must end, too
@@ -130,6 +141,21 @@ class Band:
         self.view.stand(self._standing(time.perf_counter()))
 
     # inside
+
+    def _send(self, order: Order) -> None:
+        self._out.send(order)
+        if self._sound is not None:
+            self._sound.obey(order)
+
+    def _open_sound(self) -> None:
+        from bridge.audio.port import open_port
+        from bridge.band_sound import BandSound
+
+        name = self.options.sound
+        port = open_port(None if name == "default" else name)
+        self._audio, self._sound = port, BandSound(port.sample_rate, lambda: port.latency_s)
+        port.start(self._sound.read)
+        self.view.say(f"sound: {port.name}")
 
     def _listen(self, now_s: float) -> None:
         delay_s = self.options.input_ms / 1000.0
@@ -159,12 +185,12 @@ class Band:
         self.player.time(pulse, jumped=jumped)
         if jumped or pulse is None:
             self._act(self.player.turn(time.perf_counter()) if pulse is None else ())
-            self._out.send(Halt())
-            self._out.send(Hush())
-        self._out.send(Tempo(pulse))
+            self._send(Halt())
+            self._send(Hush())
+        self._send(Tempo(pulse))
         if pulse is not None and (jumped or not self._rolling):
-            self._out.send(Raw(self._programs()))
-            self._out.send(Roll(max(0.0, pulse.tick_at(time.perf_counter()))))
+            self._send(Raw(self._programs()))
+            self._send(Roll(max(0.0, pulse.tick_at(time.perf_counter()))))
         self._rolling = pulse is not None
 
     def _start(self, now_s: float) -> None:
@@ -178,7 +204,7 @@ class Band:
                 start = first + beat * TICKS_PER_BEAT
                 velocity = _CLICK_VELOCITY[min(beat, 1)]
                 notes.append(Booking(self._ids, start, start + 120, CHANNELS["drum"], _CLICK, velocity))
-            self._out.send(Book(tuple(notes)))
+            self._send(Book(tuple(notes)))
 
     def _work(self, now_s: float) -> None:
         while (said := self._maker.poll()) is not None:
@@ -201,12 +227,12 @@ class Band:
                     if not self._ready or not self._maker.ask(request):
                         self.player.failed(request.number, "no maker")
                 case Play(notes):
-                    self._out.send(Book(notes))
+                    self._send(Book(notes))
                 case Unplay(tick):
                     channels = tuple(CHANNELS[role] for role in self.options.working.targets)
-                    self._out.send(Withdraw(tick, channels))
+                    self._send(Withdraw(tick, channels))
                 case Silence():
-                    self._out.send(Hush())
+                    self._send(Hush())
                 case _:
                     self.view.plan(action)
 
@@ -215,7 +241,7 @@ class Band:
         pulse = self.player.pulse
         try:
             if "panic" in words:
-                self._out.send(Panic())
+                self._send(Panic())
                 self._struck.clear()
             if self._clock is None and "stop" in words:
                 self._set(None)
@@ -238,13 +264,13 @@ class Band:
         if kind == _NOTE_ON and message[2] > 0:
             self._ids -= 1
             self._struck[key] = self._ids
-            self._out.send(Strike(self._ids, channel, message[1], message[2]))
+            self._send(Strike(self._ids, channel, message[1], message[2]))
         elif kind in (_NOTE_OFF, _NOTE_ON) and key in self._struck:
-            self._out.send(Release(self._struck.pop(key), channel, message[1]))
+            self._send(Release(self._struck.pop(key), channel, message[1]))
 
     def _let_go(self) -> None:
         for (_, pitch), number in self._struck.items():
-            self._out.send(Release(number, CHANNELS[self.options.working.player], pitch))
+            self._send(Release(number, CHANNELS[self.options.working.player], pitch))
         self._struck.clear()
 
     def _programs(self) -> tuple[bytes, ...]:
@@ -252,8 +278,9 @@ class Band:
         return tuple(bytes((0xC0 | CHANNELS[role], PROGRAMS[role])) for role in roles)
 
     def _tell(self) -> None:
-        for line in (*self._out.poll(), *(self._in.poll() if self._in is not None else ())):
-            self.view.say(line)
+        for port in (self._out, self._in, self._audio):
+            for line in port.poll() if port is not None else ():
+                self.view.say(line)
         self.view.stand(self._standing(time.perf_counter()))
 
     def _standing(self, now_s: float) -> Standing:

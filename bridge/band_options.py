@@ -26,6 +26,7 @@ class BandOptions:
         tempo: quarter notes a minute of our own clock.
         count_in: begin with a bar of clicks (own clock only).
         thru: pass the player's keys on, on the channel of the role that is played.
+        sound: part of an audio output's name, ``default`` or ``null``: play plain tones there, too; empty: MIDI only.
         input_ms, output_ms: how late messages arrive, and how late they will be heard: both are made up for.
         working: how the accompanist works.
     """
@@ -38,6 +39,7 @@ class BandOptions:
     tempo: float = 120.0
     count_in: bool = True
     thru: bool = False
+    sound: str = ""
     input_ms: float = 0.0
     output_ms: float = 0.0
     working: BandSettings = field(default_factory=BandSettings)
@@ -62,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     add("--listen", type=int, metavar="BARS", help="bars before the band joins; default 0 with --chords, else 1")
     add("--no-count-in", dest="count_in", action="store_false", help="begin without a bar of clicks")
     add("--thru", action="store_true", help="pass on what you play, on the channel of your role")
+    add("--sound", nargs="?", const="default", default="", metavar="DEVICE", help="plain tones on an audio output, too")
     add("--dynamics", type=float, default=0.5, metavar="0..1", help="how far the band follows your loudness")
     add("--input-ms", type=float, default=0.0, metavar="MS", help="how late your keys arrive")
     add("--output-ms", type=float, default=0.0, metavar="MS", help="send so much earlier")
@@ -117,6 +120,7 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         tempo=args.tempo,
         count_in=args.count_in,
         thru=args.thru,
+        sound=args.sound,
         input_ms=args.input_ms,
         output_ms=args.output_ms,
         working=working,
