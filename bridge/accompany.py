@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.band_options import BandOptions, options_from, parser, within
 from bridge.band_view import BandView, JsonView, LinesView, PictureView, Standing
 from bridge.midi.clock import ClockFollower
-from bridge.midi.out import MidiOutput
+from bridge.midi.out import MidiOutput, NoOutput
 from bridge.midi.ports import MidiInput
 from bridge.midi.sender import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, SenderSetup, Strike, Tempo, Withdraw
+from bridge.midi.sources import NoMidiError
 from bridge.settings import SettingsError
 from engine.accompany import Accompanist, Action, Ask, Play, Silence, Unplay
 from engine.band import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
@@ -89,10 +90,9 @@ class Band:
                 channels=tuple(sorted({CHANNELS[role] for role in roles})),
                 raw=self._programs(),
             )
-            self._out = MidiOutput(options.sink, setup)
+            self._out = self._open_out(setup)
             try:
-                if options.source != "none":
-                    self._in = MidiInput(options.source, self._ears, timing=options.follow)
+                self._open_in()
                 if options.sound:
                     self._open_sound()
                 there = self._in.name if self._in is not None else "none"
@@ -146,6 +146,28 @@ class Band:
         self._out.send(order)
         if self._sound is not None:
             self._sound.obey(order)
+
+    def _open_out(self, setup: SenderSetup) -> MidiOutput | NoOutput:
+        """The output asked for; with sound of our own, a machine without MIDI will do."""
+        if self.options.sink == "none":
+            return NoOutput()
+        try:
+            return MidiOutput(self.options.sink, setup)
+        except NoMidiError as error:
+            if not self.options.sound:
+                raise
+            self.view.say(f"no MIDI out: {error}")
+            return NoOutput()
+
+    def _open_in(self) -> None:
+        if self.options.source == "none":
+            return
+        try:
+            self._in = MidiInput(self.options.source, self._ears, timing=self.options.follow)
+        except NoMidiError as error:
+            if not self.options.sound or self.options.follow:
+                raise
+            self.view.say(f"no MIDI in: {error}")
 
     def _open_sound(self) -> None:
         from bridge.audio.port import open_port

@@ -19,8 +19,7 @@ class BandOptions:
 
     Args:
         band: ``house``, or a bundle that can accompany.
-        source, sink: MIDI input and output by part of their name; ``virtual`` for a port of our own; a source of
-            ``none`` for no player.
+        source, sink: MIDI input and output by part of their name; ``virtual`` for a port of our own; ``none``.
         follow: the clock is a MIDI clock that comes in, not our own.
         send_clock: send our musical time as a MIDI clock.
         tempo: quarter notes a minute of our own clock.
@@ -53,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--bundle", default=HOUSE, metavar="NAME", help=f"who plays: a getmusic bundle, or {HOUSE} (the default)")
     add("--in", dest="source", default="virtual", metavar="PORT", help="part of an input's name, virtual, or none")
-    add("--out", dest="sink", default="virtual", metavar="PORT", help="part of an output's name, or virtual")
+    add("--out", dest="sink", default="virtual", metavar="PORT", help="part of an output's name, virtual, or none")
     add("--clock", choices=("own", "midi"), default="own", help="our own tempo, or a MIDI clock at the input")
     add("--send-clock", action="store_true", help="send a MIDI clock, too")
     add("--tempo", type=float, default=120.0, metavar="BPM", help="of our own clock; default 120")

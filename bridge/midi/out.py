@@ -17,7 +17,7 @@ from bridge.midi.sinks import OUT_CLIENT, PORT
 from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError
 from engine.music.pulse import Pulse
 
-__all__ = ["MidiOutput", "OutStats"]
+__all__ = ["MidiOutput", "NoOutput", "OutStats"]
 
 _ANSWER_S: Final = 20.0
 _SILENT_LOOKS: Final = 16  # in a row without a report: the sender hangs in its driver
@@ -39,6 +39,28 @@ class OutStats:
     sounding: int = 0
     booked: int = 0
     losses: int = 0
+
+
+class NoOutput:
+    """The shape of an output where none is wanted, or none can be had: what is sent goes nowhere."""
+
+    name = "none"
+    stats = OutStats()
+
+    def send(self, order: Order) -> bool:
+        """Nobody takes it."""
+        return False
+
+    def lateness(self) -> list[float]:
+        """Nothing leaves."""
+        return []
+
+    def poll(self) -> list[str]:
+        """Nothing is lost."""
+        return []
+
+    def stop(self) -> None:
+        """Nothing to give back."""
 
 
 @dataclass(slots=True)

@@ -226,6 +226,16 @@ def test_server_that_ends_is_noticed_and_awaited(jack: JackServer) -> None:
         output.stop()
 
 
+@pytest.mark.slow
+def test_band_plays_to_a_sound_device_where_there_is_no_midi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "nobody")
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    with Program("--sound", "null", "--out", "none", "--in", "none", "--tempo", "240", "--no-count-in") as program:
+        assert until(lambda: len(program.planned()) >= 3)
+        assert program.end(signal.SIGINT) == 0
+    assert {row["source"] for row in program.planned()} == {"made"}
+
+
 def test_output_that_is_not_there_is_refused_by_name(jack: JackServer) -> None:
     with pytest.raises(PortError, match="no MIDI output is called 'theremin'"):
         MidiOutput("theremin")
