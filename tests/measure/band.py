@@ -190,6 +190,20 @@ def _follow(hall: Hall, name: str, beats_of: Callable[..., Beats], drop: tuple[f
         _tell_notes(hall, heard, status)
 
 
+def source(hall: Hall) -> None:
+    """The MIDI clock that the band sends, against its own time."""
+    with hall.company("--tempo", "120", "--send-clock", "--no-count-in") as company:
+        at_s, tick, speed = company.pulse()
+        company.witness.wait(time.perf_counter() + 30.0)
+        status = company.end()
+        heard = company.witness.heard()
+        times = np.array([when for when, message in heard if message == b"\xf8"])
+        places = (tick + (times - at_s) * speed) / 20.0
+        hall.spread("clock_error_ms", list(1000.0 * 20.0 / speed * (places - np.round(places))), "<= 3")
+        hall.row("clocks_missing", int(np.sum(np.diff(np.round(places)) - 1)), "clocks", "0")
+        _tell_notes(hall, heard, status)
+
+
 def stops(hall: Hall) -> None:
     """Stop, panic, jump, another tempo, then every way to end: nothing hangs."""
     ends: Mapping[str, Callable[[Company], int]] = {
@@ -214,7 +228,7 @@ def stops(hall: Hall) -> None:
 
 
 PARTS: Final[Mapping[str, Callable[[Hall], None]]] = {
-    "steady": steady, "clock": clock, "dropout": dropout, "stops": stops,
+    "steady": steady, "clock": clock, "dropout": dropout, "source": source, "stops": stops,
 }  # fmt: skip
 """Every part by its name, in the order in which all are run."""
 
