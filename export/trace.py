@@ -41,6 +41,7 @@ def trace(
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size")  # states are inputs
         warnings.filterwarnings("ignore", message="Constant folding")  # of strided slices: onnxruntime does it later
         torch.onnx.export(
             module.eval(),

@@ -20,10 +20,12 @@ __all__ = [
     "ENCODEC_24",
     "ENCODEC_32",
     "ENCODEC_48",
+    "Conv",
     "Decoder",
     "Encodec",
     "EncodecConfig",
     "Encoder",
+    "Memory",
     "Quantiser",
     "parameters",
 ]
@@ -114,8 +116,7 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, T]`` -> ``[B, outputs, ceil(T / stride)]``."""
         total = self._kernel - self._stride
-        whole = math.ceil((x.shape[2] - self._kernel + total) / self._stride + 1)
-        extra = (whole - 1) * self._stride + self._kernel - total - x.shape[2]
+        extra = -x.shape[2] % self._stride if self._stride > 1 else 0  # completes the last frame
         right = 0 if self._causal else total // 2
         out: Tensor = self.norm(self.conv(_padded(x, total - right, right + extra, self._reflect)))
         return out
@@ -125,7 +126,8 @@ def _padded(x: Tensor, left: int, right: int, reflect: bool) -> Tensor:
     """Zeros, or the sound backwards; what is too short for that is lengthened with zeros first."""
     if not reflect:
         return functional.pad(x, (left, right))
-    missing = max(left, right) - x.shape[2] + 1
+    # A graph is told by its facts how much it wants; what is too short for it never gets there.
+    missing = 0 if torch.onnx.is_in_onnx_export() else max(left, right) - x.shape[2] + 1
     if missing <= 0:
         return functional.pad(x, (left, right), mode="reflect")
     wide = functional.pad(functional.pad(x, (0, missing)), (left, right), mode="reflect")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LARGE", "LM", "MEDIUM", "SMALL", "Cache", "MusicgenConfig", "guided", "init_weights", "positions"]
+__all__ = ["LARGE", "LM", "MEDIUM", "SMALL", "Block", "Cache", "MusicgenConfig", "guided", "init_weights", "positions"]
 
 _HEAD: Final = 64
 _ROTARY_BASE: Final = 10_000.0
