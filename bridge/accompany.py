@@ -23,7 +23,7 @@ from bridge.settings import SettingsError
 from engine.accompany import Accompanist, Action, Ask, Play, Silence, Unplay
 from engine.band import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
 from engine.ledger import Booking
-from engine.maker import MakerFailed, MakerProcess, MakerReady
+from engine.maker import MakerFailed, MakerProcess, MakerReady, usual_band
 from engine.music.pulse import Pulse
 from engine.music.units import TICKS_PER_BEAT
 
@@ -320,6 +320,7 @@ class Band:
 def accompany_main(argv: Sequence[str]) -> int:
     """Play until Ctrl-C or SIGTERM."""
     args = parser().parse_args(argv)
+    args.bundle = args.bundle or usual_band()
     options = options_from(args)
     asked = threading.Event()
 

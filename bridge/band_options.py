@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         prog="ripieno accompany", description="Play a melody over MIDI; the band joins, a bar ahead of you."
     )
     add = made.add_argument
-    add("--bundle", default=HOUSE, metavar="NAME", help=f"who plays: a getmusic bundle, or {HOUSE} (the default)")
+    add("--bundle", metavar="NAME", help=f"who plays: a getmusic bundle (default: the first there is), or {HOUSE}")
     add("--in", dest="source", default="virtual", metavar="PORT", help="part of an input's name, virtual, or none")
     add("--out", dest="sink", default="virtual", metavar="PORT", help="part of an output's name, virtual, or none")
     add("--clock", choices=("own", "midi"), default="own", help="our own tempo, or a MIDI clock at the input")
@@ -111,7 +111,7 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         seed=args.seed,
     )
     return BandOptions(
-        band=args.bundle,
+        band=args.bundle or HOUSE,
         source=args.source,
         sink=args.sink,
         follow=args.clock == "midi",

@@ -18,7 +18,7 @@ from engine.band import BarMade, BarRequest, Maker
 from engine.errors import BundleError, EngineError
 from engine.models.houseband import HouseBand
 
-__all__ = ["HOUSE", "MakerFailed", "MakerProcess", "MakerReady", "open_band"]
+__all__ = ["HOUSE", "MakerFailed", "MakerProcess", "MakerReady", "open_band", "usual_band"]
 
 HOUSE: Final = "house"
 """The band that needs no weights."""
@@ -65,6 +65,13 @@ def open_band(name: str, *, threads: int = 1) -> Maker:
     maker = GetmusicMaker(open_getmusic(name, threads=threads))
     maker.warm()
     return maker
+
+
+def usual_band() -> str:
+    """Who plays where nobody is named: the first bundle that makes notes, else the band that needs none."""
+    from engine.bundle import bundles
+
+    return next((info.name for info in bundles() if info.family == "getmusic"), HOUSE)
 
 
 def _maker_main(name: str, line: Connection) -> None:

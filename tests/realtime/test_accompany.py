@@ -82,8 +82,9 @@ class Program:
 
     def __init__(self, *flags: str) -> None:
         self.rows: list[dict[str, Any]] = []
+        words = ("accompany", "--json", "--bundle", "house", "--chords", "Am F C G", *flags)
         self.process = subprocess.Popen(
-            [sys.executable, "ripieno.py", "accompany", "--json", "--chords", "Am F C G", *flags], cwd=ROOT,
+            [sys.executable, "ripieno.py", *words], cwd=ROOT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ),
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -3,13 +3,17 @@
 import os
 import signal
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from engine.band import BarMade
+from engine.bundle import FOLDERS_VARIABLE, bundles
 from engine.errors import BundleError
-from engine.maker import MakerFailed, MakerProcess, MakerReady, open_band
+from engine.maker import MakerFailed, MakerProcess, MakerReady, open_band, usual_band
 from engine.models.houseband import HouseBand
+from tests.tiny_getmusic import write_tiny_getmusic
 from tests.unit.engine.test_houseband import REQUEST
 
 
@@ -41,6 +45,18 @@ def test_it_says_when_it_is_ready_answers_and_comes_back_after_its_death() -> No
         maker.stop()
     assert maker.poll() is None
     assert not maker.ask(REQUEST)
+
+
+def test_where_nobody_is_named_the_first_bundle_of_notes_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.bundle.bundles", list)
+    assert usual_band() == "house"
+    monkeypatch.undo()
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
+    write_tiny_getmusic(tmp_path / "aaa", "window", context=128)
+    assert usual_band() in {info.name for info in bundles() if info.family == "getmusic"}
+    made = open_band(str(tmp_path / "aaa")).make(replace(REQUEST, deadline_s=time.perf_counter() + 60.0))
+    assert (made.number, made.bar) == (REQUEST.number, REQUEST.bar)
+    assert made.steps >= 1
 
 
 def test_what_cannot_accompany_is_named() -> None:
