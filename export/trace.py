@@ -42,6 +42,8 @@ def trace(
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size")  # states are inputs
+        # torch's own recurrent layers check the sizes of what they are given.
+        warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning, module="torch.nn.modules.rnn")
         warnings.filterwarnings("ignore", message="Constant folding")  # of strided slices: onnxruntime does it later
         torch.onnx.export(
             module.eval(),
