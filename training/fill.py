@@ -51,7 +51,7 @@ def draw_classes(logits: F32, rng: np.random.Generator, temperature: float = 1.0
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     sums = np.cumsum(weights, axis=1)
     drawn = rng.random(len(logits)) * sums[:, -1]
-    return np.minimum((sums <= drawn[:, None]).sum(axis=1), logits.shape[1] - 1)
+    return np.asarray(np.minimum((sums <= drawn[:, None]).sum(axis=1), logits.shape[1] - 1), np.int64)
 
 
 def fill(

@@ -61,7 +61,9 @@ def _plain(event: Any) -> Iterator[Value]:
 def _values_of(command: Command) -> str:
     if isinstance(command, Set):
         return str(command.value)
-    said = replace(command, voice="") if hasattr(command, "voice") else command  # the address names it already
+    said: Any = command
+    if hasattr(command, "voice"):
+        said = replace(said, voice="")  # the address names it already
     return " ".join(str(value) for value in _plain(said)).strip()
 
 
