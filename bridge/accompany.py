@@ -1,7 +1,9 @@
 """``ripieno accompany``: play a melody, and the band plays the next bar with you, over MIDI."""
 
+import contextlib
 import json
 import math
+import os
 import signal
 import sys
 import threading
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Band", "accompany_main"]
 
+_NICE: Final = -5  # before what the machine does beside a performance, where the system lets us
 _TURN_S: Final = 0.01  # the longest between two looks at what has happened
 _HOLD_S: Final = 4.0  # a lost clock's tempo is held so long
 _READY_S: Final = 0.3  # between the first message to a new port and the first note
@@ -331,6 +334,8 @@ def accompany_main(argv: Sequence[str]) -> int:
         signal.signal(number, stop)
     picture = not args.plain and sys.stdout.isatty()
     view: BandView = JsonView() if args.json else PictureView(options.working) if picture else LinesView()
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(_NICE)
     with view:
         band = Band(options, view)
         try:

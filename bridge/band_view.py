@@ -28,7 +28,8 @@ class Standing:
     """How things are now.
 
     Args:
-        tick: of musical time; -inf while it stands still.
+        at_s: when, perf_counter seconds.
+        tick: of musical time then; -inf while it stands still.
         tempo_bpm: quarter notes a minute.
         now, coming: what is planned for this bar and the next, and its source.
         counts: bars by source, late and failed jobs.
@@ -36,6 +37,7 @@ class Standing:
         late_s: how late note-ons left since the last standing.
     """
 
+    at_s: float
     tick: float
     tempo_bpm: float
     now: tuple[Bar, str] | None
@@ -178,7 +180,7 @@ class JsonView:
         })  # fmt: skip
 
     def stand(self, standing: Standing) -> None:
-        """Once a second; `pulse` says which tick it is at a time of perf_counter."""
+        """Once a second: which tick it is at a time of perf_counter, and the counts."""
         self._late += standing.late_s
         now_s = time.perf_counter()
         if now_s - self._last_s < 1.0:
@@ -186,7 +188,7 @@ class JsonView:
         self._last_s = now_s
         moving = math.isfinite(standing.tick)
         self._write({
-            "event": "standing", "at_s": now_s, "tick": standing.tick if moving else None,
+            "event": "standing", "at_s": standing.at_s, "tick": standing.tick if moving else None,
             "tempo": standing.tempo_bpm, "counts": dict(standing.counts), "out": asdict(standing.out),
             "late_ms": [round(1000.0 * late, 3) for late in self._late],
         })  # fmt: skip

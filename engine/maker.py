@@ -6,6 +6,7 @@ not take the stage with it.
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import time
 from collections import deque
@@ -23,6 +24,7 @@ __all__ = ["HOUSE", "MakerFailed", "MakerProcess", "MakerReady", "open_band", "u
 HOUSE: Final = "house"
 """The band that needs no weights."""
 
+_NICE: Final = -5  # before what the machine does beside a performance, where the system lets us
 _STOP_S: Final = 1.0
 _HELD_BACK: Final = 3  # starts in a minute after which a maker that dies is left alone for a while
 _WHILE_S: Final = 60.0
@@ -77,6 +79,8 @@ def usual_band() -> str:
 def _maker_main(name: str, line: Connection) -> None:
     """Open the band, say so, then answer requests until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(_NICE)
     with contextlib.suppress(EOFError, OSError):
         began_s = time.perf_counter()
         try:

@@ -67,7 +67,7 @@ def test_strip_shows_onsets_and_what_is_held() -> None:
 
 
 def standing() -> Standing:
-    return Standing(2400.0, 120.0, (NOTES, "made"), (NOTES, "repeat"), COUNTS, OutStats(ons=7), (0.001, 0.002))
+    return Standing(7.0, 2400.0, 120.0, (NOTES, "made"), (NOTES, "repeat"), COUNTS, OutStats(ons=7), (0.001, 0.002))
 
 
 def test_json_lines_carry_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +81,7 @@ def test_json_lines_carry_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["event"] for row in rows] == ["say", "planned", "dropped", "standing"]
     assert rows[1]["tracks"]["bass"][0] == [0, 40, 480, 90]
     assert rows[1]["chords"] == ["Am"] * 4
+    assert (rows[3]["at_s"], rows[3]["tick"]) == (7.0, 2400.0)
     assert rows[3]["late_ms"] == [1.0, 2.0]
     assert rows[3]["out"]["ons"] == 7
 
