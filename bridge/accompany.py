@@ -316,7 +316,7 @@ class Band:
         )  # fmt: skip
         late = self._out.lateness()
         return Standing(
-            tick, 0.0 if pulse is None else pulse.tempo_bpm, now, coming, dict(self.player.counts), stats, late
+            now_s, tick, 0.0 if pulse is None else pulse.tempo_bpm, now, coming, dict(self.player.counts), stats, late
         )
 
 
