@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 from onnx import helper, numpy_helper
 
 from export.parity import run_graph
@@ -18,9 +19,14 @@ from export.parity import run_graph
 __all__ = ["to_int8_rows"]
 
 Array = npt.NDArray[np.generic]
+F32 = npt.NDArray[np.float32]
 
 _FEW: Final = 4096
 """Weights with fewer values than this stay as they are: they cost nothing."""
+_DAMPING: Final = 0.01
+"""Share of the inputs' mean power that is taken for noise: what few examples seem to say is not believed entirely."""
+_BLOCK: Final = 32
+"""Inputs that are rounded before all others hear of it, which saves time and changes nothing."""
 
 
 def to_int8_rows(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Collection[str] = ()) -> onnx.ModelProto:
@@ -31,7 +37,8 @@ def to_int8_rows(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Co
 
     Args:
         model: products must be ``MatMul`` of [N, inputs] with a constant matrix.
-        examples: inputs like those the graph will meet, on which the bytes that mean zero are chosen.
+        examples: inputs like those the graph will meet: on them the bytes that mean zero are chosen and weights are
+            rounded so that errors cancel.
         keep: names of matrices that stay fp32.
     Returns:
         A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat`` and a processor with 8-bit dot
@@ -41,7 +48,8 @@ def to_int8_rows(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Co
     work.CopyFrom(model)
     weights = {w.name: numpy_helper.to_array(w) for w in work.graph.initializer}
     products = [node for node in work.graph.node if _wanted(node, weights, keep)]
-    zeros = _choose_zeros(work, sorted({node.input[0] for node in products}), examples)
+    rows = _rows(work, sorted({node.input[0] for node in products}), examples)
+    zeros = {name: _zero(values) for name, values in rows.items()}
     replaced = {node.input[1] for node in products}
     nodes: list[onnx.NodeProto] = []
     made: set[str] = set()
@@ -62,7 +70,7 @@ def to_int8_rows(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Co
             made.add(left)
         values = weights[weight]
         step = np.maximum(np.abs(values).max(axis=0), 1e-12) / 127.0
-        added[f"{weight}.i8"] = np.clip(np.rint(values / step), -127, 127).astype(np.int8)
+        added[f"{weight}.i8"] = _round(values, step, rows[left])
         added[f"{weight}.step"] = step.astype(np.float32)
         inputs = [f"{left}.u8", f"{weight}.i8", "i8.one", f"{weight}.step", f"i8.zero{zeros[left]}"]
         nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [f"{output}.sum"], domain="com.microsoft"))
@@ -94,17 +102,44 @@ def _wanted(node: onnx.NodeProto, weights: Mapping[str, Array], keep: Collection
     return weight.ndim == 2 and weight.size >= _FEW and weight.dtype == np.float32
 
 
-def _choose_zeros(model: onnx.ModelProto, lefts: Sequence[str], examples: Mapping[str, Array]) -> dict[str, int]:
-    """For each left side the byte for zero with which its rows need the smallest scales."""
+def _rows(model: onnx.ModelProto, lefts: Sequence[str], examples: Mapping[str, Array]) -> dict[str, F32]:
+    """[N, inputs] what each left side holds when the graph meets the examples."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     del probe.graph.output[:]
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in lefts)
     seen = run_graph(probe, examples) if lefts else []
-    return {name: _zero(np.asarray(values, np.float64)) for name, values in zip(lefts, seen, strict=True)}
+    return {name: np.asarray(values, np.float32) for name, values in zip(lefts, seen, strict=True)}
 
 
-def _zero(rows: npt.NDArray[np.float64]) -> int:
+def _round(matrix: F32, step: F32, rows: F32) -> npt.NDArray[np.int8]:
+    """[inputs, outputs] whole numbers -127..127 that, times `step` [outputs], stand for `matrix`.
+
+    One input after the other is rounded, and what that got wrong is made good by those that are still to come, as far
+    as inputs go together in `rows`.
+
+    Source:
+        Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2023.
+    """
+    size = len(matrix)
+    together = rows.T @ rows / max(1, len(rows))
+    together[np.diag_indices(size)] += _DAMPING * float(np.trace(together)) / size + 1e-12
+    # The factor of the inverse is the inverse of the factor, both with the order of inputs reversed.
+    factor = torch.linalg.cholesky(torch.from_numpy(together[::-1, ::-1].copy()))
+    upper = torch.linalg.solve_triangular(factor, torch.eye(size), upper=False).numpy()[::-1, ::-1]
+    left, made = matrix.astype(np.float32), np.empty(matrix.shape, np.int8)
+    for first in range(0, size, _BLOCK):
+        last = min(first + _BLOCK, size)
+        wrong = np.empty((last - first, matrix.shape[1]), np.float32)
+        for row in range(first, last):
+            made[row] = np.clip(np.rint(left[row] / step), -127, 127)
+            wrong[row - first] = (left[row] - made[row] * step) / upper[row, row]
+            left[row + 1 : last] -= upper[row, row + 1 : last, None] * wrong[row - first]
+        left[last:] -= upper[first:last, last:].T @ wrong
+    return made
+
+
+def _zero(rows: F32) -> int:
     """Byte for zero, 1..254, with which rows [N, inputs] need scales nearest to the least possible."""
     low, top = np.minimum(rows.min(axis=1), 0.0), np.maximum(rows.max(axis=1), 0.0)
     least = np.maximum(top - low, 1e-12) / 255

@@ -150,7 +150,7 @@ def graphs(loaded: Loaded, build: str = "fp32") -> dict[str, tuple[onnx.ModelPro
         raise ValueError(f"no build '{build}'; there are {', '.join(BUILDS)}")
     made = {}
     for role, plan in _plans(loaded.network).items():
-        inputs = examples(loaded, role, seed=1)
+        inputs = examples(loaded, role, seed=1, batch=4)
         graph = trace(plan.module, list(inputs.values()), plan.inputs, plan.outputs, plan.free)
         if build == "int8":
             kept = [name for name, _ in plan.module.named_parameters() if name.startswith(_KEPT)]

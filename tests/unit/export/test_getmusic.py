@@ -172,6 +172,28 @@ def test_rounding_of_rows_is_as_fine_as_bytes_allow() -> None:
     assert run_graph(to_int8_rows(model, {"x": rows}, keep=["w"]), {"x": rows})[0] == pytest.approx(wanted, rel=1e-4)
 
 
+def test_errors_of_rounded_weights_cancel_where_inputs_go_together() -> None:
+    """Rows that say little that is new lose less than rounding each weight by itself would lose, unseen rows too."""
+    rng = np.random.default_rng(0)
+    basis = rng.standard_normal((6, 64)).astype(np.float32)
+    seen, unseen = (rng.standard_normal((200, 6)).astype(np.float32) @ basis for _ in range(2))
+    matrix = rng.standard_normal((64, 96)).astype(np.float32)
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
+    graph = onnx.helper.make_graph(
+        [node], "g", [value("x", 1, ["N", 64])], [value("y", 1, ["N", 96])], [onnx.numpy_helper.from_array(matrix, "w")]
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    weights = {w.name: onnx.numpy_helper.to_array(w) for w in to_int8_rows(model, {"x": seen}).graph.initializer}
+    wanted = unseen @ matrix
+    chosen, plain = (
+        np.linalg.norm(unseen @ (whole * weights["w.step"]) - wanted)
+        for whole in (weights["w.i8"].astype(np.float32), np.rint(matrix / weights["w.step"]))
+    )
+    assert weights["w.i8"].dtype == np.int8
+    assert chosen < 0.5 * plain
+
+
 def test_unknown_builds_are_refused() -> None:
     with pytest.raises(ValueError, match="no build 'int3'"):
         graphs(live(), "int3")
