@@ -120,7 +120,8 @@ def test_the_next_bar_is_open_and_the_player_half_known() -> None:
         assert not targets[2:12, :16].any()
         assert targets[2:12, 16:].all()
         columns = np.nonzero(targets[0])[0]
-        assert len(columns) and np.array_equal(columns, np.arange(columns[0], 32))
+        assert len(columns)
+        assert np.array_equal(columns, np.arange(columns[0], 32))
         starts.add(int(columns[0]))
     assert len(starts) > 15
 

@@ -90,7 +90,7 @@ def test_a_folder_without_an_index_has_the_licence_it_is_told(tmp_path: Path) ->
 
 def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.tar.gz").write_bytes(io.BytesIO(b"nothing").getvalue())
-    with pytest.raises(TuneError, match="cannot|can be read"), Pack(tmp_path / "x.tar.gz"):
+    with pytest.raises(TuneError, match=r"cannot|can be read"), Pack(tmp_path / "x.tar.gz"):
         pass
 
 
