@@ -1,6 +1,7 @@
 """The measurements of a trained band, beside simple players on the same bars of music that nobody trained on."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,15 @@ def choose_songs(grids: Grids, songs: int, columns: int, *, seed: int = 0) -> li
 
 
 def measure(
-    grids: Grids, predict: Predict, *, songs: int = 32, bars: int = 16, context: int = 8, steps: int = 10, seed: int = 0
+    grids: Grids,
+    predict: Predict,
+    *,
+    songs: int = 32,
+    bars: int = 16,
+    context: int = 8,
+    steps: int = 10,
+    temperature: float = 1.0,
+    seed: int = 0,
 ) -> list[Table]:
     """Two tasks: five tracks from a lead and its chords alone, and going on after `context` bars of the whole band.
 
@@ -57,17 +66,22 @@ def measure(
         predict: the network.
         bars: that are made.
         steps: passes for two bars.
+        temperature: of the network's draws.
     """
     library = BarLibrary(grids)
     windows = choose_songs(grids, songs, (context + bars) * BAR, seed=seed)
     tables = []
     for title, first in (("five tracks from a lead", 0), (f"going on after {context} bars", context * BAR)):
         cut = [_from(each, context * BAR) if first == 0 else each for each in windows]
-        players = _players(cut, first, predict, library, grids.dictionary, steps, seed)
+        network = partial(
+            play_on, predict=predict, dictionary=grids.dictionary, steps=steps, seed=seed, temperature=temperature
+        )
+        players = _players(cut, first, network, library, grids.dictionary, seed)
         bands = Bands(grids.dictionary)
         real = [each.grid[:, first:] for each in cut]
         rows = {name: compare(real, [grid[:, first:] for grid in play()], bands) for name, play in players.items()}
-        told = f"{title}: {len(cut)} held-out songs, {bars} bars each, {steps} passes for two bars"
+        told = f"{title}: {len(cut)} held-out songs, {bars} bars each, "
+        told += f"{steps} passes for two bars, temperature {temperature:g}"
         tables.append(Table(told, _lines(rows)))
     return tables
 
@@ -88,10 +102,9 @@ def _from(window: Window, first: int) -> Window:
 def _players(
     windows: Sequence[Window],
     first: int,
-    predict: Predict,
+    network: Callable[..., list[Ids]],
     library: BarLibrary,
     dictionary: Dictionary,
-    steps: int,
     seed: int,
 ) -> dict[str, Callable[[], list[Ids]]]:
     rng = np.random.default_rng(seed)
@@ -113,8 +126,8 @@ def _players(
 
     return {
         "real": lambda: [grid.copy() for grid in grids],
-        "network": lambda: play_on(windows, first, predict, dictionary, steps=steps, seed=seed),
-        "network, told": lambda: play_on(windows, first, predict, dictionary, steps=steps, seed=seed, told=True),
+        "network": lambda: network(windows, first),
+        "network, told": lambda: network(windows, first, told=True),
         "copy bar": copied,
         "chord random": lambda: [kept(chord_random(g, first, library.rates, dictionary, rng), g) for g in grids],
         "retrieved": lambda: [kept(library.retrieve(g, first, rng), g) for g in grids],

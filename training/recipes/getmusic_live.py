@@ -8,25 +8,26 @@ __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
     task=LiveBand(
-        model=LiveConfig(cell=32, width=192, layers=5, heads=4, ff=768, dropout=0.0, window=32, context=128),
+        model=LiveConfig(cell=32, width=192, layers=5, heads=4, ff=768, dropout=0.0, window=32, context=96),
         store="runs/bands",
+        bars=6,
     ),
     data=Data(workers=1),
     optim=Optim(
-        lr=1.5e-3,
+        lr=2e-3,
         betas=(0.9, 0.98),
         eps=1e-8,
-        warmup=300,
-        decay=4400,
+        warmup=100,
+        decay=2000,
         fall="linear",
         floor=0.02,
         clip=1.0,
-        average=0.998,
+        average=0.995,
     ),
-    steps=4400,
+    steps=2000,
     batch=8,
     log_every=50,
-    save_every=250,
+    save_every=200,
     preview_every=1000,
     evaluate_every=500,
 )

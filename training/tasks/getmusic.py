@@ -59,6 +59,8 @@ class LiveBand:
         moved: share of stretches that are moved to another key.
         chances: how often each situation is practised.
         weight_decay: AdamW's.
+        songs, passes, temperature: with which a run is measured: held-out songs, network passes for a window, and how
+            freely is drawn (1 as learned).
     """
 
     model: LiveConfig = field(default_factory=LiveConfig)
@@ -68,6 +70,9 @@ class LiveBand:
     moved: float = 0.3
     chances: Chances = field(default_factory=Chances)
     weight_decay: float = 0.01
+    songs: int = 32
+    passes: int = 10
+    temperature: float = 1.0
 
     def build(self, recipe: Recipe) -> Task:
         return _Live(self, recipe)
@@ -89,7 +94,8 @@ class LiveBand:
         grids = Grids(Path(self.store))
         if grids.dictionary.text != loaded.dictionary.text:
             raise TrainingError(f"{folder / FILE} speaks another dictionary than {self.store}: prepare it again")
-        return measure(grids, live_player(loaded.network, self.window * BAR))
+        player = live_player(loaded.network, self.window * BAR)
+        return measure(grids, player, songs=self.songs, steps=self.passes, temperature=self.temperature)
 
 
 def _spread(network: Live) -> None:
