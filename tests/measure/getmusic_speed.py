@@ -142,7 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows = passes(loaded, graphs[build], given.threads)
             found[build] = {"sizes": dict(made.sizes), "parity": dict(made.parity), "passes": rows, "jobs": jobs}
             for row in (*rows, *jobs):
-                print(build, "  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
+                words = [f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()]
+                print(build, "  ".join(words), flush=True)
         found["agreement"] = agreement(loaded, graphs["fp32"], graphs["int8"])
         print(f"int8 chooses as fp32 in {100 * found['agreement']:.2f} % of hidden cells")
     if given.json:
