@@ -3,7 +3,8 @@
 The room's map, low to high (a file may import only from lines above its own):
 
 - ``errors``, ``music/``: every error raised on purpose; what music is, as pure functions and frozen data.
-- ``controls``, ``messages``, ``manifest``: what can be turned, what is said, what a graph says about itself.
+- ``controls``, ``messages``, ``manifest``: what can be turned, what is said, what a graph says about itself;
+  ``metadata`` reads that from a file without loading the graph.
 - ``graph``, ``signal/``, ``sampling``: one ONNX file as a function; streaming signal processing with explicit state;
   seeded draws from logits.
 - ``stream``, ``ring``, ``conductor``: the Streamer and Job protocols, the audio queue, musical time and harmony.
@@ -17,4 +18,5 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``take``, ``replay``: the log of a performance, and the same sound from it again.
 - ``cast``, ``voice``, ``studio``, ``telemetry``, ``session``: a voice with its restarts and swaps, recordings, what is
   told, and the three doors.
+- ``render``, ``picture``, ``bench``: a bundle to a sound file, sound to a picture, speed to numbers.
 """

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from engine.controls import describe as in_words
@@ -158,6 +159,10 @@ def render_main(argv: Sequence[str]) -> int:
         parser.error(f"--seed takes 0..{2**31 - 1}, got {parsed.seed}")
     if not 20.0 <= parsed.tempo <= 400.0:
         parser.error(f"--tempo takes 20..400, got {parsed.tempo:g}")
+    if parsed.workers < 0:
+        parser.error(f"--workers takes 1 or more, or 0 for all cores, got {parsed.workers}")
+    if parsed.picture and not Path(parsed.picture).absolute().parent.is_dir():
+        parser.error(f"--picture {parsed.picture}: there is no such folder; make it or choose another")
     if any("=" not in setting for setting in parsed.set):
         parser.error("--set takes PATH=VALUE, such as --set style/seed=4")
     return _told(lambda: _render(parsed))

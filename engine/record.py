@@ -4,6 +4,7 @@ A recording survives whatever ends the program: its header is brought up to date
 lost. FLAC cannot be mended like this, so it is made from the finished WAV.
 """
 
+import contextlib
 import re
 import struct
 import threading
@@ -47,9 +48,16 @@ class WavFile:
         self.path, self.sample_rate, self.samples = path, sample_rate, 0
         try:
             self._file = opener(path) if opener else path.open("wb")
+        except OSError as error:
+            raise self._error(error) from None
+        try:
             self._file.write(self._header())
             self._file.flush()
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            with contextlib.suppress(OSError):
+                path.unlink()  # there is nothing in it
             raise self._error(error) from None
 
     def write(self, audio: Audio) -> None:
@@ -170,7 +178,8 @@ class Recorder:
             if self._wav.path != self.path:
                 _to_flac(self._wav.path, self.path)
         except (RecordError, OSError) as error:
-            self.failed = str(error)
+            kept = self._wav.samples / self.sample_rate
+            self.failed = f"{error}; the first {kept:.0f} s are kept in {self._wav.path.name}"
             self._rescue()
         self.done = True
 

@@ -1,5 +1,6 @@
 """What a session does with its mix beside sounding: recordings, and keeping what has just been played."""
 
+import contextlib
 import json
 from collections import deque
 from pathlib import Path
@@ -115,24 +116,29 @@ class Studio:
         path = free_name(self._room(), f"keep-bar{bar - len(lines) + 1}.wav")
         sound = self._mixer.kept.get(first, last - first)
 
+        without_commands = _excerpt(self._stage.take, path.with_suffix(".take.jsonl"), first, last)
+
         def done(failed: str) -> None:
-            if failed:
-                self._news.append(Failed(number=due.number, command=due.command, reason=failed))
-            else:
+            if failed or without_commands:
+                reason = failed or f"{without_commands}; the sound itself is kept"
+                self._news.append(Failed(number=due.number, command=due.command, reason=reason))
+            if not failed:
                 self._news.append(Recorded(path=str(path), samples=last - first))
 
         write_later(path, sound, rate, done)
-        _excerpt(self._stage.take, path.with_suffix(".take.jsonl"), first, last)
         self._stage.applied(due, "", last)
 
 
-def _excerpt(take: TakeWriter, path: Path, first: int, last: int) -> None:
-    """The take so far, with a window: its replay is the sound that was kept."""
+def _excerpt(take: TakeWriter, path: Path, first: int, last: int) -> str:
+    """The take so far, with a window: its replay is the sound that was kept. Gives what went wrong, or nothing."""
     if take.path is None:
-        return
+        return ""
     try:
         head, *lines = take.path.read_text(encoding="utf-8").splitlines()
         header: dict[str, Any] = {**json.loads(head), "window": [first, last]}
         path.write_text("\n".join([json.dumps(header), *lines, json.dumps({"end": last})]) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RecordError(f"{path}: {error.strerror or error}; the sound itself is kept") from None
+    except (OSError, ValueError) as error:  # a ValueError: the take itself could not be begun
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)  # half of it would be no take
+        return f"{path}: {getattr(error, 'strerror', None) or error}"
+    return ""

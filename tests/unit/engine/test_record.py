@@ -147,4 +147,20 @@ def test_a_recorder_on_a_full_disk_ends_and_says_so(tmp_path: Path, monkeypatch:
     wait_for(recorder)
     recorder.offer(5000, noise(1000))  # and the music goes on
     assert "No space left" in recorder.failed
+    assert "the first 0 s are kept in x.wav" in recorder.failed
     assert read(tmp_path / "x.wav").shape == (2, 2000), "what was written stays readable"
+
+
+class Full(io.BytesIO):
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_is_full_from_the_start_is_left_without_an_empty_file(tmp_path: Path) -> None:
+    def opener(path: Path) -> io.BytesIO:
+        path.touch()
+        return Full()
+
+    with pytest.raises(RecordError, match="No space left"):
+        WavFile(tmp_path / "x.wav", 48000, opener)
+    assert list(tmp_path.iterdir()) == []

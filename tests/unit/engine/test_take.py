@@ -250,6 +250,23 @@ def test_more_bars_than_there_were_are_kept_from_the_first(tmp_path: Path) -> No
     assert sorted(file.name for file in tmp_path.glob("keep*")) == ["keep-bar0.take.jsonl", "keep-bar0.wav"]
 
 
+def test_sound_is_kept_where_its_commands_cannot_be(tmp_path: Path) -> None:
+    with Session(RATE, voices=(VoiceSpec(name="a"),), in_process=True, folder=tmp_path) as session:
+        session.read(5 * RATE)
+        assert session.take is not None
+        session.take.write_text("")
+        session.post(Keep(bars=1))
+        told: list[Any] = []
+        for _ in range(100):
+            session.read(4410)
+            told += [event for event in session.poll() if isinstance(event, Recorded | Failed)]
+            if len(told) == 2:
+                break
+    assert [type(event) for event in told] == [Failed, Recorded]
+    assert "the sound itself is kept" in told[0].reason
+    assert [file.name for file in tmp_path.glob("keep*")] == [Path(told[1].path).name], "no half of a take"
+
+
 def test_a_disk_that_fails_in_an_unknown_way_fails_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(folder: Path, name: str) -> Path:
         raise OSError(5, "Input/output error")
