@@ -79,7 +79,9 @@ def live_main(argv: Sequence[str]) -> int:
             app.run(asked.is_set)
         finally:
             app.close()
-    print(f"stopped; the take is in {app.session.take}")
+    take = app.session.take
+    kept = take is not None and take.is_file() and take.stat().st_size > 0  # nothing is, where the disk was full
+    print(f"stopped; the take is in {take}" if kept else "stopped; no take was kept")
     return 0
 
 

@@ -24,6 +24,7 @@ __all__ = ["App", "voices_of"]
 
 _POLL_S: Final = 0.01
 _FADE_S: Final = 0.1
+_MOST_FAULTS: Final = 20
 _MOST_VOICES: Final = 8  # each is a process of its own
 _FINDER_S: Final = 2.0  # the longest that stopping waits for a MIDI system that does not answer
 _FAMILY_NAMES: Final = {"musika_live": "musika"}
@@ -279,16 +280,26 @@ class App:
 
     def _carry(self) -> None:
         """Events to everybody, until the end."""
+        faults: set[str] = set()
         while not self._ended.wait(_POLL_S):
-            events = self.session.poll()
-            for event in events:
-                self._note(event)
-            for line in (*self.audio.poll(), *(self.midi.poll() if self.midi is not None else ())):
-                self.say(line)
-            if events:
-                if self.server is not None:
-                    self.server.publish(events)
-                self.show(events)
+            try:
+                self._carry_once()
+            except Exception as error:  # a mistake of ours must not end the news; told once, it comes back for ever
+                fault = f"while carrying news: {type(error).__name__}: {error}"
+                if fault not in faults and len(faults) < _MOST_FAULTS:
+                    faults.add(fault)
+                    self.say(fault)
+
+    def _carry_once(self) -> None:
+        events = self.session.poll()
+        for event in events:
+            self._note(event)
+        for line in (*self.audio.poll(), *(self.midi.poll() if self.midi is not None else ())):
+            self.say(line)
+        if events:
+            if self.server is not None:
+                self.server.publish(events)
+            self.show(events)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Telemetry):

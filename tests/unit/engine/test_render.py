@@ -170,7 +170,16 @@ def test_what_the_command_cannot_do_is_one_line_and_1(
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--seconds", "0"], ["--bars", "0"], ["--seed", "-1"], ["--tempo", "9"], ["--set", "x"]]
+    "wrong",
+    [
+        ["--seconds", "0"],
+        ["--bars", "0"],
+        ["--seed", "-1"],
+        ["--tempo", "9"],
+        ["--set", "x"],
+        ["--workers", "-1"],
+        ["--picture", "missing/x.png"],
+    ],
 )
 def test_wrong_usage_is_2(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
