@@ -35,6 +35,7 @@ from engine.music.tokens import nearest_codes
 from engine.music.vocabulary import UNITS, Dictionary
 
 _NEAR: Final = COLUMN // 6
+_FEW: Final = 100  # notes of a file, below which its share says little
 Counts = dict[str, Counter[tuple[int, ...]]]
 
 
@@ -66,7 +67,7 @@ def _measure(score: Score, dictionary: Dictionary, official: bool) -> Counter[st
     back = decode(made.grid, dictionary, made.shift, bars=made.bars)
     table, _ = table_of(score, made.roles, made.bars)
     near = np.abs(table.start - made.bars.ticks_of(table.column)) <= _NEAR
-    wanted = {}
+    wanted: dict[tuple[int, int, int], int] = {}
     for role, column, pitch, code, on in zip(
         table.role.tolist(), table.column.tolist(), table.pitch.tolist(),
         nearest_codes(table.length / COLUMN).tolist(), near.tolist(), strict=True,
@@ -93,8 +94,8 @@ def _untouched(score: Score, dictionary: Dictionary) -> bool:
     """Whether all that was no target comes back note for note, and cells that nobody changed give their notes back."""
     made = encode(score, dictionary, chords=(None,))
     whole = decode(made.grid, dictionary, made.shift, like=made)
-    for role, track in zip(ROLES, whole.tracks, strict=True):
-        source = [n for t, name in zip(score.tracks, made.roles, strict=True) if name == role for n in t.notes]
+    for own, track in zip(ROLES, whole.tracks, strict=True):
+        source = [n for t, name in zip(score.tracks, made.roles, strict=True) if name == own for n in t.notes]
         if Counter(source) != Counter(track.notes):
             return False
     targets = np.zeros((len(ROLES), made.grid.shape[1]), np.bool_)
@@ -153,10 +154,10 @@ def main(argv: list[str] | None = None) -> int:
             counts: Counts = pickle.loads(asked.counts.read_bytes())
         else:
             counts = {role: Counter() for role in ROLES}
-            for found in pool.imap_unordered(_count, files, 8):
-                if not isinstance(found, str):
+            for seen in pool.imap_unordered(_count, files, 8):
+                if not isinstance(seen, str):
                     for role in ROLES:
-                        counts[role].update(found[role])
+                        counts[role].update(seen[role])
             if asked.counts:
                 asked.counts.write_bytes(pickle.dumps(counts))
     if asked.official:
@@ -181,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
                 pack = Path(path).relative_to(asked.folder).parts[0]
                 for key in ((name, "all"), (name, pack)):
                     totals.setdefault(key, Counter()).update(row)
-                if row["on grid"]:
+                if row["on grid"] >= _FEW:
                     worst.setdefault(name, []).append((row["back"] / row["on grid"], path))
     for (name, pack), total in sorted(totals.items(), key=lambda item: (item[0][0], item[0][1] != "all", item[0][1])):
         rows_ = list(_told(f"{name} | {pack}", total, worst.get(name, []) if pack == "all" else []))

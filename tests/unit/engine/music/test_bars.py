@@ -35,7 +35,8 @@ def test_the_published_rounding_goes_to_the_even_column() -> None:
     ("beats", "unit", "widths"),
     [
         (3, 4, [12]), (2, 4, [8]), (6, 8, [12]), (7, 8, [14]), (9, 8, [12, 6]), (12, 8, [12, 12]), (15, 8, [12, 12, 6]),
-        (5, 4, [12, 8]), (6, 4, [12, 12]), (7, 4, [16, 12]), (4, 2, [16, 16]), (2, 1, [16, 16]), (1, 64, [1]), (5, 16, [5]),
+        (5, 4, [12, 8]), (6, 4, [12, 12]), (7, 4, [16, 12]), (4, 2, [16, 16]), (2, 1, [16, 16]), (1, 64, [1]),
+        (5, 16, [5]),
     ],
 )  # fmt: skip
 def test_other_meters_leave_columns_unused_or_become_several_bars(beats: int, unit: int, widths: list[int]) -> None:
