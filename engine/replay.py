@@ -20,6 +20,7 @@ from engine.music.audio import Audio
 from engine.opening import identity_of, open_voice
 from engine.orders import Order
 from engine.player import Identify, Opener, ring_capacity
+from engine.record import WavFile
 from engine.ring import Ring
 from engine.take import PlayerLog, Take, read_take
 from engine.worker import Pacing, Worker
@@ -27,8 +28,7 @@ from engine.worker import Pacing, Worker
 __all__ = ["render_take", "replay"]
 
 _PIECE: Final = 1024
-_SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
-_WAV_LIMIT: Final = 2**32 - 2**16  # bytes of sound in a plain WAV file, with room for its header
+_ENDINGS: Final = (".wav", ".flac")
 
 
 class _Scripted:
@@ -195,6 +195,27 @@ def _stays(turns: list[Turn], margin: int) -> list[tuple[int, int | None, int]]:
     return [(t.sample, end, t.player) for t, end in zip(turns, ends, strict=True) if t.player]
 
 
+class _Flac:
+    """The other kind of file, written like a `WavFile`."""
+
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        import soundfile
+
+        self._file = soundfile.SoundFile(str(path), "w", sample_rate, 2, "PCM_24")
+
+    def write(self, audio: Audio) -> None:
+        self._file.write(audio.T)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _file(path: Path, sample_rate: int) -> "contextlib.closing[WavFile | _Flac]":
+    """A file to write to. WAV is written as recordings are, so that equal sound makes equal files: soundfile's own WAV
+    holds the time at which it was made."""
+    return contextlib.closing((_Flac if path.suffix.lower() == ".flac" else WavFile)(path, sample_rate))
+
+
 def render_take(
     path: str | Path, out: str | Path, opener: Opener = open_voice, identify: Identify = identity_of
 ) -> int:
@@ -211,18 +232,16 @@ def render_take(
 
     take, out = read_take(path), Path(out)
     ending = out.suffix.lower()
-    if ending not in _SUBTYPES:
+    if ending not in _ENDINGS:
         raise RecordError(f"{out}: sound is written as .wav or .flac; rename the file")
     for log in take.players.values():
         _found(log, identify)  # now, rather than in the middle
     first, last = take.header.get("window") or [0, take.end]
-    big = ending == ".wav" and 8 * (last - first) > _WAV_LIMIT
     part, written = out.with_name(f".{out.stem}.replay{ending}"), 0
     try:
-        kind = "RF64" if big else ending[1:].upper()
-        with soundfile.SoundFile(str(part), "w", take.sample_rate, 2, _SUBTYPES[ending], format=kind) as file:
+        with _file(part, take.sample_rate) as file:
             for sound in replay(take, opener, identify, first=first, last=last):
-                file.write(sound.T)
+                file.write(sound)
                 written += sound.shape[1]
         part.replace(out)
     except (soundfile.SoundFileError, OSError) as error:

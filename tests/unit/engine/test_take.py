@@ -136,6 +136,17 @@ def test_a_take_renders_to_a_file(tmp_path: Path) -> None:
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".jsonl", ".wav"], "nothing is left over"
 
 
+def test_a_replay_of_what_was_recorded_is_the_same_file(tmp_path: Path) -> None:
+    with Session(RATE, voices=(VoiceSpec(name="a"),), in_process=True, folder=tmp_path) as session:
+        session.post(Record(name="live.wav"))
+        session.read(3 * RATE)
+    assert session.take is not None
+    for name in ("once.wav", "twice.wav"):
+        assert render_take(session.take, tmp_path / name) == 3 * RATE
+    assert (tmp_path / "once.wav").read_bytes() == (tmp_path / "twice.wav").read_bytes()
+    assert (tmp_path / "once.wav").read_bytes() == (tmp_path / "live.wav").read_bytes()
+
+
 def test_a_replay_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> None:
     path, _ = performance(tmp_path)
     out = tmp_path / "again.wav"
