@@ -244,6 +244,8 @@ def render_take(
                 file.write(sound)
                 written += sound.shape[1]
         part.replace(out)
+    except RecordError as error:
+        raise RecordError(str(error).replace(str(part), str(out))) from None
     except (soundfile.SoundFileError, OSError) as error:
         raise RecordError(f"{out}: sound cannot be written ({error}); make room or choose another folder") from None
     finally:

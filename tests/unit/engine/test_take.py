@@ -131,7 +131,7 @@ def test_a_take_renders_to_a_file(tmp_path: Path) -> None:
     assert np.array_equal(sound.T, live)
     with pytest.raises(RecordError, match=r"\.wav"):
         render_take(path, tmp_path / "again.mp3", open_faulty, unknown)
-    with pytest.raises(RecordError, match="choose another folder"):
+    with pytest.raises(RecordError, match=r"missing.again\.wav: .*choose another folder"):
         render_take(path, tmp_path / "missing" / "again.wav", open_faulty, unknown)
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".jsonl", ".wav"], "nothing is left over"
 
