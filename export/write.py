@@ -4,13 +4,15 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import onnx
 
 from engine.manifest import METADATA_KEY, Manifest
 
 __all__ = ["bundle_id", "write_bundle"]
+
+_SUMS: Final = "SHA256SUMS"
 
 
 def bundle_id(graphs: Mapping[str, onnx.ModelProto]) -> str:
@@ -34,9 +36,10 @@ def write_bundle(
     licence: str,
     state: Mapping[str, tuple[str, ...]] | None = None,
 ) -> str:
-    """Write ``outdir/ROLE.onnx`` for every graph, with the manifest in its metadata.
+    """Write ``outdir/ROLE.onnx`` for every graph, with the manifest in its metadata, and the sums of all files.
 
-    Each file is written beside its place and then moved there, so a reader never meets half a graph.
+    Each file is written beside its place and then moved there, so a reader never meets half a graph. By its sum, which
+    ``SHA256SUMS`` lists as the command sha256sum does, a reader tells a file that was damaged later.
 
     Args:
         outdir: made if missing; graphs of the same roles are replaced, other files are left alone.
@@ -64,6 +67,7 @@ def write_bundle(
                 raise ValueError(f"graph '{role}': state '{name}' needs an input '{name}' and an output '{name}_next'")
     identity = bundle_id(graphs)
     outdir.mkdir(parents=True, exist_ok=True)
+    (outdir / _SUMS).unlink(missing_ok=True)
     for role, graph in graphs.items():
         manifest = Manifest(
             family=family,
@@ -81,6 +85,9 @@ def write_bundle(
         labelled.producer_name, labelled.producer_version = "ripieno", ""
         onnx.helper.set_model_props(labelled, {METADATA_KEY: manifest.to_json()})
         _replace(outdir / f"{role}.onnx", labelled.SerializeToString(deterministic=True))
+    files = sorted(outdir.glob("*.onnx"))
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    _replace(outdir / _SUMS, "".join(lines).encode())
     return identity
 
 

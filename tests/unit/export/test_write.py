@@ -6,8 +6,12 @@ import onnx
 import pytest
 from onnx import helper
 
+from engine.bundle import describe
+from engine.errors import BundleError
 from engine.manifest import METADATA_KEY, Manifest
+from engine.metadata import read_manifest
 from export.write import bundle_id, write_bundle
+from tests.tiny_bundles import write_musika
 
 
 def _graph(factor: float = 1.0, state: bool = False) -> onnx.ModelProto:
@@ -49,7 +53,7 @@ def test_writing_twice_gives_equal_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         _write(tmp_path / name, {"a": _graph()})
     assert (tmp_path / "one" / "a.onnx").read_bytes() == (tmp_path / "two" / "a.onnx").read_bytes()
-    assert [path.name for path in (tmp_path / "one").iterdir()] == ["a.onnx"]
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {"a.onnx", "SHA256SUMS"}
 
 
 def test_state_without_its_pair_is_refused(tmp_path: Path) -> None:
@@ -60,3 +64,26 @@ def test_state_without_its_pair_is_refused(tmp_path: Path) -> None:
 def test_graph_without_parity_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="parity"):
         _write(tmp_path, {"a": _graph()}, parity={})
+
+
+def test_a_file_that_is_damaged_later_is_told_by_its_sum(tmp_path: Path) -> None:
+    write_musika(tmp_path / "made")
+    graphs = {path.stem: onnx.load(path) for path in (tmp_path / "made").glob("*.onnx")}
+    facts = read_manifest(tmp_path / "made" / "decoder.onnx").facts
+    out = tmp_path / "bundle"
+    write_bundle(
+        out,
+        graphs,
+        family="musika",
+        build="fp32",
+        facts=facts,
+        parity=dict.fromkeys(graphs, 1e-6),
+        source="",
+        licence="",
+    )
+    assert describe(str(out)).family == "musika"
+    content = bytearray((out / "decoder.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (out / "decoder.onnx").write_bytes(content)
+    with pytest.raises(BundleError, match=r"decoder\.onnx not as listed in SHA256SUMS"):
+        describe(str(out))
