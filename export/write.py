@@ -80,15 +80,25 @@ def write_bundle(
             licence=licence,
             parity=parity[role],
         )
-        labelled = onnx.ModelProto()
-        labelled.CopyFrom(graph)
-        labelled.producer_name, labelled.producer_version = "ripieno", ""
-        onnx.helper.set_model_props(labelled, {METADATA_KEY: manifest.to_json()})
-        _replace(outdir / f"{role}.onnx", labelled.SerializeToString(deterministic=True))
-    files = sorted(outdir.glob("*.onnx"))
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
-    _replace(outdir / _SUMS, "".join(lines).encode())
+        _replace(outdir / f"{role}.onnx", _labelled(graph, manifest))
+    _write_sums(outdir)
     return identity
+
+
+def _labelled(graph: onnx.ModelProto, manifest: Manifest) -> bytes:
+    """The file of a graph that says what it is."""
+    made = onnx.ModelProto()
+    made.CopyFrom(graph)
+    made.producer_name, made.producer_version = "ripieno", ""
+    onnx.helper.set_model_props(made, {METADATA_KEY: manifest.to_json()})
+    content: bytes = made.SerializeToString(deterministic=True)
+    return content
+
+
+def _write_sums(folder: Path) -> None:
+    files = sorted(folder.glob("*.onnx"))
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    _replace(folder / _SUMS, "".join(lines).encode())
 
 
 def _replace(path: Path, content: bytes) -> None:

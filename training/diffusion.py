@@ -107,9 +107,7 @@ def published_loss(
     return Bound(((bound + adapted * auxiliary) / chances.to(bound.device) / cells).sum(), bound)
 
 
-def _answers(
-    network: GETDiff, truth: Tensor, there: Tensor
-) -> list[tuple[str, tuple[Tensor, Tensor, Tensor], Tensor]]:
+def _answers(network: GETDiff, truth: Tensor, there: Tensor) -> list[tuple[str, tuple[Tensor, Tensor, Tensor], Tensor]]:
     """For each kind of logits: name, where its cells lie (item, row, column), which class each holds."""
     vocabulary, made = network.config.vocabulary, []
     for track, role in enumerate(ROLES):

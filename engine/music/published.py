@@ -72,5 +72,3 @@ def _chords(table: NoteTable, pitch: Ints, length: Ints) -> Ints:
     vectors = bar_vectors(pitch[heard], table.column[heard], length[heard], max(1, bars))
     # The published frames begin with an empty one before the piece, which takes the chord of the first bar.
     return hear_chords(np.concatenate((np.zeros((1, 12)), vectors)))
-
-

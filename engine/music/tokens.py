@@ -98,5 +98,3 @@ def _folded(pitch: int) -> int:
     if 0 <= pitch <= 127:
         return pitch
     return pitch % 12 if pitch < 0 else 127 - (127 - pitch) % 12
-
-

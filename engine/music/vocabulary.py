@@ -214,10 +214,6 @@ def _parse(word: str, role: str) -> tuple[int, ...]:
     except ValueError:
         pitches = ()
     moved = tuple(pitch - _DRUM_OFFSET for pitch in pitches) if role == "drum" else pitches
-    if (
-        not moved
-        or any(a >= b for a, b in pairwise(moved))
-        or not -128 <= moved[0] <= moved[-1] < 128
-    ):
+    if not moved or any(a >= b for a, b in pairwise(moved)) or not -128 <= moved[0] <= moved[-1] < 128:
         raise VocabularyError(f"got token '{word}', wanted a letter and rising pitches up to 127: build it again")
     return moved

@@ -47,9 +47,7 @@ class _Writer:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(
-        self, kind: str, inputs: Sequence[str], output: str, *more: str, domain: str = "", **values: Any
-    ) -> str:
+    def node(self, kind: str, inputs: Sequence[str], output: str, *more: str, domain: str = "", **values: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output, *more], name=output, domain=domain, **values))
         return output
 

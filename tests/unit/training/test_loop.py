@@ -151,10 +151,10 @@ def test_a_run_needs_no_sound_file_chart_or_terminal_library(tmp_path: Path) -> 
 import sys
 import builtins
 usual, absent = builtins.__import__, ("soundfile", "soxr", "librosa", "rich", "tensorboard", "PIL", "h5py")
-def strict(name, names=None, *rest):
-    if name.split(".")[0] in absent and (names or {{}}).get("__name__", "").startswith(("training", "engine")):
+def strict(name, globals=None, locals=None, fromlist=(), level=0):
+    if name.split(".")[0] in absent and (globals or {{}}).get("__name__", "").startswith(("training", "engine")):
         raise ModuleNotFoundError(name)  # for our own code; torchmetrics and others import what they find
-    return usual(name, names, *rest)
+    return usual(name, globals, locals, fromlist, level)
 builtins.__import__ = strict
 from pathlib import Path
 import training.__main__, training.evaluate, training.report, training.tasks.latent_gan
