@@ -193,7 +193,7 @@ class LiveBody(nn.Module):
         mixes = [_product(layer, "mix") for layer in network.layers]
         self.attentions = nn.ModuleList(Attention(mix.matrix.t(), mix.bias, c.heads, pairs=False) for mix in mixes)
         self.outs, self.ups, self.downs = (_products(network.layers, name) for name in ("out", "up", "down"))
-        self.angles = nn.Parameter(rotary(c.context, c.width // c.heads)[:, None])
+        self.angles = nn.Parameter(rotary(4 * c.context, c.width // c.heads)[:, None])
 
     def forward(
         self,
