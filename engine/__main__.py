@@ -143,6 +143,12 @@ def _render_parser() -> argparse.ArgumentParser:
     parser.add_argument("--beats", type=int, default=4, help="quarter notes in a bar (4)")
     parser.add_argument("--progression", default="", help="chords, one a bar, repeated, such as: Am F C G")
     parser.add_argument("--picture", metavar="PNG", help="draw what was made: spectrogram, level, bars, chords")
+    parser.add_argument(
+        "--provider",
+        default="cpu",
+        metavar="NAME",
+        help="what runs the graphs: cpu, or cuda, coreml, ... where there is one",
+    )
     parser.add_argument("--workers", type=int, default=0, help="threads (all cores)")
     return parser
 
@@ -177,7 +183,7 @@ def _render(parsed: argparse.Namespace) -> int:
     from engine.music.harmony import parse_progression
     from engine.render import render
 
-    streamer = open_streamer(parsed.bundle)
+    streamer = open_streamer(parsed.bundle, provider=parsed.provider)
     controls = streamer.controls()
     for setting in parsed.set:
         path, _, value = setting.partition("=")

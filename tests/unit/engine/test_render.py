@@ -157,6 +157,7 @@ def test_the_command_renders_bars_with_controls_and_a_picture(
         (["tone", "a.wav", "--beats", "99"], "a bar has 1..16 beats"),
         (["tone", "a.wav", "--progression", "H"], "got chord 'H'"),
         (["tone", "a.mp3"], "written as .wav or .flac"),
+        (["musika-live", "a.wav", "--provider", "abacus"], "no provider 'abacus'; there are cpu"),
     ],
 )
 def test_what_the_command_cannot_do_is_one_line_and_1(
