@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from export.errors import CheckpointError
+from export.rename.agreement import agreed
 
 __all__ = ["renamed"]
 
@@ -59,17 +60,4 @@ def renamed(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[st
         )
     if books:
         made["quantiser.books"] = torch.stack([books[number] for number in range(len(books))])
-    _agree(made, ours)
-    return made
-
-
-def _agree(made: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:
-    missing, left = sorted(set(ours) - set(made)), sorted(set(made) - set(ours))
-    if missing or left:
-        raise CheckpointError(
-            f"{len(missing)} weights are missing ({', '.join(missing[:3])}) and {len(left)} have no place "
-            f"({', '.join(left[:3])}); is this an EnCodec checkpoint of these sizes?"
-        )
-    for name, value in ours.items():
-        if made[name].shape != value.shape:
-            raise CheckpointError(f"'{name}' is {list(made[name].shape)}, wanted {list(value.shape)}; other sizes?")
+    return agreed(made, ours, "an EnCodec checkpoint")

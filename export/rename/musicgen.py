@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from export.errors import CheckpointError
+from export.rename.agreement import agreed
 
 __all__ = ["from_hugging_face", "from_release", "parts_of"]
 
@@ -74,7 +75,7 @@ def from_release(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> di
         CheckpointError: a name on either side is left over, or a shape differs.
     """
     made = {_named(name, _RELEASE): value for name, value in theirs.items() if not _RELEASE_IDLE.match(name)}
-    return _agreed(made, ours)
+    return agreed(made, ours, "a MusicGen checkpoint")
 
 
 def from_hugging_face(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -95,23 +96,10 @@ def from_hugging_face(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) 
         if set(rows) != set("qkv"):
             raise CheckpointError(f"of '{name}' only {', '.join(sorted(rows))} are there; fetch the file again")
         made[name] = torch.cat([rows["q"], rows["k"], rows["v"]])
-    return _agreed(made, ours)
+    return agreed(made, ours, "a MusicGen checkpoint")
 
 
 def _named(name: str, rules: tuple[tuple[str, str], ...]) -> str:
     for pattern, new in rules:
         name = re.sub(pattern, new, name)
     return name
-
-
-def _agreed(made: dict[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    missing, left = sorted(set(ours) - set(made)), sorted(set(made) - set(ours))
-    if missing or left:
-        raise CheckpointError(
-            f"{len(missing)} weights are missing ({', '.join(missing[:3])}) and {len(left)} have no place "
-            f"({', '.join(left[:3])}); is this a MusicGen checkpoint of these sizes?"
-        )
-    for name, value in ours.items():
-        if made[name].shape != value.shape:
-            raise CheckpointError(f"'{name}' is {list(made[name].shape)}, wanted {list(value.shape)}; other sizes?")
-    return made

@@ -6,7 +6,7 @@ from typing import Final
 
 from torch import Tensor
 
-from export.errors import CheckpointError
+from export.rename.agreement import agreed
 
 __all__ = ["renamed"]
 
@@ -40,13 +40,4 @@ def renamed(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[st
         made[name] = value
     if "embedding.weight" not in made and _TWICE in theirs:
         made["embedding.weight"] = theirs[_TWICE]
-    missing, left = sorted(set(ours) - set(made)), sorted(set(made) - set(ours))
-    if missing or left:
-        raise CheckpointError(
-            f"{len(missing)} weights are missing ({', '.join(missing[:3])}) and {len(left)} have no place "
-            f"({', '.join(left[:3])}); is this a T5 encoder of these sizes?"
-        )
-    for name, value in ours.items():
-        if made[name].shape != value.shape:
-            raise CheckpointError(f"'{name}' is {list(made[name].shape)}, wanted {list(value.shape)}; other sizes?")
-    return made
+    return agreed(made, ours, "a T5 encoder")

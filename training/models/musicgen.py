@@ -110,6 +110,7 @@ class Attention(nn.Module):
         self.heads, self.rotary = config.heads, config.rotary
         self.qkv = nn.Parameter(torch.empty(3 * config.width, config.width))
         self.out = nn.Linear(config.width, config.width, bias=False)
+        nn.init.xavier_uniform_(self.qkv)
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """`x` ``[B, S, D]`` after `past`, each position hearing itself and all before it; keys and values grown."""

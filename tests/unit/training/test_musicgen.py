@@ -28,6 +28,12 @@ def test_sizes_are_the_published_ones(config: MusicgenConfig, size: int) -> None
         assert sum(value.numel() for value in LM(config).parameters()) == size
 
 
+def test_no_weight_is_left_as_memory_held_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *sizes, **how: given(*sizes, **how).fill_(torch.nan))
+    assert all(value.isfinite().all() for value in LM(TINY["conducted"]).parameters())
+
+
 def _told(config: MusicgenConfig, lm: LM) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     melody = torch.eye(12)[torch.randint(0, 12, (2, 6))] if config.chroma else None
     features = torch.randn(2, 20, config.features) if config.features else None
