@@ -15,7 +15,7 @@ from engine.errors import BundleError, ManifestError, ShapeError
 from engine.manifest import Manifest
 from engine.metadata import MAX_FILE, manifest_in
 
-__all__ = ["PROVIDERS", "Array", "Graph", "Port", "State", "open_graph"]
+__all__ = ["PROVIDERS", "Array", "Bound", "Graph", "Port", "State", "open_graph"]
 
 Array = npt.NDArray[Any]
 State = dict[str, Array]
@@ -87,6 +87,28 @@ class Graph:
                 state[name] = outputs.pop(f"{name}_next")
         return outputs
 
+    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], state: State | None = None) -> "Bound":
+        """The graph on arrays that stay where they are, to be run again and again without anything being made anew.
+
+        Args:
+            inputs: every input that is not state, and `outputs`: every output that is not state; both of final size.
+            state: read and written in the same memory: only for graphs that are made for it.
+        Raises:
+            ShapeError: an array is missing or not asked for, lies scattered in memory, or has another type.
+        """
+        kept = state or {}
+        feeds, results = {**inputs, **kept}, {**outputs, **{f"{name}_next": value for name, value in kept.items()}}
+        for ports, arrays in ((self.inputs, feeds), (self.outputs, results)):
+            if set(ports) != set(arrays):
+                odd = sorted(set(ports) ^ set(arrays))
+                raise ShapeError(f"{self._label()} is bound to too few or too many arrays: {', '.join(odd[:4])}")
+            for name, array in arrays.items():
+                if array.dtype != ports[name].dtype or not array.flags.c_contiguous:
+                    raise ShapeError(
+                        f"{self._label()} cannot be bound to {_shapes({name: array})} as it lies in memory"
+                    )
+        return Bound(self._session, self._label(), feeds, results)
+
     def empty_state(self, **sizes: int) -> State:
         """Zeros for every state input; `sizes` gives a number to free sizes by name.
 
@@ -104,6 +126,35 @@ class Graph:
 
     def _label(self) -> str:
         return f"{self.manifest.family} {self.manifest.role}"
+
+
+class Bound:
+    """A graph on arrays of its own: what is written into the inputs is what the next `run` takes.
+
+    Threads: one owner; `run` lets go of the GIL.
+    """
+
+    def __init__(self, session: Any, label: str, feeds: Mapping[str, Array], results: Mapping[str, Array]) -> None:
+        self._session, self._label = session, label
+        self._kept = (dict(feeds), dict(results))  # the session is given addresses only: the arrays must live on
+        self._binding = session.io_binding()
+        for name, value in feeds.items():
+            self._binding.bind_input(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
+        for name, value in results.items():
+            self._binding.bind_output(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
+
+    def run(self) -> None:
+        """Fill the outputs, and move the state on.
+
+        Raises:
+            ShapeError: the sizes of the arrays do not fit the graph.
+        """
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:
+            raise ShapeError(
+                f"{self._label} cannot take {_shapes(self._kept[0])[:400]}: {_first_line(error)}"
+            ) from error
 
 
 def open_graph(path: Path, *, threads: int = 1, provider: str = "cpu") -> Graph:

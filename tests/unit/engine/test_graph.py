@@ -12,7 +12,7 @@ from engine.errors import BundleError, EngineError, ManifestError, ShapeError
 from engine.graph import open_graph
 from engine.manifest import Manifest
 from engine.metadata import read_manifest, read_metadata
-from tests.tiny_bundles import counter, musika_models
+from tests.tiny_bundles import counter, model, musika_models
 
 MANIFEST = Manifest(family="musika", role="generator", bundle="b", state=("h",), facts={"sample_rate": 8000})
 
@@ -116,3 +116,35 @@ def test_a_provider_that_is_not_here_is_named(path: Path) -> None:
         open_graph(path, provider="abacus")
     with pytest.raises(BundleError, match="no provider 'coreml', it has cpu"):
         open_graph(path, provider="coreml")
+
+
+def test_bound_arrays_are_read_and_written_where_they_lie(tmp_path: Path) -> None:
+    # The state is written after it has been read: a graph that may be bound.
+    nodes = [onnx.helper.make_node("Add", ["x", "h"], ["y"]), onnx.helper.make_node("Add", ["y", "one"], ["h_next"])]
+    shapes = {"x": [1, 2], "h": [1, 2]}
+    made = model(nodes, shapes, {"y": [1, 2], "h_next": [1, 2]}, {"one": np.ones(1, np.float32)}, MANIFEST)
+    onnx.save(made, tmp_path / "sum.onnx")
+    graph = open_graph(tmp_path / "sum.onnx")
+    x, y, state = np.full((1, 2), 5.0, np.float32), np.zeros((1, 2), np.float32), graph.empty_state()
+    bound, home = graph.bind({"x": x}, {"y": y}, state), state["h"].ctypes.data
+    for wanted in (5.0, 11.0, 17.0):
+        bound.run()
+        assert y.tolist() == [[wanted] * 2]
+    x[:] = 1.0
+    bound.run()
+    assert y.tolist() == [[19.0, 19.0]]
+    assert state["h"].ctypes.data == home
+    assert state["h"].tolist() == [[20.0, 20.0]]
+
+
+def test_arrays_that_do_not_fit_are_not_bound(path: Path) -> None:
+    graph = open_graph(path)
+    x, y = np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32)
+    with pytest.raises(ShapeError, match="too few or too many arrays: y"):
+        graph.bind({"x": x}, {}, graph.empty_state())
+    with pytest.raises(ShapeError, match="cannot be bound to x float64"):
+        graph.bind({"x": np.zeros((1, 2))}, {"y": y}, graph.empty_state())
+    with pytest.raises(ShapeError, match="as it lies in memory"):
+        graph.bind({"x": np.zeros((2, 2), np.float32).T[:1]}, {"y": y}, graph.empty_state())
+    with pytest.raises(ShapeError, match="cannot take"):
+        graph.bind({"x": np.zeros((3, 3), np.float32)}, {"y": y}, graph.empty_state()).run()
