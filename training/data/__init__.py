@@ -9,6 +9,8 @@
 - ``audio``: a folder of sound files as such a corpus.
 - ``store``: what is made once from a corpus and cut at every step: samples, latents with their conditions.
 - ``conducted``: composed pieces as a conducted model sees them: stems, and what is known of each frame.
+- ``described``: composed pieces and who plays in them; ``captions``: words for them.
+- ``code_store``: codes of a corpus, made once, with words and features of each window.
 
 Notes, for bands that play from MIDI:
 

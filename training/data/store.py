@@ -18,7 +18,7 @@ from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
 from training.data.corpus import Corpus, DataError, Entry, density_curve, split
 
-__all__ = ["CONDITIONS", "Latents", "Samples"]
+__all__ = ["CONDITIONS", "Item", "Latents", "Samples", "Store"]
 
 I16 = npt.NDArray[np.int16]
 F32 = npt.NDArray[np.float32]
@@ -29,7 +29,7 @@ CONDITIONS = ("density", "tempo")
 """Rows kept beside latents: note density 0..1, and log2(bpm / 120)."""
 
 
-class _Store(ABC, Generic[Item]):
+class Store(ABC, Generic[Item]):
     """One array [rows, length] for each piece, mapped from disk, cut at random.
 
     Threads: after `prepare`, all methods may be called from several threads at once.
@@ -113,7 +113,7 @@ class _Store(ABC, Generic[Item]):
         return np.take(whole, int(rng.integers(whole.shape[1])) + np.arange(length), axis=1, mode="wrap")
 
 
-class Samples(_Store[I16]):
+class Samples(Store[I16]):
     """Stereo sound at one rate, 16 bits.
 
     Args:
@@ -135,7 +135,7 @@ class Samples(_Store[I16]):
         return np.stack(cuts).astype(np.float32) / np.float32(32767.0)
 
 
-class Latents(_Store[F32]):
+class Latents(Store[F32]):
     """Latents of both channels, [2 * latent + 2, T]: below the latents, the rows of `CONDITIONS`.
 
     Args:

@@ -20,6 +20,7 @@ __all__ = [
     "ENCODEC_24",
     "ENCODEC_32",
     "ENCODEC_48",
+    "ENCODEC_LIVE",
     "Conv",
     "Decoder",
     "Encodec",
@@ -27,11 +28,16 @@ __all__ = [
     "Encoder",
     "Memory",
     "Quantiser",
+    "Residual",
+    "UpConv",
+    "init_weights",
+    "nearest",
     "parameters",
 ]
 
 _KERNEL: Final = 7  # of the first and the last convolution
 _RESIDUAL_KERNEL: Final = 3
+_QUIET: Final = 0.05  # of the decoder's last layer at the beginning: music is about a tenth as large as latents are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +102,19 @@ ENCODEC_48: Final = EncodecConfig(
     shortcut=True,
     group_norm=True,
 )
+ENCODEC_LIVE: Final = EncodecConfig(
+    filters=16,
+    width=64,
+    lstm=1,
+    entries=1024,
+    causal=True,
+    reflect=False,
+)
+"""Ours: 2 kbit/s, no look-ahead, padded with zeros so that a stream begins as a whole sound does.
+
+One channel: so few bits are spent on what is played rather than on where, and prompts, codes and tools are those of
+the published 32 kHz codec.
+"""
 
 
 def _weighted(layer: nn.Module, config: EncodecConfig) -> nn.Module:
@@ -110,13 +129,13 @@ class Conv(nn.Module):
         super().__init__()
         self.conv = _weighted(nn.Conv1d(inputs, outputs, kernel, stride), config)
         self.norm = nn.GroupNorm(1, outputs) if config.group_norm else nn.Identity()
-        self._kernel, self._stride = kernel, stride
+        self.kernel, self.stride = kernel, stride
         self._causal, self._reflect = config.causal, config.reflect
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, T]`` -> ``[B, outputs, ceil(T / stride)]``."""
-        total = self._kernel - self._stride
-        extra = -x.shape[2] % self._stride if self._stride > 1 else 0  # completes the last frame
+        total = self.kernel - self.stride
+        extra = -x.shape[2] % self.stride if self.stride > 1 else 0  # completes the last frame
         right = 0 if self._causal else total // 2
         out: Tensor = self.norm(self.conv(_padded(x, total - right, right + extra, self._reflect)))
         return out
@@ -141,6 +160,7 @@ class UpConv(nn.Module):
         super().__init__()
         self.conv = _weighted(nn.ConvTranspose1d(inputs, outputs, 2 * stride, stride), config)
         self.norm = nn.GroupNorm(1, outputs) if config.group_norm else nn.Identity()
+        self.stride = stride
         self._right = math.ceil(stride * config.trim_right) if config.causal else stride // 2
         self._left = stride - self._right
 
@@ -208,10 +228,17 @@ class Decoder(nn.Sequential):
         super().__init__(*layers)
 
 
+def nearest(rest: Tensor, book: Tensor) -> Tensor:
+    """Codes ``[...]`` of the entries of `book` ``[entries, width]`` that lie nearest to `rest` ``[..., width]``."""
+    # |r|^2 is the same for all entries, so it need not be added.
+    return (rest @ book.T - 0.5 * book.square().sum(dim=1)).argmax(dim=-1)
+
+
 class Quantiser(nn.Module):
     """Each codebook says what the ones before it left over.
 
-    Codebooks are buffers: they are not learned by gradients but follow what is encoded (see `training.tasks`).
+    Codebooks are buffers: they are not learned by gradients but follow what is encoded
+    (`training.tasks.encodec_books`).
     """
 
     def __init__(self, config: EncodecConfig) -> None:
@@ -223,8 +250,7 @@ class Quantiser(nn.Module):
         """Codes ``[B, K, T]`` of latents ``[B, width, T]``; `count` codebooks, all if None."""
         rest, codes = latents.transpose(1, 2), []
         for book in self.books[:count]:
-            # The nearest entry: |r|^2 is the same for all, so it need not be added.
-            code = (rest @ book.T - 0.5 * book.square().sum(dim=1)).argmax(dim=2)
+            code = nearest(rest, book)
             rest = rest - book[code]
             codes.append(code)
         return torch.stack(codes, dim=1)
@@ -251,6 +277,28 @@ class Encodec(nn.Module):
         """Sound ``[B, channels, hop * T]`` of codes ``[B, K, T]``; louder than 1 at times."""
         out: Tensor = self.decoder(self.quantiser.decode(codes))
         return out
+
+
+def init_weights(codec: Encodec) -> None:
+    """Begin so that sound keeps its size through all layers; torch's own beginning leaves next to nothing of it.
+
+    Source: He et al. 2015, with the gain of an ELU, about the root of 3 / 2; a transposed convolution hears two inputs.
+    """
+    for module in codec.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+            kernel = 2 if isinstance(module, nn.ConvTranspose1d) else module.kernel_size[0]
+            module.weight = torch.randn_like(module.weight) * math.sqrt(1.5 / (module.in_channels * kernel))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if module is _last(codec):
+                module.weight = module.weight.detach() * _QUIET
+
+
+def _last(codec: Encodec) -> nn.Module:
+    """The convolution that makes sound."""
+    layer = codec.decoder[-1]
+    assert isinstance(layer, Conv)
+    return layer.conv
 
 
 def parameters(modules: Sequence[nn.Module]) -> int:

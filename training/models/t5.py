@@ -1,4 +1,6 @@
-"""T5's encoder: text pieces to vectors, as MusicGen was trained to hear them. It is only ever imported, never trained.
+"""T5's encoder: text pieces to vectors, as MusicGen was trained to hear them.
+
+The published one is only ever imported, never trained; a small one learns together with a language model of ours.
 
 Source: Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", 2020, the
 first version of its encoder (ReLU, unscaled attention, relative positions shared by all layers).
@@ -88,6 +90,7 @@ class T5Encoder(nn.Module):
 
     def __init__(self, config: T5Config = T5_BASE) -> None:
         super().__init__()
+        self.config = config
         self.embedding = nn.Embedding(config.pieces, config.width)
         self.near = nn.Embedding(_BUCKETS, config.heads)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))

@@ -5,4 +5,7 @@
 - ``latent_gan``: the generator of latents, unconditional or told of note density and tempo.
 - ``getmusic``: our band that plays live.
 - ``getmusic_published``: GETMusic's network as it was published.
+- ``encodec``: codecs; ``encodec_losses`` and ``encodec_books``: what they minimise, how codebooks follow.
+- ``musicgen``: language models of codes; ``musicgen_asking``: what they are told and asked; ``musicgen_play``: playing
+  from them while they learn.
 """

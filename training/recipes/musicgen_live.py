@@ -1,0 +1,29 @@
+"""Our conducted language model of the starter bundle, over the codec of `encodec_live`, from composed pieces."""
+
+from training.config import Data, Optim, Recipe
+from training.tasks.musicgen import TrainLM
+from training.tasks.musicgen_asking import Telling
+
+__all__ = ["RECIPE"]
+
+RECIPE = Recipe(
+    task=TrainLM(
+        codec="runs/encodec_live/encodec.safetensors",
+        width=320,
+        layers=8,
+        rotary=True,
+        text_width=128,
+        text_layers=2,
+        text_heads=4,
+        frames=500,
+        telling=Telling(conducted=True, text_length=24, untold=0.15, forgotten=0.08),
+    ),
+    data=Data(pieces=1200, bars=16, seed=42, valid=0.02, workers=1),
+    optim=Optim(lr=1e-3, betas=(0.9, 0.95), eps=1e-8, warmup=300, decay=20_000, floor=0.02, clip=1.0, average=0.998),
+    steps=20_000,
+    batch=8,
+    log_every=50,
+    save_every=500,
+    preview_every=2000,
+    evaluate_every=1000,
+)

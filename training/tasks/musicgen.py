@@ -1,0 +1,254 @@
+"""MusicGen's training: a language model of a codec's codes, told by words and by what conducts.
+
+Codes are made once by a codec that an earlier recipe has trained. Published settings are the defaults, except that the
+text encoder is one of our own that learns along with the rest; our own model differs in its recipe.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from engine.music.audio import Audio
+from training.config import Recipe, RecipeError
+from training.data.captions import PATTERN, caption_words, words_in
+from training.data.code_store import CodeStore, CodeWindow, described_window
+from training.data.corpus import open_corpus
+from training.data.described import STEP_FEATURES, Described
+from training.evaluate_codes import HELD, foretold_table
+from training.models.encodec import Encodec
+from training.models.musicgen import LM, MusicgenConfig, init_weights
+from training.models.musicgen_files import MUSICGEN_FILE, Musicgen, load_codec, load_musicgen, save_musicgen
+from training.models.t5 import T5Config, T5Encoder
+from training.models.words import Vocabulary
+from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
+from training.tasks.codec import digest
+from training.tasks.musicgen_asking import Asking, Telling
+from training.tasks.musicgen_play import play
+
+__all__ = ["TrainLM"]
+
+I64 = npt.NDArray[np.int64]
+_HELD_ITEMS: Final = 16
+_PREVIEW_S: Final = 8.0
+_MEASURED: Final = 400  # frames of each piece in tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLM:
+    """Train a language model of codes.
+
+    Args:
+        codec: file of a codec, such as a run of an `encodec` recipe publishes.
+        width, layers, rotary: see `MusicgenConfig`.
+        text_width, text_layers, text_heads: of the text encoder.
+        frames: of a training item.
+        decay: of weights, decoupled.
+        telling: what each step is told, and what is left out.
+    """
+
+    codec: str = "runs/encodec_32k/encodec.safetensors"
+    width: int = 1024
+    layers: int = 24
+    rotary: bool = False
+    text_width: int = 768
+    text_layers: int = 4
+    text_heads: int = 12
+    frames: int = 1500
+    decay: float = 0.1
+    telling: Telling = field(default_factory=Telling)
+
+    def build(self, recipe: Recipe) -> Task:
+        return _Foretelling(self, recipe)
+
+    def measure(self, folder: Path) -> list[Table]:
+        """How well a run foretells codes, with and without what it is told.
+
+        Raises:
+            TrainingError: nothing was published there.
+        """
+        try:
+            made = load_musicgen(folder / MUSICGEN_FILE)
+        except ValueError as error:
+            raise TrainingError(f"{error}; train the recipe first") from None
+        return [_measured(made)]
+
+
+class _Foretelling(Task):
+    def __init__(self, settings: TrainLM, recipe: Recipe) -> None:
+        self._settings, self._recipe = settings, recipe
+        try:
+            self._codec, _ = load_codec(Path(settings.codec))
+        except ValueError as error:
+            raise RecipeError(f"task.codec: {error}; train a codec first, or give its file") from None
+        data = recipe.data
+        corpus = open_corpus(data) if data.folder else Described(data)
+        texts = [path.read_text("utf-8") for path in sorted(Path(data.folder).rglob("*.txt"))] if data.folder else []
+        words = {*caption_words(), *(word for text in texts for word in words_in(text))}
+        self._vocabulary = Vocabulary(tuple(sorted(words)), PATTERN)
+        codec = self._codec.config
+        self._lm = LM(
+            MusicgenConfig(
+                width=settings.width,
+                layers=settings.layers,
+                codebooks=codec.codebooks,
+                entries=codec.entries,
+                text=settings.text_width,
+                rotary=settings.rotary,
+                features=STEP_FEATURES if settings.telling.conducted else 0,
+            )
+        )
+        init_weights(self._lm)
+        width = settings.text_width
+        head = width // settings.text_heads
+        self._text = T5Encoder(
+            T5Config(
+                pieces=len(self._vocabulary),
+                width=width,
+                heads=settings.text_heads,
+                head=head,
+                inner=4 * width,
+                layers=settings.text_layers,
+            )
+        )
+        self._asking = Asking(settings.telling, self._vocabulary, codec.codebooks, codec.entries)
+        self._codes = CodeStore(
+            corpus,
+            Path(data.cache),
+            digest({"codec": self._codec}, codec),
+            self._encode,
+            sample_rate=codec.sample_rate,
+            hop=codec.hop,
+            folder=data.folder,
+            valid=data.valid,
+            shortest=settings.frames,
+        )
+
+    @torch.no_grad()
+    def _encode(self, audio: Audio) -> I64:
+        """Codes ``[K, T]`` of sound [2, N]; what does not fill a last frame is left out."""
+        return encoded(self._codec, audio)
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"lm": self._lm, "text": self._text}
+
+    def frozen(self) -> dict[str, nn.Module]:
+        return {"codec": self._codec}
+
+    def averaged(self) -> tuple[str, ...]:
+        return ("lm", "text")
+
+    def optimisers(self) -> dict[str, Optimizer]:
+        optim = self._recipe.optim
+        parameters = [*self._lm.parameters(), *self._text.parameters()]
+        return {"lm": AdamW(parameters, optim.lr, optim.betas, optim.eps, self._settings.decay)}
+
+    def prepare(self, device: torch.device) -> None:
+        self._codes.prepare()
+
+    def batch(self, step: int, rng: np.random.Generator) -> Batch:
+        frames = self._settings.frames
+        windows = [self._codes.window(frames, rng) for _ in range(self._recipe.batch)]
+        return self._asking.batch(windows, rng)
+
+    def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
+        losses = self._asking.losses(self._lm, self._text, batch)
+        loss = losses.mean()
+        stepper.update({"lm": loss})
+        return {"loss": loss} | {f"codebook_{index + 1}": value for index, value in enumerate(losses.detach())}
+
+    def _held(self, count: int, frames: int) -> list[CodeWindow]:
+        rng, training = np.random.default_rng(0), not self._codes.held_out
+        return [self._codes.window(frames, rng, training=training) for _ in range(count)]
+
+    def evaluate(self, averages: Mapping[str, nn.Module]) -> dict[str, float]:
+        lm, text = self._averages(averages)
+        windows, numbers = self._held(_HELD_ITEMS, self._settings.frames), {}
+        for name, batch in self._asking.ways(windows).items():
+            losses = self._asking.losses(lm, text, batch)
+            numbers[f"held_{name}"] = float(losses.mean())
+            if name == "told":
+                numbers |= {f"held_codebook_{index + 1}": float(value) for index, value in enumerate(losses)}
+        return numbers
+
+    def _averages(self, averages: Mapping[str, nn.Module]) -> tuple[LM, T5Encoder]:
+        lm, text = averages["lm"], averages["text"]
+        assert isinstance(lm, LM)
+        assert isinstance(text, T5Encoder)
+        return lm, text
+
+    def preview(self, step: int, averages: Mapping[str, nn.Module]) -> Preview | None:
+        lm, text = self._averages(averages)
+        config = self._codec.config
+        frames = min(self._settings.frames, round(_PREVIEW_S * config.frame_rate))
+        window = self._held(1, frames)[0]
+        batch = self._asking.moved(self._asking.ways([window])["told"], lm)
+        codes = play(
+            lm,
+            frames,
+            context=lm.condition(text(batch["pieces"], batch["mask"]), batch["mask"]),
+            features=batch["features"].transpose(1, 2) if self._settings.telling.conducted else None,
+            delays=self._asking.delays,
+            generator=torch.Generator(batch["pieces"].device).manual_seed(step),
+        )
+        both = torch.from_numpy(np.stack([window.codes, codes])).to(batch["pieces"].device)
+        real, made = self._codec.decode(both).clamp(-1, 1).cpu().numpy()
+        said = f"{window.caption}\n".encode()
+        return Preview(config.sample_rate, {"real": real, "made": made}, files={"caption.txt": said})
+
+    def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:
+        lm, text = self._averages(averages)
+        data, settings = self._recipe.data, self._settings
+        notes = {
+            "source": data.folder or f"{data.pieces} composed pieces, seed {data.seed}",
+            "licence": "as its sounds" if data.folder else "MIT",
+            "delays": list(self._asking.delays),
+            "text_length": settings.telling.text_length,
+            "frames": settings.frames,
+            "guidance": 3.0,
+            "features": {"frame_features": STEP_FEATURES - 24, "chroma": 12, "bass": 12}
+            if settings.telling.conducted
+            else {},
+        }
+        save_musicgen(folder / MUSICGEN_FILE, Musicgen(self._codec, lm, text, self._vocabulary, notes))
+
+
+@torch.no_grad()
+def encoded(codec: Encodec, audio: Audio) -> I64:
+    """Codes ``[K, T]`` of sound [2, N], all of it at once; what does not fill a last frame is left out."""
+    hop = codec.config.hop
+    sound = torch.from_numpy(np.ascontiguousarray(audio[:, : audio.shape[1] // hop * hop]))
+    sound = sound if codec.config.channels == 2 else sound.mean(dim=0, keepdim=True)
+    device = codec.quantiser.books.device
+    return codec.encode(sound[None].to(device))[0].cpu().numpy()
+
+
+@torch.no_grad()
+def _measured(made: Musicgen) -> Table:
+    """Held pieces foretold with and without what is known of them, and by nothing but how often each code comes."""
+    config, corpus, rng = made.codec.config, Described(HELD), np.random.default_rng(0)
+    notes, windows = made.notes, []
+    frames = min(int(notes["frames"]), _MEASURED)
+    for entry in corpus.entries:
+        codes = encoded(made.codec, corpus.audio(entry, config.sample_rate))[:, :frames]
+        windows.append(described_window(corpus.played(entry), codes, 0, config.hop, config.sample_rate, rng))
+    shortest = min(window.codes.shape[1] for window in windows)
+    windows = [CodeWindow(w.codes[:, :shortest], w.caption, w.features[:, :shortest]) for w in windows]
+    telling = Telling(conducted=made.lm.config.features > 0, text_length=int(notes["text_length"]))
+    asking = Asking(telling, made.vocabulary, config.codebooks, config.entries)
+    rows = [(name, asking.losses(made.lm, made.text, batch)) for name, batch in asking.ways(windows).items()]
+    rows.append(("how often", _entropies(np.concatenate([w.codes for w in windows], axis=1), config.entries)))
+    return foretold_table(f"Cross-entropy in nats, {HELD.pieces} pieces never trained on", rows)
+
+
+def _entropies(codes: I64, entries: int) -> Tensor:
+    """Entropy ``[K]`` in nats of how often each code of these pieces comes: no model, but one that has seen them."""
+    counts = torch.stack([torch.bincount(torch.from_numpy(row), minlength=entries) for row in codes]).double()
+    share = counts / counts.sum(dim=1, keepdim=True)
+    return -(share * share.clamp(min=1e-12).log()).sum(dim=1).float()

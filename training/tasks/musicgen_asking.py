@@ -1,0 +1,114 @@
+"""What a language model of codes is given and asked: steps, what they are told, and what they should foretell."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from engine.music.codes import MONO_DELAYS, delayed
+from training.data.code_store import CodeWindow
+from training.evaluate_codes import code_losses
+from training.models.musicgen import LM
+from training.models.t5 import T5Encoder
+from training.models.words import PAD, UNKNOWN, Vocabulary
+from training.task import Batch
+
+__all__ = ["Asking", "Telling"]
+
+I64 = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
+_HARMONY: Final = 36  # rows of the features that tell of the chord, the last ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """What a step is told, and how much of it is left out, so that a model can do without.
+
+    Args:
+        conducted: beat, bar, tempo and chord.
+        text_length: words of a caption at most; shorter ones are filled up.
+        untold: share of items without words. forgotten: share of words that are replaced by the unknown one.
+        unconducted: share of items that are told nothing of time and chords. unharmonised: of chords.
+    """
+
+    conducted: bool = False
+    text_length: int = 32
+    untold: float = 0.2
+    forgotten: float = 0.0
+    unconducted: float = 0.1
+    unharmonised: float = 0.1
+
+
+class Asking:
+    """Windows to what a language model is given and asked, a pure function of them and of random numbers.
+
+    Args:
+        codebooks, entries: of the codec.
+    """
+
+    def __init__(self, telling: Telling, vocabulary: Vocabulary, codebooks: int, entries: int) -> None:
+        self._telling, self._vocabulary, self._special = telling, vocabulary, entries
+        self.delays = MONO_DELAYS if codebooks == len(MONO_DELAYS) else tuple(range(codebooks))
+
+    def batch(self, windows: list[CodeWindow], rng: np.random.Generator) -> Batch:
+        """A training batch, with words, chords and time left out as the settings say."""
+        telling, count = self._telling, len(windows)
+        pieces = self._pieces(windows)
+        forget = (rng.random(pieces.shape) < telling.forgotten) & (pieces != PAD)
+        pieces = np.where(forget, UNKNOWN, pieces)
+        features = self._features(windows)
+        features[rng.random(count) < telling.unharmonised, :, -_HARMONY:] = 0.0
+        features[rng.random(count) < telling.unconducted] = 0.0
+        pieces[rng.random(count) < telling.untold] = PAD
+        return self._tensors(windows, pieces, features)
+
+    def ways(self, windows: list[CodeWindow]) -> dict[str, Batch]:
+        """The same windows with all that is known of them, with the words of others, without any, without time."""
+        pieces, features = self._pieces(windows), self._features(windows)
+        ways = {
+            "told": self._tensors(windows, pieces, features),
+            "others_words": self._tensors(windows, np.roll(pieces, 1, axis=0), features),
+            "no_words": self._tensors(windows, np.full_like(pieces, PAD), features),
+        }
+        if self._telling.conducted:
+            silent = features.copy()
+            silent[:, :, -_HARMONY:] = 0.0
+            ways["no_chords"] = self._tensors(windows, pieces, silent)
+            ways["no_time"] = self._tensors(windows, pieces, np.zeros_like(features))
+        return ways
+
+    def _pieces(self, windows: list[CodeWindow]) -> I64:
+        return np.stack([self._vocabulary.numbers(w.caption, self._telling.text_length) for w in windows])
+
+    def _features(self, windows: list[CodeWindow]) -> F32:
+        return np.stack([window.features.T for window in windows])
+
+    def _tensors(self, windows: list[CodeWindow], pieces: I64, features: F32) -> Batch:
+        """Step s is told of frame s, whose first code is what follows the step."""
+        frames = windows[0].codes.shape[1]
+        plan = delayed(frames, self.delays)
+        steps = np.stack([plan.sequence(window.codes, self._special) for window in windows])
+        # The last steps would be of late codebooks alone, which an endless stream never meets.
+        batch = {
+            "codes": torch.from_numpy(steps[:, :, :frames]),
+            "targets": torch.from_numpy(steps[:, :, 1 : frames + 1]),
+            "said": torch.from_numpy(plan.said[None, :, 1 : frames + 1]),
+            "pieces": torch.from_numpy(pieces),
+            "mask": torch.from_numpy((pieces != PAD).astype(np.float32)),
+        }
+        return batch | ({"features": torch.from_numpy(features)} if self._telling.conducted else {})
+
+    def moved(self, batch: Batch, lm: LM) -> Batch:
+        """To where the model is."""
+        device = next(lm.parameters()).device
+        return {name: value.to(device) for name, value in batch.items()}
+
+    def losses(self, lm: LM, text: T5Encoder, batch: Batch) -> Tensor:
+        """Cross-entropy ``[K]`` in nats."""
+        batch = self.moved(batch, lm)
+        context = lm.condition(text(batch["pieces"], batch["mask"]), batch["mask"])
+        logits = lm(batch["codes"], context, features=batch.get("features"))
+        return code_losses(logits, batch["targets"], batch["said"])

@@ -1,0 +1,70 @@
+"""Playing from a language model while it learns: plain, with a cache, for previews and measurements."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from engine.music.codes import delayed
+from training.models.musicgen import LM, Cache, guided
+
+__all__ = ["play"]
+
+I64 = npt.NDArray[np.int64]
+
+
+@torch.no_grad()
+def play(
+    lm: LM,
+    frames: int,
+    *,
+    context: Tensor | None = None,
+    features: Tensor | None = None,
+    prompt: I64 | None = None,
+    delays: Sequence[int],
+    generator: torch.Generator,
+    guidance: float = 3.0,
+    temperature: float = 1.0,
+    top_k: int = 250,
+) -> I64:
+    """Draw codes.
+
+    Args:
+        frames: how many, the prompt's among them.
+        context: ``[1, L, D]`` as `LM.condition` gives it. features: ``[1, features, frames]``.
+        prompt: ``[K, T]``, what has been played.
+        delays: of the codebooks.
+        guidance: 1 asks the network once, more asks it a second time without `context` and goes away from that.
+        top_k: of the likeliest codes one is drawn.
+    Returns:
+        ``[K, frames]``, the prompt unchanged.
+    """
+    plan, special = delayed(frames, delays), lm.config.entries
+    device = next(lm.parameters()).device
+    sequence = np.full((plan.codebooks, plan.length), special, np.int64)
+    known = 0 if prompt is None else prompt.shape[1]
+    if prompt is not None:
+        np.put_along_axis(sequence, plan.steps[:, :known], prompt, axis=1)
+    wanted, asked = plan.unknown(known), 2 if guidance != 1.0 and context is not None else 1
+    heard = context if context is None or asked == 1 else torch.cat([context, torch.zeros_like(context)])
+    told = None
+    if features is not None:
+        # Behind the last frame only late codebooks are said; they are told what held last.
+        told = torch.cat([features, features[:, :, -1:].expand(-1, -1, plan.length - frames)], dim=2)
+        told = told.transpose(1, 2).expand(asked, -1, -1).to(device)
+    cache, fed = Cache(), 0
+    for step in range(plan.first_unknown(known), plan.length):
+        codes = torch.from_numpy(sequence[:, fed:step])[None].expand(asked, -1, -1).to(device)
+        logits = lm(codes, heard if not fed else None, cache, None if told is None else told[:, fed:step])[:, :, -1]
+        drawn = _draw((guided(logits, guidance) if asked == 2 else logits)[0], temperature, top_k, generator)
+        sequence[:, step] = np.where(wanted[:, step], drawn.cpu().numpy(), sequence[:, step])
+        fed = step
+    return plan.codes(sequence)
+
+
+def _draw(logits: Tensor, temperature: float, top_k: int, generator: torch.Generator) -> Tensor:
+    """One code of each row of ``[K, entries]``."""
+    values, places = (logits.float() / temperature).topk(min(top_k, logits.shape[1]), dim=1)
+    return places.gather(1, torch.multinomial(values.softmax(dim=1), 1, generator=generator))[:, 0]
