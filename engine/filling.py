@@ -38,7 +38,7 @@ class InfillTask:
         bundle: name or path (if `paths`); empty for the first that makes notes.
         chords: a progression from bar 1 on; empty for what is heard.
         settings: see `FillSettings`.
-        ranges, chord_tones: see `engine.models.getmusic_limits.limits_of`.
+        ranges, chord_tones, pull: see `engine.models.getmusic_sheet.Wanted`.
         picture: file to draw into. threads: of the network.
     """
 
@@ -52,6 +52,7 @@ class InfillTask:
     settings: FillSettings = field(default_factory=FillSettings)
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     chord_tones: tuple[str, ...] = ()
+    pull: float | None = None
     picture: Path | None = None
     threads: int = 1
 
@@ -132,7 +133,8 @@ def infill(task: InfillTask) -> Job[Infilled]:
     roles = roles_of(score)
     model = open_getmusic(task.bundle or first_bundle(), threads=task.threads, paths=task.paths)
     wanted = Wanted(
-        targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.ranges, chord_tones=task.chord_tones
+        targets=task.targets, bars=bars, chords=chords_of(task.chords),
+        ranges=task.ranges, chord_tones=task.chord_tones, pull=task.pull,
     )  # fmt: skip
     sheet = Sheet(model, score, roles, wanted)
     began_s = time.perf_counter()

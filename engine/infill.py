@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--density", default="", metavar="ROLE=X,...", help="share of sixteenths with an onset, such as drum=0.5")
     add("--range", default="", metavar="ROLE=LOW-HIGH,...", help="MIDI pitches, such as bass=28-52")
     add("--chord-tones", default="", metavar="ROLE,...", help="tracks that keep to the notes of the chords")
+    add("--chord-pull", type=float, default=None, help="how strongly notes are drawn to the chords, 0..20 (0, or 2)")
     add("--threads", type=int, default=0, help="of the network (all cores)")
     return parser
 
@@ -85,6 +86,7 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
         picture=None if parsed.picture is None else Path(parsed.picture),
         ranges={role: _pitches(text) for role, text in _per_role(parsed.range, "--range")},
         chord_tones=targets_of(parsed.chord_tones) if parsed.chord_tones else (),
+        pull=None if parsed.chord_pull is None else _number(str(parsed.chord_pull), 0.0, 20.0, "--chord-pull"),
         threads=parsed.threads or cores(),
         settings=FillSettings(
             steps=parsed.steps,

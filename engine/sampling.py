@@ -87,11 +87,12 @@ def draw_or_rest(
     top_p: float = 1.0,
     bias: float | F64 = 0.0,
     allowed: Mask | None = None,
+    lean: F64 | None = None,
 ) -> Drawn:
     """One class a row, where the last class is a rest: first whether to rest, then which of the others.
 
-    Temperature, nucleus and `allowed` shape what sounds, never how often: else a low temperature, or a narrow range,
-    would end in silence, since rests are what is most certain. How often is what `bias` is for.
+    Temperature, nucleus, `allowed` and `lean` shape what sounds, never how often: else a low temperature, or a narrow
+    range, would end in silence, since rests are what is most certain. How often is what `bias` is for.
 
     Args:
         logits: [M, V + 1].
@@ -99,6 +100,7 @@ def draw_or_rest(
         temperature, top_p: as for `draw`, of the other classes.
         bias: added to the logit of the rest, a number or [M]; +inf always rests.
         allowed: [V] or [M, V], which classes may sound; where none may, a rest.
+        lean: [V] or [M, V], added to the logits of what sounds.
     Returns:
         Drawn with ids 0..V, V the rest.
     Raises:
@@ -109,7 +111,7 @@ def draw_or_rest(
     biased = np.asarray(logits, np.float64).copy()
     biased[:, rest] += bias
     p = _probabilities(biased)
-    sounding = biased[:, :rest]
+    sounding = biased[:, :rest] if lean is None else biased[:, :rest] + lean
     if allowed is not None:
         sounding = np.where(allowed, sounding, -np.inf)
     can = np.isfinite(sounding).any(axis=1)

@@ -102,9 +102,9 @@ class Bands:
         return np.asarray(self._sounds[row[self.onsets(grid, role)]].sum(axis=0), np.float64)
 
     def durations(self, grid: Ids, role: str) -> F64:
-        """[15] how often each length is written at an onset."""
-        row = grid[2 * ROLES.index(role) + 1][self.onsets(grid, role)]
-        return np.bincount(row[row < PAD], minlength=PAD).astype(np.float64)
+        """[15] how often each length is written at an onset; one of two parts counts half for either."""
+        parts = self.dictionary.parts[grid[2 * ROLES.index(role) + 1][self.onsets(grid, role)]]
+        return np.bincount(parts[parts >= 0], minlength=PAD) / 2.0
 
     def gaps(self, grid: Ids, role: str) -> F64:
         """[65] columns between onsets, the last bin all that are longer."""
@@ -116,11 +116,11 @@ class Bands:
         pitches, starts, lengths = [], [], []
         track = ROLES.index(role)
         for column in np.nonzero(self.onsets(grid, role))[0]:
-            units = UNITS[min(int(grid[2 * track + 1, column]) + 1, PAD)]
-            for pitch in self.dictionary.pitches(int(grid[2 * track, column])):
+            low, rest = self.dictionary.parts[int(grid[2 * track + 1, column])].tolist()
+            for index, pitch in enumerate(self.dictionary.pitches(int(grid[2 * track, column]))):
                 pitches.append(pitch)
                 starts.append(int(column))
-                lengths.append(units)
+                lengths.append(UNITS[max(0, rest if index else low) + 1])
         which, when, long = (np.array(values, np.int64) for values in (pitches, starts, lengths))
         return hear_chords(bar_vectors(which, when, long, grid.shape[1] // _BAR))
 

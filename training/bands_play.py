@@ -65,6 +65,7 @@ def play_on(
     told: bool = False,
     chords: bool = True,
     temperature: float = 1.0,
+    pull: float = 0.0,
 ) -> list[Ids]:
     """Play everything from column `first` on; what is before it, and tracks that are not played, is given.
 
@@ -72,7 +73,7 @@ def play_on(
         drawn: stretches of one length, whole windows after `first`.
         context: columns of the past that are seen.
         told: tell the network how dense and how high the real tracks are, as a user's wishes would.
-        chords: tell it the chords.
+        chords: tell it the chords. pull: how strongly it is drawn to them, see `fill`.
     Returns:
         [14, L] each; tracks that the real piece does not have stay empty.
     """
@@ -81,13 +82,14 @@ def play_on(
     length = grids.shape[2]
     absent = (grids == dictionary.empty).all(axis=2)
     hidden_chords = np.full_like(grids[:, 12:], dictionary.empty)
-    features = []
+    features, tones = [], []
     for each in drawn:
         chroma, bass = chord_vectors(each, dictionary)
         density, register = wishes.of(each.grid) if told else (None, None)
         use = np.float32(chords)
         features.append(band_features(chroma * use, bass * use, density, register))
-    all_features = np.stack(features)
+        tones.append((chroma.T > 0) | ~(chroma.T > 0).any(axis=1, keepdims=True))
+    all_features, all_tones = np.stack(features), np.stack(tones)
     made = grids.copy()
     if not chords:
         made[:, 12:] = hidden_chords
@@ -107,6 +109,8 @@ def play_on(
             steps=steps,
             rng=rng,
             temperature=temperature,
+            tones=all_tones[:, low:high] if chords else None,
+            pull=pull,
         )
         made[:, :, low:high] = part
     made[:, 12:] = grids[:, 12:]

@@ -1,7 +1,6 @@
 """The measurements of a trained band, beside simple players on the same bars of music that nobody trained on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +9,15 @@ from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
 from training.bands import Bands, Comparison, compare
 from training.bands_baselines import BarLibrary, chord_random, copy_bar
-from training.bands_play import play_on
 from training.data.corpus import DataError
 from training.data.grids import BAR, Grids, Window
-from training.fill import Predict
 from training.task import Table
 
-__all__ = ["choose_songs", "measure"]
+__all__ = ["Player", "choose_songs", "measure"]
 
 Ids = npt.NDArray[np.int64]
+Player = Callable[[Sequence[Window], int, bool], list[Ids]]
+"""Plays everything from a column of stretches of music on; told, if so, how dense and how high the real tracks are."""
 
 
 def choose_songs(grids: Grids, songs: int, columns: int, *, seed: int = 0) -> list[Window]:
@@ -49,40 +48,25 @@ def choose_songs(grids: Grids, songs: int, columns: int, *, seed: int = 0) -> li
 
 
 def measure(
-    grids: Grids,
-    predict: Predict,
-    *,
-    songs: int = 32,
-    bars: int = 16,
-    context: int = 8,
-    steps: int = 10,
-    temperature: float = 1.0,
-    seed: int = 0,
+    grids: Grids, play: Player, told: str, *, songs: int = 32, bars: int = 16, context: int = 8, seed: int = 0
 ) -> list[Table]:
     """Two tasks: five tracks from a lead and its chords alone, and going on after `context` bars of the whole band.
 
     Args:
         grids: the store; its held-out side is measured, its training side feeds the baselines.
-        predict: the network.
+        play: the network. told: how it plays, for people.
         bars: that are made.
-        steps: passes for two bars.
-        temperature: of the network's draws.
     """
     library = BarLibrary(grids)
     windows = choose_songs(grids, songs, (context + bars) * BAR, seed=seed)
     tables = []
     for title, first in (("five tracks from a lead", 0), (f"going on after {context} bars", context * BAR)):
         cut = [_from(each, context * BAR) if first == 0 else each for each in windows]
-        network = partial(
-            play_on, predict=predict, dictionary=grids.dictionary, steps=steps, seed=seed, temperature=temperature
-        )
-        players = _players(cut, first, network, library, grids.dictionary, seed)
+        players = _players(cut, first, play, library, grids.dictionary, seed)
         bands = Bands(grids.dictionary)
         real = [each.grid[:, first:] for each in cut]
-        rows = {name: compare(real, [grid[:, first:] for grid in play()], bands) for name, play in players.items()}
-        told = f"{title}: {len(cut)} held-out songs, {bars} bars each, "
-        told += f"{steps} passes for two bars, temperature {temperature:g}"
-        tables.append(Table(told, _lines(rows)))
+        rows = {name: compare(real, [grid[:, first:] for grid in made()], bands) for name, made in players.items()}
+        tables.append(Table(f"{title}: {len(cut)} held-out songs, {bars} bars each, {told}", _lines(rows)))
     return tables
 
 
@@ -100,12 +84,7 @@ def _from(window: Window, first: int) -> Window:
 
 
 def _players(
-    windows: Sequence[Window],
-    first: int,
-    network: Callable[..., list[Ids]],
-    library: BarLibrary,
-    dictionary: Dictionary,
-    seed: int,
+    windows: Sequence[Window], first: int, play: Player, library: BarLibrary, dictionary: Dictionary, seed: int
 ) -> dict[str, Callable[[], list[Ids]]]:
     rng = np.random.default_rng(seed)
     grids = [each.grid for each in windows]
@@ -126,8 +105,8 @@ def _players(
 
     return {
         "real": lambda: [grid.copy() for grid in grids],
-        "network": lambda: network(windows, first),
-        "network, told": lambda: network(windows, first, told=True),
+        "network": lambda: play(windows, first, False),
+        "network, told": lambda: play(windows, first, True),
         "copy bar": copied,
         "chord random": lambda: [kept(chord_random(g, first, library.rates, dictionary, rng), g) for g in grids],
         "retrieved": lambda: [kept(library.retrieve(g, first, rng), g) for g in grids],

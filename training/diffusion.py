@@ -118,5 +118,7 @@ def _answers(network: GETDiff, truth: Tensor, there: Tensor) -> list[tuple[str, 
         made.append((role, (items, rows, columns), answers))
     items, tracks, columns = torch.nonzero(there[:, 1::2], as_tuple=True)
     rows = 2 * tracks + 1
-    made.append(("duration", (items, rows, columns), truth[items, rows, columns]))
+    held, extra = truth[items, rows, columns], vocabulary.lengths[PAD + 1 :]
+    answers = held if not extra else torch.where(held > PAD, held - extra[0] + PAD + 1, held)
+    made.append(("duration", (items, rows, columns), answers))
     return made

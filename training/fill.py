@@ -1,6 +1,6 @@
 """Filling hidden cells with a network in training: the plain way, for previews and measurements.
 
-What plays live has more to it (budgets, wishes, limits); here every pass reveals a share of what is still hidden,
+What plays live has more to it (budgets, wishes, ranges); here every pass reveals a share of what is still hidden,
 chosen at random, so that the share that is left follows a quarter cosine.
 """
 
@@ -39,8 +39,8 @@ class Question:
 
 
 Predict = Callable[[Question], tuple[tuple[F32, ...], F32]]
-"""Logits: of each track [M_r, n_r + 1] in the order of ``np.nonzero(asked[:, track])``; durations [M, 16] in the order
-of ``np.nonzero(asked)``."""
+"""Logits: of each track [M_r, n_r + 1] in the order of ``np.nonzero(asked[:, track])``; durations [M, lengths of
+the dictionary] in the order of ``np.nonzero(asked)``."""
 
 
 def draw_classes(logits: F32, rng: np.random.Generator, temperature: float = 1.0) -> Ids:
@@ -64,6 +64,8 @@ def fill(
     steps: int,
     rng: np.random.Generator,
     temperature: float = 1.0,
+    tones: Mask | None = None,
+    pull: float = 0.0,
 ) -> Ids:
     """Find all targets.
 
@@ -72,6 +74,8 @@ def fill(
         targets: [B, 6, L] columns of tracks to be found.
         features: [B, F, L].
         steps: passes, 1 or more.
+        tones: [B, L, 12] pitch classes of the chord. pull: nats by which what sounds nothing of it is less likely than
+            what sounds nothing else; how often something sounds stays as it is.
     Returns:
         [B, 14, L] with every target filled: pitch and duration, or both PAD.
     """
@@ -94,9 +98,26 @@ def fill(
         reveal = np.zeros_like(hidden)
         reveal.reshape(-1)[rng.choice(places, left - keep, replace=False)] = True
         pitch, duration = predict(Question(made, given, left / total, features, reveal))
+        if tones is not None and pull:
+            pitch = _pulled(pitch, reveal, tones, pull, dictionary)
         _write(made, reveal, pitch, duration, dictionary, rng, temperature)
         hidden &= ~reveal
     return made
+
+
+def _pulled(pitch: tuple[F32, ...], asked: Mask, tones: Mask, pull: float, dictionary: Dictionary) -> tuple[F32, ...]:
+    """The logits with what lies outside the chord less likely, and rests as likely as before."""
+    made = []
+    for track, role in enumerate(ROLES):
+        logits, classes = pitch[track], dictionary.classes[role].astype(np.float32)
+        if role != "drum" and len(logits):
+            items, columns = np.nonzero(asked[:, track])
+            outside = (~tones[items, columns]).astype(np.float32) @ classes.T / np.maximum(1.0, classes.sum(axis=1))
+            sounding = logits[:, :-1] - np.float32(pull) * outside
+            before, after = (np.logaddexp.reduce(each, axis=1, keepdims=True) for each in (logits[:, :-1], sounding))
+            logits = np.concatenate([sounding + before - after, logits[:, -1:]], axis=1)
+        made.append(logits)
+    return tuple(made)
 
 
 def _write(
@@ -110,7 +131,8 @@ def _write(
 ) -> None:
     """Draw pitch and duration of every cell that is revealed: who rests has no duration, who plays has one."""
     lengths = np.full(reveal.shape, PAD, np.int64)
-    lengths[reveal] = draw_classes(duration[:, :PAD], rng, temperature)
+    choices = np.delete(np.array(dictionary.lengths), PAD)
+    lengths[reveal] = choices[draw_classes(np.delete(duration, PAD, axis=1), rng, temperature)]
     for track, role in enumerate(ROLES):
         where = reveal[:, track]
         span = dictionary.ranges[role]

@@ -34,13 +34,13 @@ def piano_roll(grid: npt.NDArray[np.int64], dictionary: Dictionary, new: npt.NDA
         strip = np.full(((_HIGH - _LOW + 1) * _UP, length * _ACROSS, 3), _PAPER, np.uint8)
         strip[:, :: 16 * _ACROSS] = _LINE
         for column in range(length):
-            lengths = int(grid[2 * track + 1, column])
-            units = UNITS[lengths + 1] if lengths < len(UNITS) - 1 else 1
-            for pitch in dictionary.pitches(int(grid[2 * track, column])):
+            parts = dictionary.parts[int(grid[2 * track + 1, column])].tolist()
+            for index, pitch in enumerate(dictionary.pitches(int(grid[2 * track, column]))):
                 if int(grid[2 * track, column]) not in dictionary.ranges[role]:
                     continue
                 row = (_HIGH - min(max(pitch, _LOW), _HIGH)) * _UP
                 shade = 1.0 if new is None or new[column] or track == 0 else 0.5
+                units = UNITS[max(0, parts[min(index, 1)]) + 1]
                 end = min(length, column + units) * _ACROSS - 1
                 strip[row : row + _UP, column * _ACROSS : end] = (_COLOURS[track] * shade).astype(np.uint8)
         strips += [strip, np.full((_GAP, length * _ACROSS, 3), _LINE, np.uint8)]

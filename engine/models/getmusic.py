@@ -50,6 +50,7 @@ class GetmusicControls:
     steps: Annotated[int, Live(1, 100, "passes of the network for a bar, if there is time for them")] = 12
     temperature: Annotated[float, Live(0.0, 2.0, "of pitches and lengths: 1 as the network says, more is odder")] = 1.0
     top_p: Annotated[float, Live(0.01, 1.0, "only the likeliest pitches that together reach this share")] = 1.0
+    chord_pull: Annotated[float, Live(-1.0, 20.0, "how much pitches are drawn to the chord; below 0 as usual")] = -1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

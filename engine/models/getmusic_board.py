@@ -1,7 +1,7 @@
 """The grids that GETMusic fills: what is open, what has been decided, and what may sound."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -53,24 +53,44 @@ class Limits:
     Args:
         rows: the tokens of each track.
         ever: role to [n] tokens that may sound at all; a role that is not there may play everything.
-        classes: role to [n, 12] pitch classes of each token; for roles that keep to `tones`.
-        tones: [L, 12] pitch classes that may sound at each column, in the key of the grid; None for all.
+        classes: role to [n, 12] pitch classes of each token; for roles that mind `tones`.
+        tones: [L, 12] pitch classes of the chord at each column, in the key of the grid; None for all.
+        strict: roles that sound nothing but `tones`.
+        pull: nats by which a token all of whose notes lie outside `tones` is less likely than one inside.
     """
 
     rows: Rows
     ever: Mapping[str, Mask] = field(default_factory=dict)
     classes: Mapping[str, Mask] = field(default_factory=dict)
     tones: Mask | None = None
+    strict: Collection[str] = ()
+    pull: float = 0.0
 
     def allowed(self, track: int, columns: Ids) -> Mask | None:
         """[M, n] what may sound of a track at these columns; None for everything."""
         role = ROLES[track]
         ever, classes = self.ever.get(role), self.classes.get(role)
-        if classes is None or self.tones is None:
+        if classes is None or self.tones is None or role not in self.strict:
             return None if ever is None else np.broadcast_to(ever, (len(columns), len(ever)))
-        outside = (~self.tones[columns]).astype(np.float32) @ classes.T.astype(np.float32)
-        inside: Mask = outside == 0.0
+        inside: Mask = _outside(self.tones[columns], classes) == 0.0
         return inside if ever is None else inside & ever
+
+    def between(self, first: int, last: int) -> "Limits":
+        """The same of columns `first` to `last`, the latter left out."""
+        return self if self.tones is None else replace(self, tones=self.tones[first:last])
+
+    def lean(self, track: int, columns: Ids) -> F64 | None:
+        """[M, n] what is added to the logits of a track's tokens at these columns; None for nothing."""
+        classes = self.classes.get(ROLES[track])
+        if classes is None or self.tones is None or not self.pull:
+            return None
+        return -self.pull * _outside(self.tones[columns], classes)
+
+
+def _outside(tones: Mask, classes: Mask) -> F64:
+    """[M, n] share of the pitch classes of tokens [n, 12] that are not among [M, 12]."""
+    count = np.maximum(1, classes.sum(axis=1))
+    return np.asarray((~tones).astype(np.float64) @ classes.T.astype(np.float64) / count, np.float64)
 
 
 class Board:
@@ -217,9 +237,10 @@ class Sight:
                 top_p=settings.top_p,
                 bias=self._bias(track, prediction.pitch[track])[batch],
                 allowed=self._board.limits.allowed(track, columns + self._window.first),
+                lean=self._board.limits.lean(track, columns + self._window.first),
             )
             length = draw(
-                prediction.duration[duration_at[batch, track, columns], :PAD],
+                np.delete(prediction.duration[duration_at[batch, track, columns]], PAD, axis=1),
                 u[batch, track, columns, 2],
                 temperature=settings.temperature,
                 top_p=settings.top_p,
@@ -254,7 +275,8 @@ class Sight:
     def _write(self, track: int, batch: Ids, columns: Ids, pitch: Drawn, length: Drawn) -> None:
         sounds = pitch.ids != self._rows.counts[track]
         self._tokens[batch, 2 * track, columns] = self._rows.tokens(track, pitch.ids)
-        self._tokens[batch, 2 * track + 1, columns] = np.where(sounds, length.ids, PAD)
+        lengths = self._rows.lengths(length.ids + (length.ids >= PAD))  # drawn from logits without PAD
+        self._tokens[batch, 2 * track + 1, columns] = np.where(sounds, lengths, PAD)
         self._open[batch, 2 * track, columns] = self._open[batch, 2 * track + 1, columns] = False
         log_p = pitch.log_p + np.where(sounds, length.log_p, 0.0)
         self._log_p[batch, track, columns] = log_p
@@ -281,7 +303,8 @@ class Sight:
             if not batch.size:
                 continue
             made = draw(logits, u[batch, track, columns, 2 * is_duration])
-            drawn[batch, row, columns] = made.ids if is_duration else self._rows.tokens(track, made.ids)
+            of = self._rows.lengths(made.ids) if is_duration else self._rows.tokens(track, made.ids)
+            drawn[batch, row, columns] = of
             log_p[batch, row, columns] = made.log_p
             # Drawing without replacement by weights: each waits an exponential time at its weight's rate.
             wait = -np.log1p(-u[batch, track, columns, 2 * is_duration + 1])

@@ -1,27 +1,37 @@
 """What a fill may play and what it is told of harmony, from a dictionary's tokens."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.models.getmusic_board import Limits
-from engine.models.getmusic_net import Rows
+from engine.models.getmusic_net import Network, Rows
 from engine.music.bandfeatures import COLUMNS, band_features
 from engine.music.harmony import Chord
 from engine.music.score import ROLES
-from engine.music.vocabulary import Dictionary
+from engine.music.vocabulary import PAD, Dictionary
 
-__all__ = ["conducted", "limits_of", "rows_of", "tones_of"]
+__all__ = ["PULL", "conducted", "limits_of", "rows_of", "tones_of", "usual_pull"]
 
 F32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+
+PULL: Final = 2.0
+"""Nats towards the tones of the chord that a conducted network is given where nobody says otherwise."""
+
+
+def usual_pull(network: Network) -> float:
+    """`PULL` of a network that is told chords; of one that finds its own (as the published one), none."""
+    return PULL if network.conducted else 0.0
 
 
 def rows_of(dictionary: Dictionary) -> Rows:
     """The tokens of each track."""
     ranges = [dictionary.ranges[role] for role in ROLES]
-    return Rows(tuple(r.start for r in ranges), tuple(len(r) for r in ranges), dictionary.size)
+    splits = len(dictionary.lengths) - PAD - 1
+    return Rows(tuple(r.start for r in ranges), tuple(len(r) for r in ranges), dictionary.size, splits)
 
 
 def tones_of(chords: Sequence[Chord | None], columns: int, each: int = COLUMNS) -> Mask:
@@ -60,6 +70,7 @@ def limits_of(
     ranges: Mapping[str, tuple[int, int]] | None = None,
     chord_tones: Collection[str] = (),
     tones: Mask | None = None,
+    pull: float = 0.0,
 ) -> Limits:
     """Which tokens may sound.
 
@@ -67,16 +78,16 @@ def limits_of(
         shift: semitones from the notes heard to the grid's; drums are not moved.
         ranges: role to the lowest and highest pitch heard; every note of a token must lie within.
         chord_tones: roles that keep to `tones` ([L, 12], in the key of the grid).
+        pull: how strongly all others are drawn to them, see `Limits`.
     """
-    ever, classes = {}, {}
-    for role in {*(ranges or {}), *chord_tones}:
-        tokens = [dictionary.pitches(token) for token in dictionary.ranges[role]]
+    ever = {}
+    for role, span in (ranges or {}).items():
         moved = 0 if role == "drum" else shift
-        if ranges and role in ranges:
-            low, high = (pitch + moved for pitch in ranges[role])
-            ever[role] = np.array([all(low <= pitch <= high for pitch in token) for token in tokens])
-        if role in chord_tones and role != "drum":
-            classes[role] = np.zeros((len(tokens), 12), np.bool_)
-            for index, token in enumerate(tokens):
-                classes[role][index, [pitch % 12 for pitch in token]] = True
-    return Limits(rows=rows_of(dictionary), ever=ever, classes=classes, tones=tones)
+        low, high = (pitch + moved for pitch in span)
+        tokens = (dictionary.pitches(token) for token in dictionary.ranges[role])
+        ever[role] = np.array([all(low <= pitch <= high for pitch in token) for token in tokens])
+    minding = {*chord_tones, *(ROLES if pull and tones is not None else ())} - {"drum"}
+    classes = {role: dictionary.classes[role] for role in minding}
+    return Limits(
+        rows=rows_of(dictionary), ever=ever, classes=classes, tones=tones, strict=frozenset(chord_tones), pull=pull
+    )

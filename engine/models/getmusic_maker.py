@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from engine.band import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
 from engine.models.getmusic import FillSettings, Getmusic, GetmusicControls
-from engine.models.getmusic_limits import conducted
+from engine.models.getmusic_board import Limits
+from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
 from engine.music.bandfeatures import UNKNOWN
 from engine.music.grid import decode, encode
 from engine.music.harmony import Chord
@@ -70,7 +71,9 @@ class GetmusicMaker:
     def make(self, request: BarRequest) -> BarMade:
         """The bars asked for: the first in all the passes there is time for, those after it if any is left."""
         began_s = self._clock()
-        sheet = _Sheet(self.model, request, self._bars())
+        usual = usual_pull(self.model.network)
+        pull = usual if self.controls.chord_pull < 0.0 else self.controls.chord_pull
+        sheet = _Sheet(self.model, request, self._bars(), pull)
         bars: list[Mapping[str, tuple[Note, ...]]] = []
         passes = 0
         for number in range(request.bars):
@@ -98,8 +101,8 @@ class GetmusicMaker:
             steps=steps, seed=request.seed % 2**31, temperature=self.controls.temperature, top_p=self.controls.top_p,
             densities={role: share for role, share in request.density.items() if role in request.targets},
         )  # fmt: skip
-        grid, targets, features, first_bar = sheet.question(number)
-        job = self.model.fill(grid, targets, settings, features=features, first_bar=first_bar)
+        grid, targets, features, limits, first_bar = sheet.question(number)
+        job = self.model.fill(grid, targets, settings, limits=limits, features=features, first_bar=first_bar)
         began_s, passes = self._clock(), 0
 
         def late() -> bool:
@@ -124,7 +127,7 @@ def _learned(known_s: float, took_s: float) -> float:
 class _Sheet:
     """A request as grids: what is known, and bar by bar what has been made."""
 
-    def __init__(self, model: Getmusic, request: BarRequest, seen: int) -> None:
+    def __init__(self, model: Getmusic, request: BarRequest, seen: int, pull: float) -> None:
         self._request, self._model = request, model
         first = max(request.first, request.bar - seen)
         self._first, self._line = first, (request.bar - first) * COLUMNS
@@ -146,10 +149,13 @@ class _Sheet:
         self._grid = encoded.grid[:, : bars * COLUMNS]
         player = self._grid[self._rows(request.player)]
         player[player == model.dictionary.empty] = PAD
-        self._features = self._conducted(chords) if model.network.conducted else None
+        self._beats = [None if beat is None else beat.transposed(self._shift) for bar in chords for beat in bar]
+        self._features = self._conducted() if model.network.conducted else None
+        tones = tones_of(self._beats, self._grid.shape[1], COLUMNS // BEATS)
+        self._limits = limits_of(model.dictionary, shift=self._shift, tones=tones, pull=pull)
 
-    def question(self, number: int) -> tuple[Ids, Mask, F32 | None, int]:
-        """Grid, targets, features and number of the first bar, for the `number`-th bar wanted."""
+    def question(self, number: int) -> tuple[Ids, Mask, F32 | None, Limits, int]:
+        """Grid, targets, features, limits and number of the first bar, for the `number`-th bar wanted."""
         request, network = self._request, self._model.network
         last = self._line + (number + 1) * COLUMNS
         first = max(0, last - network.context // COLUMNS * COLUMNS)
@@ -163,7 +169,8 @@ class _Sheet:
             targets[player, max(self._known, open_) :] = True
             grid[self._rows(request.player), self._known : open_] = self._model.dictionary.empty
         features = None if self._features is None else self._features[:, first:last]
-        return grid[:, first:], targets[:, first:], features, self._first + first // COLUMNS
+        limits = self._limits.between(first, last)
+        return grid[:, first:], targets[:, first:], features, limits, self._first + first // COLUMNS
 
     def keep(self, number: int, made: Ids) -> Mapping[str, tuple[Note, ...]]:
         """Take what was made for a bar into the grid; its notes by role."""
@@ -182,14 +189,13 @@ class _Sheet:
         track = ROLES.index(role)
         return slice(2 * track, 2 * track + 2)
 
-    def _conducted(self, chords: Sequence[Sequence[Chord | None]]) -> F32:
+    def _conducted(self) -> F32:
         """Harmony beat by beat, and how dense the bars to be made are wanted."""
         columns = self._grid.shape[1]
         density = np.full((len(ROLES), columns), UNKNOWN, np.float32)
         for role, share in self._request.density.items():
             density[ROLES.index(role), self._line :] = share
-        beats = [None if beat is None else beat.transposed(self._shift) for bar in chords for beat in bar]
-        return conducted(beats, columns, COLUMNS // BEATS, density)
+        return conducted(self._beats, columns, COLUMNS // BEATS, density)
 
 
 def _shift(tracks: Sequence[Track], chords: Sequence[Sequence[Chord | None]], rule: str) -> int:

@@ -36,11 +36,13 @@ class Rows:
     Args:
         lows, counts: for each of the six tracks, its first pitch token and how many it has.
         size: tokens in the dictionary; EMPTY is the next, MASK the one after.
+        splits: durations of two parts, the last tokens of the dictionary.
     """
 
     lows: tuple[int, ...]
     counts: tuple[int, ...]
     size: int
+    splits: int = 0
 
     @property
     def empty(self) -> int:
@@ -54,6 +56,10 @@ class Rows:
         """Token ids of choices 0..n of a track, n being PAD."""
         return np.where(choices == self.counts[track], PAD, choices + self.lows[track])
 
+    def lengths(self, choices: Ids) -> Ids:
+        """Token ids of choices among the logits of durations."""
+        return np.where(choices <= PAD, choices, choices - PAD - 1 + self.size - self.splits)
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -61,7 +67,7 @@ class Prediction:
 
     Args:
         pitch: for each track [M, n + 1] in the order of ``np.nonzero(asked[:, 2 * track])``; the last column is PAD.
-        duration: [M, 16] in the order of ``np.nonzero(asked[:, 1::2])``; the last column is PAD.
+        duration: [M, 16 + splits] in the order of ``np.nonzero(asked[:, 1::2])``; column 15 is PAD.
     """
 
     pitch: tuple[F32, ...]
@@ -203,6 +209,9 @@ def _expect(graph: Graph, names: tuple[str, ...], rows: Rows) -> None:
         size = graph.outputs[role].shape[-1]
         if isinstance(size, int) and size != count + 1:
             raise ManifestError(f"getmusic: {role} has {size} logits, its dictionary {count} and a rest; export again")
+    size = graph.outputs["duration"].shape[-1]
+    if isinstance(size, int) and size != PAD + 1 + rows.splits:
+        raise ManifestError(f"getmusic: {size} lengths, its dictionary {PAD + 1 + rows.splits}; export again")
 
 
 def _feeds(tokens: Ids, given: Ids, t: int, asked: Mask) -> dict[str, Array]:

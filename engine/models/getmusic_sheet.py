@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine.errors import ControlError
 from engine.models.getmusic import Getmusic
 from engine.models.getmusic_board import Limits
-from engine.models.getmusic_limits import conducted, limits_of, tones_of
+from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
 from engine.music.bars import COLUMNS, Bars
 from engine.music.chords import chord_of
 from engine.music.grid import Encoded, decode, encode
@@ -42,7 +42,7 @@ class Wanted:
     Args:
         targets: roles. bars: first and last, from 0; beyond the end the piece goes on.
         chords: one a bar from bar 0 on, repeated; None for what is heard.
-        ranges, chord_tones: see `limits_of`.
+        ranges, chord_tones, pull: see `limits_of`; `pull` is the network's usual one if not given.
     """
 
     targets: tuple[str, ...]
@@ -50,6 +50,7 @@ class Wanted:
     chords: tuple[Chord, ...] | None = None
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     chord_tones: Collection[str] = ()
+    pull: float | None = None
 
 
 class Sheet:
@@ -85,10 +86,11 @@ class Sheet:
         self.grid, self.targets = self._encoded.grid, self._targets()
         chords = self._harmony()
         columns = self.grid.shape[1]
-        tones = tones_of(chords, columns) if wanted.chord_tones else None
+        tones = tones_of(chords, columns)
+        pull = usual_pull(model.network) if wanted.pull is None else wanted.pull
         self.limits: Limits = limits_of(
             model.dictionary, shift=self._encoded.shift, ranges=wanted.ranges, chord_tones=wanted.chord_tones,
-            tones=tones,
+            tones=tones, pull=pull,
         )  # fmt: skip
         self.features: F32 | None = conducted(chords, columns, COLUMNS) if model.network.conducted else None
 

@@ -22,8 +22,8 @@ from engine.music.harmony import Chord
 from engine.music.published import published_grid
 from engine.music.roles import PROGRAMS, roles_of
 from engine.music.score import ROLES, Note, Score, Track
-from engine.music.tokens import Spelling, nearest_codes
-from engine.music.vocabulary import DURATIONS, KINDS, PAD, UNITS, Dictionary
+from engine.music.tokens import Spelling, length_token, nearest_codes
+from engine.music.vocabulary import KINDS, PAD, UNITS, Dictionary
 
 __all__ = ["DOUBLED", "VELOCITIES", "Encoded", "chord_cells", "decode", "encode", "give_back"]
 
@@ -89,8 +89,8 @@ def encode(
         least_bars: so many bars at least.
         roles: of each track; found by `engine.music.roles.roles_of` if not given.
     Returns:
-        Strokes without length are one sixteenth long; a group has the length that most of its notes have; what the
-        dictionary has not is thinned (see `engine.music.tokens.Spelling`).
+        Strokes without length are one sixteenth long; a group has the length that most of its notes have, its lowest
+        one another if the dictionary can say so; what it has not is thinned (see `engine.music.tokens.Spelling`).
     Raises:
         ScoreError: it has more bars than a grid may have.
     """
@@ -127,7 +127,7 @@ def _tracks(table: NoteTable, dictionary: Dictionary, shift: int, columns: int, 
         lost.update(causes)
         if token is not None:
             grid[2 * role, column] = token
-            grid[2 * role + 1, column] = Counter(codes[group]).most_common(1)[0][0]
+            grid[2 * role + 1, column] = length_token(codes[group], dictionary)
     for role in range(len(ROLES)):
         if not (table.role == role).any():
             grid[2 * role : 2 * role + 2] = dictionary.empty
@@ -193,15 +193,17 @@ def _notes(grid: Ints, role: int, dictionary: Dictionary, shift: int, bars: Bars
         made += [note for (row, column), notes in like.kept.items() if row == role and column in same for note in notes]
     tokens, lengths = grid[2 * role : 2 * role + 2, : bars.columns]
     own = dictionary.ranges[ROLES[role]]
-    there = (tokens >= own.start) & (tokens < own.stop) & (lengths < DURATIONS) & bars.used[: len(tokens)]
-    columns = np.flatnonzero(there & (lengths >= 0))
+    parts = dictionary.parts[np.where((lengths >= 0) & (lengths < dictionary.size), lengths, PAD)]
+    there = (tokens >= own.start) & (tokens < own.stop) & (parts[:, 0] >= 0) & bars.used[: len(tokens)]
+    columns = np.flatnonzero(there)
     ticks = bars.ticks_of(columns).tolist()
     back, velocity = (0 if role == DRUM else shift), VELOCITIES[ROLES[role]]
     for column, tick in zip(columns.tolist(), ticks, strict=True):
         if column in same:
             continue
-        length = UNITS[int(lengths[column]) + 1] * COLUMN
-        for pitch in dictionary.pitches(int(tokens[column])):
+        low, rest = (UNITS[part + 1] * COLUMN for part in parts[column].tolist())
+        for index, pitch in enumerate(dictionary.pitches(int(tokens[column]))):
+            length = rest if index else low
             heard = pitch - back
             if pitch >= 0 and 0 <= heard <= 127:
                 made.append(Note(tick, heard, length, velocity))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.music.vocabulary import UNITS, Dictionary
 
-__all__ = ["FOLDED", "THINNED", "UNKNOWN", "Spelling", "floor_code", "nearest_codes"]
+__all__ = ["FOLDED", "THINNED", "UNKNOWN", "Spelling", "floor_code", "length_token", "nearest_codes", "split_of"]
 
 FOLDED: Final = "moved by octaves into MIDI's range"
 THINNED: Final = "inner or doubled notes of a chord the dictionary has not"
@@ -30,6 +30,24 @@ def nearest_codes(lengths: npt.NDArray[np.float64] | Ints) -> Ints:
 def floor_code(units: Ints) -> Ints:
     """Codes 0..15 of the longest table entries that fit, as published; 0 has no token, code k is token k - 1."""
     return np.searchsorted(_UNITS, units, "right").astype(np.int64) - 1
+
+
+def split_of(codes: Sequence[int]) -> tuple[int, int]:
+    """Length tokens of the lowest note and of the others that say most of those given, lowest first.
+
+    One length for all is taken where it says as much.
+    """
+    one, alike = Counter(codes).most_common(1)[0]
+    if alike == len(codes):
+        return one, one
+    rest, same = Counter(codes[1:]).most_common(1)[0]
+    return (codes[0], rest) if 1 + same > alike else (one, one)
+
+
+def length_token(codes: Sequence[int], dictionary: Dictionary) -> int:
+    """The duration token that says most of the lengths (tokens 0..14, lowest note first) of notes struck together."""
+    token = dictionary.length(*split_of(codes))
+    return Counter(codes).most_common(1)[0][0] if token is None else token
 
 
 class Spelling:

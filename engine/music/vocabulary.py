@@ -2,8 +2,11 @@
 
 A dictionary is a text of one token a line, `token TAB count`; the number of a token is its line. The order is fixed:
 fifteen durations, the pad, six tracks (all 128 single pitches, then compounds by falling count), roots, chord kinds.
+Dictionaries of ours go on with durations of two parts, ``T9/3``: the lowest note is long and all others are short, as
+a bass below chords of one hand.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -35,6 +38,7 @@ KINDS: Final = ("null", "m", "+", "dim", "seven", "maj7", "m7", "m7b5")
 _PREFIXES: Final = MappingProxyType(dict(zip(ROLES, "MBDGPS", strict=True)))
 _HEAD: Final = (*(f"T{number}" for number in range(1, DURATIONS + 1)), "<pad>")
 _DRUM_OFFSET: Final = 128  # a drum's token carries its pitch plus 128
+_SPLIT: Final = re.compile(r"T([1-9]\d?)/([1-9]\d?)")
 _LARGEST: Final = 1 << 20  # lines; no vocabulary for a network comes near
 
 
@@ -73,8 +77,11 @@ class Dictionary:
                 )
             self._ranges[role] = range(first, at)
         self._roots, self._kinds = range(at, at + len(ROOTS)), range(at + len(ROOTS), at + len(ROOTS) + len(KINDS))
-        if self._words[at:] != (*ROOTS, *KINDS):
+        if self._words[at : self._kinds.stop] != (*ROOTS, *KINDS):
             raise VocabularyError(f"got {self._words[at : at + 2]} after the tracks, wanted 12 roots and 8 chord kinds")
+        self._splits = {word: _split(word) for word in self._words[self._kinds.stop :]}
+        if len(self._splits) < len(self._words) - self._kinds.stop:
+            raise VocabularyError("got a duration of two parts twice: build the dictionary again")
 
     @classmethod
     def read(cls, text: str) -> "Dictionary":
@@ -109,6 +116,7 @@ class Dictionary:
         share: float = 1.0,
         least: int = 1,
         most: int | Mapping[str, int] | None = None,
+        splits: Mapping[tuple[int, int], int] | None = None,
     ) -> "Dictionary":
         """A dictionary of what was seen, the most frequent first.
 
@@ -118,6 +126,7 @@ class Dictionary:
             share: of all that was seen of a track, add compounds until this is reached.
             least: seen at least so often.
             most: compounds of a track, or of each.
+            splits: how often the lowest note had one length token (0..14) and all others another; kept as they are.
         Source:
             The published rule is share 0.9 and a least count; ours may keep everything, and may limit by size.
         """
@@ -135,7 +144,9 @@ class Dictionary:
                 running += n
                 words.append(prefix + " ".join(str(pitch + moved) for pitch in key))
                 numbers.append(n)
-        return cls([*words, *ROOTS, *KINDS], [*numbers, *([0] * (len(ROOTS) + len(KINDS)))])
+        pairs = sorted((splits or {}).items(), key=lambda item: (-item[1], item[0]))
+        words += [*ROOTS, *KINDS, *(f"T{low + 1}/{rest + 1}" for (low, rest), _ in pairs)]
+        return cls(words, [*numbers, *([0] * (len(ROOTS) + len(KINDS))), *(n for _, n in pairs)])
 
     @cached_property
     def text(self) -> str:
@@ -172,6 +183,37 @@ class Dictionary:
         """Tokens of the chord kinds, in the order of `KINDS`."""
         return self._kinds
 
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """What a duration row may hold, in the order of a network's logits: 0..14, the pad, durations of two parts."""
+        return (*range(PAD + 1), *range(self._kinds.stop, len(self._words)))
+
+    @cached_property
+    def parts(self) -> npt.NDArray[np.int64]:
+        """int64 [tokens + 2, 2]: of a duration its length tokens, of the lowest note and of all others; else -1."""
+        table = np.full((len(self._words) + 2, 2), -1, np.int64)
+        table[:DURATIONS] = np.arange(DURATIONS)[:, None]
+        for row, pair in enumerate(self._splits.values(), self._kinds.stop):
+            table[row] = pair
+        return table
+
+    @cached_property
+    def length_classes(self) -> npt.NDArray[np.int64]:
+        """int64 [tokens + 2]: place of a token in `lengths`, -1 of all that stand in no duration row."""
+        table = np.full(len(self._words) + 2, -1, np.int64)
+        table[list(self.lengths)] = np.arange(len(self.lengths))
+        return table
+
+    def length(self, low: int, rest: int) -> int | None:
+        """The token of a lowest note of length `low` (0..14) below others of length `rest`; None if there is none."""
+        if low == rest:
+            return low
+        return self._pairs.get((low, rest))
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[int, int], int]:
+        return {pair: token for token, pair in enumerate(self._splits.values(), self._kinds.stop)}
+
     def word(self, token: int) -> str:
         """How a token is written."""
         return self._words[token]
@@ -206,6 +248,24 @@ class Dictionary:
                 table[row] = bits & (1 << 64) - 1, bits >> 64 & (1 << 64) - 1
             made[role] = table
         return MappingProxyType(made)
+
+    @cached_property
+    def classes(self) -> Mapping[str, npt.NDArray[np.bool_]]:
+        """By role bool [tokens of the role, 12]: which pitch classes a token sounds."""
+        made = {}
+        for role, tokens in self._ranges.items():
+            made[role] = table = np.zeros((len(tokens), 12), np.bool_)
+            for row, token in enumerate(tokens):
+                table[row, [pitch % 12 for pitch in self._pitches[token]]] = True
+        return MappingProxyType(made)
+
+
+def _split(word: str) -> tuple[int, int]:
+    found = _SPLIT.fullmatch(word)
+    low, rest = (int(found[1]), int(found[2])) if found else (0, 0)
+    if low == rest or not (1 <= low <= DURATIONS and 1 <= rest <= DURATIONS):
+        raise VocabularyError(f"got '{word}' after the chord kinds, wanted two durations such as T9/3: build it again")
+    return low - 1, rest - 1
 
 
 def _parse(word: str, role: str) -> tuple[int, ...]:

@@ -116,10 +116,11 @@ class Heads(nn.Module):
         self.vectors = nn.ModuleList(Product(weight[2 * k], bias[2 * k]) for k in range(len(ROLES)))
         self.tokens = nn.ModuleList(Product(table[ids], offsets[ids]) for ids in choices)
         self.lengths = Product(weight[1:CELL_ROWS:2].flatten(0, 1), bias[1:CELL_ROWS:2].flatten())
-        self.durations = Product(table[:16], offsets[:16])
+        lengths = torch.tensor(vocabulary.lengths)
+        self.durations = Product(table[lengths], offsets[lengths])
 
     def forward(self, h: Tensor, batch: Tensor, cells: Cells) -> tuple[Tensor, ...]:
-        """Of columns [B * L, inputs]: for each track [M_r, n_r + 1], then [M, 16]."""
+        """Of columns [B * L, inputs]: for each track [M_r, n_r + 1], then [M, lengths]."""
         made = []
         for vectors, tokens, places in zip(self.vectors, self.tokens, cells.pitch, strict=True):
             made.append(tokens(vectors(h[places])))

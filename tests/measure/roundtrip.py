@@ -31,11 +31,12 @@ from engine.music.grid import decode, encode, give_back
 from engine.music.midifile import read_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Score, ScoreError
-from engine.music.tokens import nearest_codes
+from engine.music.tokens import nearest_codes, split_of
 from engine.music.vocabulary import UNITS, Dictionary
 
 _NEAR: Final = COLUMN // 6
 _FEW: Final = 100  # notes of a file, below which its share says little
+_SPLITS: Final = "lengths"  # beside the roles, where durations of two parts are counted
 Counts = dict[str, Counter[tuple[int, ...]]]
 
 
@@ -54,10 +55,13 @@ def _count(path: Path) -> Counts | str:
     except ScoreError as error:
         return f"{path}: {error}"
     table = table.where(~table.doubled())
-    made: Counts = {role: Counter() for role in ROLES}
+    made: Counts = {role: Counter() for role in (*ROLES, _SPLITS)}
     pitches = table.moved(shift_of(score, "near")).tolist()
+    codes = nearest_codes(table.length / COLUMN).tolist()
     for group in table.groups():
         made[ROLES[int(table.role[group.start])]][tuple(pitches[group])] += 1
+        low, rest = split_of(codes[group])
+        made[_SPLITS][low, rest] += int(low != rest)
     return made
 
 
@@ -153,18 +157,19 @@ def main(argv: list[str] | None = None) -> int:
         if asked.counts and asked.counts.exists():
             counts: Counts = pickle.loads(asked.counts.read_bytes())
         else:
-            counts = {role: Counter() for role in ROLES}
+            counts = {role: Counter() for role in (*ROLES, _SPLITS)}
             for seen in pool.imap_unordered(_count, files, 8):
                 if not isinstance(seen, str):
-                    for role in ROLES:
-                        counts[role].update(seen[role])
+                    for name, seen_there in seen.items():
+                        counts[name].update(seen_there)
             if asked.counts:
                 asked.counts.write_bytes(pickle.dumps(counts))
     if asked.official:
         _WITH.append(("published way", Dictionary.load(asked.official), True))
         _WITH.append(("published dictionary, our way", Dictionary.load(asked.official), False))
     for least in asked.least:
-        dictionary = Dictionary.build(counts, least=least)
+        splits = {(low, rest): n for (low, rest), n in counts[_SPLITS].items() if n >= max(1, least)}
+        dictionary = Dictionary.build(counts, least=least, splits=splits)
         _WITH.append((f"ours, seen {least} times or more ({dictionary.size} tokens)", dictionary, False))
     totals: dict[tuple[str, str], Counter[str]] = {}
     worst: dict[str, list[tuple[float, str]]] = {}

@@ -84,7 +84,7 @@ def question(tokens: Ids, truth: Ids, asked: Mask, weight: F32, dictionary: Dict
             column that rests has no duration).
     Returns:
         For each role and "duration": ``cells_*`` int64 [M] (b * L + column; of durations (b * 6 + track) * L + column),
-        ``answer_*`` int64 [M] (the last class is PAD), ``weight_*`` float32 [M].
+        ``answer_*`` int64 [M] (of pitches the last class is PAD), ``weight_*`` float32 [M].
     """
     length = tokens.shape[2]
     found: Arrays = {}
@@ -100,7 +100,7 @@ def question(tokens: Ids, truth: Ids, asked: Mask, weight: F32, dictionary: Dict
         durations = durations & (truth[:, : 2 * TRACKS : 2] != PAD)
     items, tracks, columns = np.nonzero(durations)
     found["cells_duration"] = (items * TRACKS + tracks) * length + columns
-    found["answer_duration"] = truth[items, 2 * tracks + 1, columns]
+    found["answer_duration"] = dictionary.length_classes[truth[items, 2 * tracks + 1, columns]]
     found["weight_duration"] = weight[items, columns].astype(np.float32)
     return found
 

@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
-from engine.music.bars import Bars
+from engine.music.bars import COLUMN, Bars
 from engine.music.columns import shift_of, table_of
 from engine.music.grid import encode
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import ROLES, Score
+from engine.music.tokens import nearest_codes, split_of
 from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
 from training.data.gather import LeftOut, gather
@@ -38,7 +39,7 @@ __all__ = ["Settings", "Summary", "main", "prepare"]
 Ids = npt.NDArray[np.int64]
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _SHARD: Final = 48  # files to a shard
 _ABOUT: Final = "about.json"
 
@@ -54,7 +55,7 @@ class Settings:
         any_licence: take files whose licence forbids shipping what learned from them, too: for comparison only.
         share: of all that is struck together in a track, what the dictionary holds (the published rule).
         least: how often it must have been struck.
-        most: compounds of each track.
+        most: compounds of each track. splits: durations of two parts, the most frequent.
         limit: files of each pack at most, spread evenly; 0 is all.
         dictionary: a file to take instead of counting, so that a network that speaks it can go on learning.
     """
@@ -66,6 +67,7 @@ class Settings:
     share: float = 0.98
     least: int = 8
     most: int = 900
+    splits: int = 64
     limit: int = 0
     dictionary: str = ""
 
@@ -213,27 +215,36 @@ def _dictionary(shards: Sequence[Path], out: Path, settings: Settings) -> Dictio
         path.write_text(given.text, "utf-8")
         return given
     counts: dict[str, Counter[tuple[int, ...]]] = {role: Counter() for role in ROLES}
+    splits: Counter[tuple[int, int]] = Counter()
     with _progress("pieces to dictionary", len(shards)) as advance:
         for shard in shards:
             for piece in read_pieces(shard)[0]:
                 if not side_of(piece.uid, settings.valid):
-                    _strike(piece.score, counts)
+                    _strike(piece.score, counts, splits)
             advance()
-    dictionary = Dictionary.build(counts, share=settings.share, least=settings.least, most=settings.most)
+    dictionary = Dictionary.build(
+        counts, share=settings.share, least=settings.least, most=settings.most,
+        splits=dict(splits.most_common(settings.splits)),
+    )  # fmt: skip
     draft = out / f".{DICTIONARY_FILE}"
     draft.write_text(dictionary.text, "utf-8")
     draft.replace(path)
     return dictionary
 
 
-def _strike(score: Score, counts: Mapping[str, Counter[tuple[int, ...]]]) -> None:
-    """Add what is struck together in each role, in the key of the grid."""
+def _strike(score: Score, counts: Mapping[str, Counter[tuple[int, ...]]], splits: Counter[tuple[int, int]]) -> None:
+    """Add what is struck together in each role, in the key of the grid, and lengths of two parts."""
     table, _ = table_of(score, ROLES, Bars.of(score))
+    table = table.where(~table.doubled())
+    codes = nearest_codes(table.length / COLUMN).tolist()
     pitches, roles = table.moved(shift_of(score, "near")), table.role
     for group in table.groups():
         together = tuple(sorted({int(pitch) for pitch in pitches[group]}))
         if together[0] >= 0 and together[-1] <= 127:
             counts[ROLES[int(roles[group.start])]][together] += 1
+        low, rest = split_of(codes[group])
+        if low != rest:
+            splits[low, rest] += 1
 
 
 def _of_bars(chords: Sequence[Chord]) -> list[Chord | None]:

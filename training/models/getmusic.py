@@ -53,21 +53,24 @@ _UNSEEN: Final = -10_000.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vocabulary:
-    """Which tokens each track's pitches have.
+    """Which tokens rows may hold.
 
     Args:
         size: V. lows, counts: of each track, its first pitch token and how many it has.
+        lengths: tokens of duration rows in the order of their logits, see `Dictionary.lengths`.
     """
 
     size: int
     lows: tuple[int, ...]
     counts: tuple[int, ...]
+    lengths: tuple[int, ...] = tuple(range(PAD + 1))
 
     @classmethod
     def of(cls, dictionary: Dictionary) -> "Vocabulary":
         """That of a dictionary."""
         spans = [dictionary.ranges[role] for role in ROLES]
-        return cls(size=dictionary.size, lows=tuple(s.start for s in spans), counts=tuple(len(s) for s in spans))
+        lows, counts = tuple(s.start for s in spans), tuple(len(s) for s in spans)
+        return cls(size=dictionary.size, lows=lows, counts=counts, lengths=dictionary.lengths)
 
     def choices(self, track: int) -> Tensor:
         """Token ids of a track's logits, PAD last."""
@@ -231,7 +234,7 @@ class GETDiff(nn.Module):
             given: int64 [B, 14, L], 1 for conditions.
             t: int64 [B], 0..99.
         Returns:
-            For each role logits [M_r, n_r + 1] over its own tokens and PAD, and ``duration`` [M, 16].
+            For each role logits [M_r, n_r + 1] over its own tokens and PAD, and ``duration`` [M, 16 or more].
         """
         return self.logits(self.hidden(tokens, given, t, self.seen(tokens.shape[2])), cells)
 
@@ -262,7 +265,7 @@ def cell_logits(
         last: makes the vectors [rows * cell] of a column's cells; the first rows are those of the six tracks.
         table: [V..., cell] vectors of tokens. offsets: [V...] their biases.
     Returns:
-        For each role [M_r, n_r + 1], PAD last, and ``duration`` [M, 16].
+        For each role [M_r, n_r + 1], PAD last, and ``duration`` [M, lengths of the vocabulary].
     """
     tracks = len(ROLES)
     weight, bias = last.weight.reshape(rows, table.shape[1], -1), last.bias.reshape(rows, table.shape[1])
@@ -275,7 +278,11 @@ def cell_logits(
     lengths = weight[1:CELL_ROWS:2].flatten(0, 1), bias[1:CELL_ROWS:2].flatten(0, 1)
     vectors = functional.linear(h, *lengths).reshape(h.shape[0], h.shape[1], tracks, table.shape[1]).transpose(1, 2)
     vectors = vectors.flatten(0, 2)[cells.duration]
-    made["duration"] = functional.linear(vectors, table[: PAD + 1], offsets[: PAD + 1])
+    parts = [values[: PAD + 1] for values in (table, offsets)]
+    if len(vocabulary.lengths) > PAD + 1:
+        more = slice(vocabulary.lengths[PAD + 1], vocabulary.lengths[-1] + 1)
+        parts = [torch.cat([part, values[more]]) for part, values in zip(parts, (table, offsets), strict=True)]
+    made["duration"] = functional.linear(vectors, *parts)
     return made
 
 

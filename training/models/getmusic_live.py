@@ -182,7 +182,7 @@ class Live(nn.Module):
         return h, torch.stack(keys, dim=1), torch.stack(values, dim=1)
 
     def logits(self, h: Tensor, cells: Cells, table: Tensor) -> dict[str, Tensor]:
-        """What cells may hold, of [B, L, width]: for each role [M_r, n_r + 1], PAD last, and ``duration`` [M, 16]."""
+        """What cells may hold, of [B, L, width]: for each role [M_r, n_r + 1], PAD last, and ``duration``."""
         h = self.outward(self.norm(h))
         return cell_logits(h, self.last, CELL_ROWS, table, self.bias, self.vocabulary, cells)
 

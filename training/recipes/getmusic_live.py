@@ -1,4 +1,4 @@
-"""Our band that plays live, as in the starter bundle; needs a store of grids, and an hour on one processor core."""
+"""Our band that plays live, as in the starter bundle; needs a store of grids, and 80 minutes on one processor core."""
 
 from training.config import Data, Optim, Recipe
 from training.data.masks import Chances
@@ -29,17 +29,17 @@ RECIPE = Recipe(
         lr=1e-3,
         betas=(0.9, 0.98),
         eps=1e-8,
-        warmup=50,
-        decay=2200,
+        warmup=200,
+        decay=16000,
         fall="linear",
         floor=0.02,
         clip=1.0,
-        average=0.99,
+        average=0.999,
     ),
-    steps=2200,
+    steps=16000,
     batch=8,
-    log_every=50,
-    save_every=100,
-    preview_every=1000,
-    evaluate_every=500,
+    log_every=100,
+    save_every=500,
+    preview_every=4000,
+    evaluate_every=2000,
 )

@@ -5,7 +5,7 @@ Published: windows of 512 columns, whole rows hidden by the absorbing schedule, 
 `training.data.band_batches`), pitch and duration hidden together, spans, wishes and chords known or not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,8 @@ class LiveBand:
         moved: share of stretches that are moved to another key.
         chances: how often each situation is practised.
         weight_decay: AdamW's.
-        songs, passes, temperature: with which a run is measured: held-out songs, network passes for a window, and how
-            freely is drawn (1 as learned).
+        songs, passes, temperature, pull: with which a run is measured: held-out songs, network passes for a window, how
+            freely is drawn (1 as learned), how strongly towards the chords (see `training.fill.fill`).
     """
 
     model: LiveConfig = field(default_factory=LiveConfig)
@@ -73,6 +73,7 @@ class LiveBand:
     songs: int = 32
     passes: int = 10
     temperature: float = 1.0
+    pull: float = 2.0
 
     def build(self, recipe: Recipe) -> Task:
         return _Live(self, recipe)
@@ -94,8 +95,17 @@ class LiveBand:
         grids = Grids(Path(self.store))
         if grids.dictionary.text != loaded.dictionary.text:
             raise TrainingError(f"{folder / FILE} speaks another dictionary than {self.store}: prepare it again")
-        player = live_player(loaded.network, self.window * BAR)
-        return measure(grids, player, songs=self.songs, steps=self.passes, temperature=self.temperature)
+        network = loaded.network
+        predict, past = live_player(network, self.window * BAR), network.config.context - self.window * BAR
+
+        def play(windows: Sequence[Window], first: int, told: bool) -> list[np.ndarray]:
+            return play_on(
+                windows, first, predict, grids.dictionary, steps=self.passes, seed=0, told=told,
+                context=past, temperature=self.temperature, pull=self.pull,
+            )  # fmt: skip
+
+        how = f"{self.passes} passes for two bars, temperature {self.temperature:g}, chord pull {self.pull:g}"
+        return measure(grids, play, how, songs=self.songs)
 
 
 def _spread(network: Live) -> None:

@@ -215,7 +215,7 @@ def test_limits_hold(network: Network) -> None:
     classes[128, 0] = True
     tones = np.zeros((48, 12), np.bool_)
     tones[:32, [0, 4, 7]] = tones[32:, [9, 0, 4]] = True
-    limits = Limits(rows=ROWS, ever={"bass": ever}, classes={"bass": classes}, tones=tones)
+    limits = Limits(rows=ROWS, ever={"bass": ever}, classes={"bass": classes}, tones=tones, strict=("bass",))
     made = filled(network, settings=FillSettings(variations=4, rests={"bass": -4.0}), limits=limits)
     pitches = made.grids[:, 2, 16:] - ROWS.lows[BASS]
     sounding = made.grids[:, 2, 16:] != PAD

@@ -18,6 +18,20 @@ def test_rows_and_limits_come_from_the_dictionary() -> None:
     assert np.flatnonzero(limits.ever["drum"]).tolist() == [35, 36, 37, 38]
     assert "drum" not in limits.classes
     assert limits.classes["piano"][128].nonzero()[0].tolist() == [0, 4, 7]
+    assert limits.lean(4, np.arange(3)) is None
+
+
+def test_a_pull_makes_what_lies_outside_the_chord_less_likely() -> None:
+    limits = limits_of(WORDS, tones=tones_of([parse_chord("C"), parse_chord("Am")], 32), pull=3.0)
+    lean = limits.lean(4, np.array([0, 16]))
+    assert lean is not None
+    assert lean[:, [60, 61, 69]].tolist() == [[0, -3, -3], [0, -3, 0]]
+    assert lean[:, 128].tolist() == [0, -1]  # C E G over Am: one note of three lies outside
+    assert limits.lean(2, np.array([0])) is None  # drums
+    assert limits.allowed(4, np.array([0])) is None
+    later = limits.between(16, 32).lean(4, np.array([0]))
+    assert later is not None
+    assert later[0].tolist() == lean[1].tolist()
 
 
 def test_tones_follow_the_chords() -> None:

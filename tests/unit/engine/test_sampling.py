@@ -92,6 +92,13 @@ def test_limits_change_what_sounds_but_not_how_often() -> None:
     assert set(draw_or_rest(rows(LOGITS), u, allowed=np.zeros(3, np.bool_)).ids) == {3}
 
 
+def test_leaning_moves_what_sounds_but_not_how_often() -> None:
+    u = uniforms(2 * MANY, 7, 22).reshape(MANY, 2)
+    drawn = draw_or_rest(rows(LOGITS), u, lean=np.array([0.0, 0.0, -2.0]))
+    weights = np.exp(LOGITS[:3] + np.array([0.0, 0.0, -2.0]))
+    assert np.allclose(shares(drawn.ids, 4), [*(0.6625 * weights / weights.sum()), 0.3375], atol=0.012)
+
+
 def test_a_bias_thins_and_thickens() -> None:
     u = uniforms(2 * MANY, 6, 22).reshape(MANY, 2)
     odds = 0.3375 * np.e / (0.3375 * np.e + 0.6625)

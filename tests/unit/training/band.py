@@ -22,7 +22,7 @@ def dictionary() -> Dictionary:
                 for role in ("guitar", "piano", "string"):
                     counts[role][chord] = 9
     counts["drum"] = {(36, 42): 9, (38, 42): 9}
-    return Dictionary.build(counts)
+    return Dictionary.build(counts, splits={(8, 3): 5, (3, 1): 2})
 
 
 def grid(words: Dictionary, bars: int, seed: int = 0, *, empty: tuple[str, ...] = ()) -> np.ndarray:

@@ -38,6 +38,9 @@ def test_histograms_count_what_is_written() -> None:
     assert BANDS.pitches(made, "drum")[[36, 38, 42]].tolist() == [8, 8, 16]
     assert BANDS.durations(made, "piano").tolist() == [0] * 5 + [4] + [0] * 9
     assert BANDS.gaps(made, "lead").tolist() == [0] * 4 + [15] + [0] * 60
+    low_long = made.copy()
+    low_long[row("piano") + 1, 0] = WORDS.length(8, 3)
+    assert BANDS.durations(low_long, "piano").tolist() == [0, 0, 0, 0.5, 0, 3, 0, 0, 0.5, *[0] * 6]
     far = np.full((14, 160), PAD)
     far[2, [0, 150]] = WORDS.ranges["bass"].start + 40
     assert BANDS.gaps(far, "bass")[64] == 1
@@ -132,6 +135,7 @@ def test_classes_are_drawn_as_often_as_they_are_likely() -> None:
 def test_filling_finds_all_targets_and_touches_nothing_else(steps: int) -> None:
     """A network that knows the truth: what comes out is the truth, whatever the number of passes."""
     truth = np.stack([grid(WORDS, 2, 5), grid(WORDS, 2, 6)])
+    truth[:, row("piano") + 1, 0] = WORDS.length(8, 3)
     targets = np.zeros((2, 6, 32), bool)
     targets[:, 1:] = True
     targets[0, 3, :7] = False
@@ -149,8 +153,8 @@ def test_filling_finds_all_targets_and_touches_nothing_else(steps: int) -> None:
             logits[np.arange(len(held)), np.where(held == PAD, len(span), held - span.start)] = 50.0
             pitch.append(logits)
         held = truth[:, 1:12:2][question.asked]
-        duration = np.full((len(held), 16), -50.0, np.float32)
-        duration[np.arange(len(held)), held] = 50.0
+        duration = np.full((len(held), len(WORDS.lengths)), -50.0, np.float32)
+        duration[np.arange(len(held)), WORDS.length_classes[held]] = 50.0
         return tuple(pitch), duration
 
     spoiled = truth.copy()
@@ -161,3 +165,30 @@ def test_filling_finds_all_targets_and_touches_nothing_else(steps: int) -> None:
     assert len(shares) == steps
     assert shares[0] == 1.0
     assert all(a > b for a, b in pairwise(shares))
+
+
+def test_a_pull_brings_chord_tones_and_leaves_rests_as_they_are() -> None:
+    song = grid(WORDS, 40, 7)[None]
+    targets = np.zeros((1, 6, 640), bool)
+    targets[:, ROLES.index("bass")] = True
+    tones = np.zeros((1, 640, 12), bool)
+    tones[:, :, [0, 4, 7]] = True
+
+    def predict(question: Question):
+        """All pitches alike, as often as rests."""
+        pitch = []
+        for track, role in enumerate(ROLES):
+            count = len(WORDS.ranges[role])
+            logits = np.zeros((int(question.asked[:, track].sum()), count + 1), np.float32)
+            logits[:, -1] = np.log(count)
+            pitch.append(logits)
+        return tuple(pitch), np.zeros((int(question.asked.sum()), len(WORDS.lengths)), np.float32)
+
+    made = fill(
+        song, targets, np.zeros((1, 56, 640), np.float32), predict, WORDS, steps=1, rng=np.random.default_rng(0),
+        tones=tones, pull=20.0,
+    )[0]  # fmt: skip
+    played = BANDS.onsets(made, "bass")
+    assert played.mean() == pytest.approx(0.5, abs=0.08)
+    assert {pitch % 12 for token in made[2][played] for pitch in WORDS.pitches(int(token))} == {0, 4, 7}
+    assert len(set(made[3][played].tolist())) == len(WORDS.lengths) - 1

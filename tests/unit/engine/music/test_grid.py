@@ -190,3 +190,12 @@ def test_nothing_at_all_and_drums_alone_have_grids() -> None:
         made = encode(drums, DICTIONARY, official=official)
         assert made.shift == 0
     assert encode(Score(()), DICTIONARY, official=True).grid.shape[0] == 14
+
+
+def test_a_bass_below_chords_keeps_its_length_where_the_dictionary_can_say_so() -> None:
+    hands = Track((Note(0, 55, 1920), Note(0, 60, 480), Note(0, 64, 480)), 0)
+    words = Dictionary.build({"piano": {(55, 60, 64): 1}}, splits={(8, 3): 1})
+    for dictionary, wanted in ((words, [1920, 480, 480]), (DICTIONARY, [480, 480, 480])):
+        made = encode(Score((hands,)), dictionary, key="none", roles=["piano"])
+        back = decode(made.grid, dictionary, made.shift)
+        assert [note.length for note in back.tracks[PIANO].notes] == wanted

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.music.tokens import FOLDED, THINNED, UNKNOWN, Spelling, floor_code, nearest_codes
+from engine.music.tokens import FOLDED, THINNED, UNKNOWN, Spelling, floor_code, length_token, nearest_codes, split_of
 from engine.music.vocabulary import UNITS, Dictionary
 
 DICTIONARY = Dictionary.build(
@@ -55,3 +55,14 @@ def test_the_published_table_takes_the_longest_entry_that_fits() -> None:
     units = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 15, 16, 19, 20, 27, 28, 35, 36, 43, 44, 51, 52, 53, 999])
     codes = [0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 7, 8, 8, 9, 9, 10, 11, 12, 12, 13, 13, 14, 14, 15, 15, 15]
     assert floor_code(units).tolist() == codes
+
+
+def test_notes_struck_together_have_one_length_or_the_lowest_has_another() -> None:
+    assert split_of([4]) == split_of([4, 4, 4]) == (4, 4)
+    assert split_of([8, 3, 3]) == (8, 3)
+    assert split_of([3, 3, 8]) == (3, 3)  # saying 3 below 8 would say no more notes rightly
+    assert split_of([8, 3]) == (8, 3)
+    words = Dictionary.build({}, splits={(8, 3): 1})
+    assert words.parts[length_token([8, 3, 3], words)].tolist() == [8, 3]
+    assert length_token([9, 3, 3], words) == 3
+    assert length_token([5, 5], words) == 5

@@ -61,8 +61,35 @@ def test_pad_comes_after_fifteen_lengths() -> None:
         Dictionary.build(SEEN).text.replace("M5\t", "M4\t"),
         Dictionary.build(SEEN).text.replace("m7b5\t0\n", ""),
         Dictionary.build(SEEN).text.replace("\t9\n", "\tmany\n"),
+        Dictionary.build(SEEN).text + "T3/3\t0\n",
+        Dictionary.build(SEEN).text + "T0/3\t0\n",
+        Dictionary.build(SEEN).text + "T3/16\t0\n",
+        Dictionary.build(SEEN).text + "T3/4\t0\nT3/4\t0\n",
     ],
 )  # fmt: skip
 def test_what_is_no_dictionary_is_one_sentence(text: str) -> None:
     with pytest.raises(VocabularyError, match=r"dictionary|build it again|wanted"):
         Dictionary.read(text)
+
+
+def test_a_lowest_note_can_be_longer_than_those_above_it() -> None:
+    plain, made = Dictionary.build(SEEN), Dictionary.build(SEEN, splits={(8, 2): 5, (1, 3): 9})
+    assert made.text == plain.text + "T2/4\t9\nT9/3\t5\n"
+    assert Dictionary.read(made.text).text == made.text
+    assert (made.empty, made.mask) == (plain.size + 2, plain.size + 3)
+    assert made.length(8, 2) == plain.size + 1
+    assert (made.length(8, 8), made.length(2, 8)) == (8, None)
+    assert made.parts[made.length(8, 2)].tolist() == [8, 2]
+    assert made.parts[[4, PAD, made.ranges["piano"][60], made.empty]].tolist() == [[4, 4], *[[-1, -1]] * 3]
+    assert made.lengths == (*range(16), plain.size, plain.size + 1)
+    assert made.length_classes[list(made.lengths)].tolist() == list(range(18))
+    assert made.length_classes[made.ranges["bass"][40]] == -1
+    assert plain.lengths == tuple(range(16))
+
+
+def test_classes_of_tokens_are_the_names_of_their_notes() -> None:
+    made = Dictionary.build(SEEN)
+    token = made.token("piano", (55, 60, 64))
+    assert token is not None
+    assert made.classes["piano"][token - made.ranges["piano"].start].nonzero()[0].tolist() == [0, 4, 7]
+    assert made.classes["bass"].sum() == 128 + 1
