@@ -77,19 +77,11 @@ def play_on(
     Returns:
         [14, L] each; tracks that the real piece does not have stay empty.
     """
-    wishes = Wishes(dictionary)
     grids = np.stack([each.grid for each in drawn])
     length = grids.shape[2]
     absent = (grids == dictionary.empty).all(axis=2)
     hidden_chords = np.full_like(grids[:, 12:], dictionary.empty)
-    features, tones = [], []
-    for each in drawn:
-        chroma, bass = chord_vectors(each, dictionary)
-        density, register = wishes.of(each.grid) if told else (None, None)
-        use = np.float32(chords)
-        features.append(band_features(chroma * use, bass * use, density, register))
-        tones.append((chroma.T > 0) | ~(chroma.T > 0).any(axis=1, keepdims=True))
-    all_features, all_tones = np.stack(features), np.stack(tones)
+    features, tones = _told(drawn, dictionary, told, chords)
     made = grids.copy()
     if not chords:
         made[:, 12:] = hidden_chords
@@ -103,15 +95,29 @@ def play_on(
         part = fill(
             made[:, :, low:high],
             asked[:, :, low:high] & (np.arange(low, high) >= start),
-            all_features[:, :, low:high],
+            features[:, :, low:high],
             predict,
             dictionary,
             steps=steps,
             rng=rng,
             temperature=temperature,
-            tones=all_tones[:, low:high] if chords else None,
+            tones=tones[:, low:high] if chords else None,
             pull=pull,
         )
         made[:, :, low:high] = part
     made[:, 12:] = grids[:, 12:]
     return list(made)
+
+
+def _told(
+    drawn: Sequence[Window], dictionary: Dictionary, wishing: bool, chords: bool
+) -> tuple[F32, npt.NDArray[np.bool_]]:
+    """Features [B, F, L], and pitch classes [B, L, 12] of the chords, all where none is known."""
+    wishes, features, tones = Wishes(dictionary), [], []
+    for each in drawn:
+        chroma, bass = chord_vectors(each, dictionary)
+        density, register = wishes.of(each.grid) if wishing else (None, None)
+        use = np.float32(chords)
+        features.append(band_features(chroma * use, bass * use, density, register))
+        tones.append((chroma.T > 0) | ~(chroma.T > 0).any(axis=1, keepdims=True))
+    return np.stack(features), np.stack(tones)
