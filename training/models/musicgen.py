@@ -33,6 +33,8 @@ class MusicgenConfig:
         cross: conditions are attended to beside the sequence; otherwise they stand before it.
         rotary: positions turn queries and keys, so that old ones can be let go of; otherwise they are added once.
         features: numbers a step that tell of beat, bar and chord, added to its embedding; 0 for none.
+        window: positions that a step attends to, itself the last of them; 0 for all. With rotary positions a model that
+            has learned so may forget what is older: an endless stream is what it was trained for.
     """
 
     width: int = 1024
@@ -44,6 +46,7 @@ class MusicgenConfig:
     cross: bool = True
     rotary: bool = False
     features: int = 0
+    window: int = 0
 
     def __post_init__(self) -> None:
         if self.width % _HEAD or self.width <= 0:
@@ -107,7 +110,7 @@ class Attention(nn.Module):
 
     def __init__(self, config: MusicgenConfig) -> None:
         super().__init__()
-        self.heads, self.rotary = config.heads, config.rotary
+        self.heads, self.rotary, self.window = config.heads, config.rotary, config.window
         self.qkv = nn.Parameter(torch.empty(3 * config.width, config.width))
         self.out = nn.Linear(config.width, config.width, bias=False)
         nn.init.xavier_uniform_(self.qkv)
@@ -122,9 +125,11 @@ class Attention(nn.Module):
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
         steps = x.shape[1]
         heard = None
-        if steps > 1 and first:
+        narrow = 0 < self.window < first + steps
+        if narrow or (steps > 1 and first):
             heard = torch.ones(steps, first + steps, dtype=torch.bool, device=x.device).tril(first)
-        y = functional.scaled_dot_product_attention(q, k, v, heard, is_causal=steps > 1 and not first)
+            heard = heard.triu(first - self.window + 1) if narrow else heard
+        y = functional.scaled_dot_product_attention(q, k, v, heard, is_causal=heard is None and steps > 1)
         return self._joined(y), (k, v)
 
     def attend(self, x: Tensor, keys: tuple[Tensor, Tensor]) -> Tensor:

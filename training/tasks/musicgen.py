@@ -46,7 +46,7 @@ class TrainLM:
 
     Args:
         codec: file of a codec, such as a run of an `encodec` recipe publishes.
-        width, layers, rotary: see `MusicgenConfig`.
+        width, layers, rotary, window: see `MusicgenConfig`.
         text_width, text_layers, text_heads: of the text encoder.
         frames: of a training item.
         decay: of weights, decoupled.
@@ -57,6 +57,7 @@ class TrainLM:
     width: int = 1024
     layers: int = 24
     rotary: bool = False
+    window: int = 0
     text_width: int = 768
     text_layers: int = 4
     text_heads: int = 12
@@ -101,6 +102,7 @@ class _Foretelling(Task):
                 entries=codec.entries,
                 text=settings.text_width,
                 rotary=settings.rotary,
+                window=settings.window,
                 features=STEP_FEATURES if settings.telling.conducted else 0,
             )
         )

@@ -9,6 +9,7 @@ TINY = {
     "cross": MusicgenConfig(width=128, layers=3, entries=32, text=16),
     "prefix": MusicgenConfig(width=128, layers=3, entries=32, text=16, chroma=12, cross=False),
     "conducted": MusicgenConfig(width=128, layers=3, entries=32, text=16, rotary=True, features=9),
+    "narrow": MusicgenConfig(width=128, layers=3, entries=32, text=16, rotary=True, window=6),
 }
 
 
@@ -80,6 +81,21 @@ def test_a_step_hears_nothing_later() -> None:
     other[:, :, 8:] = 0
     with torch.no_grad():
         assert torch.allclose(lm(codes)[:, :, :8], lm(other)[:, :, :8], atol=1e-6)
+
+
+def test_what_is_older_than_the_window_may_be_forgotten() -> None:
+    torch.manual_seed(4)
+    lm = LM(MusicgenConfig(width=128, layers=1, entries=32, text=0, rotary=True, window=6)).eval()
+    codes = torch.randint(0, 32, (1, 4, 20))
+    other = codes.clone()
+    other[:, :, :9] = 5
+    with torch.no_grad():
+        whole = lm(codes)
+        # One layer hears six steps; the seventh last is the first that makes no difference.
+        assert torch.allclose(lm(other)[:, :, 14:], whole[:, :, 14:], atol=1e-6)
+        assert not torch.allclose(lm(other)[:, :, 13], whole[:, :, 13], atol=1e-4)
+        # Rotary positions count from anywhere.
+        assert torch.allclose(lm(codes[:, :, 9:])[:, :, 5:], whole[:, :, 14:], atol=1e-5)
 
 
 def test_positions_are_the_published_ones() -> None:

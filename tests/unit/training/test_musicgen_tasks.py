@@ -47,7 +47,8 @@ def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _recipe(folder: Path, codec: Path, **changes: object) -> Recipe:
     task = TrainLM(
-        codec=str(codec), width=64, layers=2, rotary=True, text_width=16, text_layers=1, text_heads=2, frames=40,
+        codec=str(codec), width=64, layers=2, rotary=True, window=24, text_width=16, text_layers=1, text_heads=2,
+        frames=40,
         telling=Telling(conducted=True, text_length=12),
     )  # fmt: skip
     values: dict[str, object] = {
