@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from training.models.encodec import Conv, Decoder, EncodecConfig, Encoder, Memory, Residual, UpConv
 
-__all__ = ["StreamState", "check_streams", "step"]
+__all__ = ["StreamState", "step", "streams"]
 
 
 @dataclass(slots=True)
@@ -26,14 +26,9 @@ class StreamState:
         return StreamState({name: value.clone() for name, value in self.kept.items()})
 
 
-def check_streams(config: EncodecConfig) -> None:
-    """See that a codec can be run piece by piece.
-
-    Raises:
-        ValueError: it hears the future, the reflection of its beginning, or all of a sound at once.
-    """
-    if not config.causal or config.reflect or config.group_norm or config.trim_right != 1.0:
-        raise ValueError("only a causal codec that is padded with zeros and normalised by weight runs piece by piece")
+def streams(config: EncodecConfig) -> bool:
+    """Whether a codec can be run so: it hears neither the future, nor its beginning reflected, nor all at once."""
+    return config.causal and not config.reflect and not config.group_norm and config.trim_right == 1.0
 
 
 def step(stack: Encoder | Decoder, x: Tensor, state: StreamState) -> Tensor:

@@ -23,6 +23,7 @@ from training.data.corpus import open_corpus
 from training.data.described import STEP_FEATURES, Described
 from training.evaluate_codes import HELD, foretold_table
 from training.models.encodec import Encodec
+from training.models.encodec_stream import StreamState, step, streams
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 from training.models.musicgen_files import MUSICGEN_FILE, Musicgen, load_codec, load_musicgen, save_musicgen
 from training.models.t5 import T5Config, T5Encoder
@@ -32,10 +33,11 @@ from training.tasks.codec import digest
 from training.tasks.musicgen_asking import Asking, Telling
 from training.tasks.musicgen_play import play
 
-__all__ = ["TrainLM"]
+__all__ = ["TrainLM", "encoded"]
 
 I64 = npt.NDArray[np.int64]
 _HELD_ITEMS: Final = 16
+_AT_ONCE: Final = 500  # frames that are encoded together
 _PREVIEW_S: Final = 8.0
 _MEASURED: Final = 400  # frames of each piece in tables
 
@@ -223,12 +225,18 @@ class _Foretelling(Task):
 
 @torch.no_grad()
 def encoded(codec: Encodec, audio: Audio) -> I64:
-    """Codes ``[K, T]`` of sound [2, N], all of it at once; what does not fill a last frame is left out."""
-    hop = codec.config.hop
-    sound = torch.from_numpy(np.ascontiguousarray(audio[:, : audio.shape[1] // hop * hop]))
-    sound = sound if codec.config.channels == 2 else sound.mean(dim=0, keepdim=True)
-    device = codec.quantiser.books.device
-    return codec.encode(sound[None].to(device))[0].cpu().numpy()
+    """Codes ``[K, T]`` of sound [2, N]; what does not fill a last frame is left out.
+
+    A codec that streams is given a piece at a time, so that length takes no memory; any other hears all at once.
+    """
+    config, device = codec.config, codec.quantiser.books.device
+    sound = torch.from_numpy(np.ascontiguousarray(audio[:, : audio.shape[1] // config.hop * config.hop]))
+    sound = (sound if config.channels == 2 else sound.mean(dim=0, keepdim=True))[None]
+    if not streams(config):
+        return codec.encode(sound.to(device))[0].cpu().numpy()
+    state, pieces = StreamState(), sound.split(_AT_ONCE * config.hop, dim=2)
+    made = [codec.quantiser.encode(step(codec.encoder, piece.to(device), state)) for piece in pieces]
+    return torch.cat(made, dim=2)[0].cpu().numpy()
 
 
 @torch.no_grad()

@@ -109,6 +109,9 @@ class Asking:
     def losses(self, lm: LM, text: T5Encoder, batch: Batch) -> Tensor:
         """Cross-entropy ``[K]`` in nats."""
         batch = self.moved(batch, lm)
-        context = lm.condition(text(batch["pieces"], batch["mask"]), batch["mask"])
+        # As published: half precision has no number as small as the one that keeps pieces from attending to no text.
+        with torch.autocast(batch["mask"].device.type, enabled=False):
+            said = text(batch["pieces"], batch["mask"])
+        context = lm.condition(said, batch["mask"])
         logits = lm(batch["codes"], context, features=batch.get("features"))
         return code_losses(logits, batch["targets"], batch["said"])

@@ -24,7 +24,7 @@ from training.models.words import PAD, UNKNOWN, Vocabulary
 from training.recipes.musicgen_live import RECIPE as LIVE
 from training.recipes.musicgen_small import RECIPE as SMALL
 from training.task import TrainingError
-from training.tasks.musicgen import TrainLM
+from training.tasks.musicgen import TrainLM, encoded
 from training.tasks.musicgen_asking import Asking, Telling
 from training.tasks.musicgen_play import play
 
@@ -99,6 +99,20 @@ def test_resumed_is_never_stopped(tmp_path: Path, codec_file: Path) -> None:
     assert whole.weights.keys() == parts.weights.keys()
     assert all(torch.equal(value, parts.weights[name]) for name, value in whole.weights.items())
     assert all(torch.equal(value, parts.optimisers[name]) for name, value in whole.optimisers.items())
+
+
+def test_half_precision_trains_items_without_words(tmp_path: Path, codec_file: Path) -> None:
+    telling = Telling(conducted=True, text_length=12, untold=1.0)
+    task = replace(_recipe(tmp_path, codec_file).task, telling=telling)  # type: ignore[type-var]
+    _fit(_recipe(tmp_path, codec_file, task=task, steps=2, precision="bf16-mixed"), tmp_path / "run")
+    assert all(row["skipped"] == 0 and row["loss"] > 0 for row in _rows(tmp_path / "run", "train"))
+
+
+def test_long_sounds_have_the_codes_they_have_at_once(codec_file: Path) -> None:
+    codec, _ = load_codec(codec_file)
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 1100 * 160 + 7)).astype(np.float32)
+    whole = codec.encode(torch.from_numpy(sound[:, : 1100 * 160].mean(axis=0)[None, None]))[0].numpy()
+    assert (encoded(codec, sound) == whole).mean() > 0.999  # sums in another order may tip a balance
 
 
 def _window(frames: int, text: str = "sad techno with bass") -> CodeWindow:
