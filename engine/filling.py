@@ -15,13 +15,13 @@ from typing import Final
 
 from engine.band import PROGRAMS
 from engine.errors import BundleError, ControlError, RecordError
-from engine.models.getmusic import FillSettings
 from engine.models.getmusic_sheet import Sheet, Wanted
 from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Note, Score, Track
 from engine.stream import Job
+from engine.wishes import Wishes
 
 __all__ = ["InfillTask", "Infilled", "infill", "targets_of", "written_bars"]
 
@@ -37,8 +37,7 @@ class InfillTask:
         targets: roles to make. bars: first and last, from 1; None for all there are.
         bundle: name or path (if `paths`); empty for the first that makes notes.
         chords: a progression from bar 1 on; empty for what is heard.
-        settings: see `FillSettings`.
-        ranges, chord_tones, pull: see `engine.models.getmusic_sheet.Wanted`.
+        wishes: how to fill, and what may sound.
         picture: file to draw into. threads: of the network.
     """
 
@@ -49,10 +48,7 @@ class InfillTask:
     bundle: str = ""
     paths: bool = True
     chords: str = ""
-    settings: FillSettings = field(default_factory=FillSettings)
-    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    chord_tones: tuple[str, ...] = ()
-    pull: float | None = None
+    wishes: Wishes = field(default_factory=Wishes)
     picture: Path | None = None
     threads: int = 1
 
@@ -133,15 +129,15 @@ def infill(task: InfillTask) -> Job[Infilled]:
     roles = roles_of(score)
     model = open_getmusic(task.bundle or first_bundle(), threads=task.threads, paths=task.paths)
     wanted = Wanted(
-        targets=task.targets, bars=bars, chords=chords_of(task.chords),
-        ranges=task.ranges, chord_tones=task.chord_tones, pull=task.pull,
+        targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.wishes.ranges,
+        chord_tones=task.wishes.chord_tones, scale_tones=task.wishes.scale_tones, pull=task.wishes.pull,
     )  # fmt: skip
     sheet = Sheet(model, score, roles, wanted)
     began_s = time.perf_counter()
     filled = yield from model.fill(
         sheet.grid,
         sheet.targets,
-        task.settings,
+        task.wishes.settings,
         limits=sheet.limits,
         features=sheet.features,
         first_bar=sheet.first_bar,
@@ -282,7 +278,7 @@ def _draw(
         Roll(title=f"variation {number}", strips=tuple(strip(role, notes[role]) for role in task.targets))
         for number, notes in enumerate(made, 1)
     ]
-    title = f"{task.source.name}   {', '.join(task.targets)}   seed {task.settings.seed}"
+    title = f"{task.source.name}   {', '.join(task.targets)}   seed {task.wishes.settings.seed}"
     save_rolls(
         task.picture or "", rolls, [tick for _, tick in near], first_bar=sheet.first_bar + near[0][0] + 1,
         shaded=(begin, end), title=title,

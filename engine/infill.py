@@ -2,20 +2,20 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import ControlError, EngineError
+from engine.errors import EngineError
 from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
 from engine.models.getmusic import FillSettings
 from engine.models.getmusic_plan import PLANS
 from engine.music.score import ROLES
+from engine.wishes import WISHES, wishes_of
 
 __all__ = ["infill_main"]
 
 _INTERRUPTED: Final = 130  # what a shell gives for Ctrl-C
-_PER_ROLE: Final = "ROLE=VALUE, several set off by commas"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,14 +35,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=16, help="passes of the network: more is slower and more coherent (16)")
     add("--plan", choices=PLANS, default="cosine", help="how many cells each pass decides (cosine)")
     add("--seed", type=int, default=0, help="same seed, same notes (0)")
-    add("--temperature", type=float, default=1.0, help="of pitches and lengths: 1 as the network says (1)")
-    add("--top-p", type=float, default=1.0, help="only the likeliest pitches that together reach this share (1)")
-    add("--refine", type=float, default=0.0, help="share of odd notes to draw again in a last pass, such as 0.15 (0)")
+    add("--temperature", type=float, help="of pitches and lengths: 1 as the network says (1)")
+    add("--top-p", type=float, help="only the likeliest pitches that together reach this share (1)")
+    add("--refine", type=float, help="share of odd notes to draw again in a last pass, such as 0.15 (0)")
     add("--chords", default="", help='chords from bar 1 on, one a bar, repeated, such as "Am F C G" (as heard)')
     add("--density", default="", metavar="ROLE=X,...", help="share of sixteenths with an onset, such as drum=0.5")
     add("--range", default="", metavar="ROLE=LOW-HIGH,...", help="MIDI pitches, such as bass=28-52")
     add("--chord-tones", default="", metavar="ROLE,...", help="tracks that keep to the notes of the chords")
-    add("--chord-pull", type=float, default=None, help="how strongly notes are drawn to the chords, 0..20 (0, or 2)")
+    add("--chord-pull", type=float, help="how strongly notes are drawn to the chords, 0..20 (2; published weights 0)")
+    add("--wish", default="", metavar='"NAME=VALUE ..."', help=f"any of these and more: {WISHES}")
     add("--threads", type=int, default=0, help="of the network (all cores)")
     return parser
 
@@ -75,7 +76,7 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
     """
     from engine.render import cores
 
-    per_role = _per_role(parsed.density, "--density")
+    settings = FillSettings(steps=parsed.steps, plan=parsed.plan, seed=parsed.seed, variations=parsed.variations)
     return InfillTask(
         source=Path(parsed.source),
         out=Path(parsed.out),
@@ -84,46 +85,27 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
         bundle=parsed.bundle,
         chords=parsed.chords,
         picture=None if parsed.picture is None else Path(parsed.picture),
-        ranges={role: _pitches(text) for role, text in _per_role(parsed.range, "--range")},
-        chord_tones=targets_of(parsed.chord_tones) if parsed.chord_tones else (),
-        pull=None if parsed.chord_pull is None else _number(str(parsed.chord_pull), 0.0, 20.0, "--chord-pull"),
         threads=parsed.threads or cores(),
-        settings=FillSettings(
-            steps=parsed.steps,
-            plan=parsed.plan,
-            seed=parsed.seed,
-            variations=parsed.variations,
-            temperature=parsed.temperature,
-            top_p=parsed.top_p,
-            refine=parsed.refine,
-            densities={role: _number(text, 0.0, 1.0, "--density") for role, text in per_role},
-        ),
+        wishes=wishes_of(" ".join(_words(parsed)), settings),
     )
 
 
-def _per_role(text: str, flag: str) -> list[tuple[str, str]]:
-    """``bass=1,drum=2`` as pairs."""
-    rows = [part.partition("=") for part in text.split(",") if part.strip()]
-    if not all(sign and value.strip() and role.strip() in ROLES for role, sign, value in rows):
-        raise ControlError(f"{flag} takes {_PER_ROLE}, roles being {', '.join(ROLES)}; got {text!r}")
-    return [(role.strip(), value.strip()) for role, _, value in rows]
-
-
-def _number(text: str, low: float, high: float, flag: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not low <= value <= high:
-        raise ControlError(f"{flag} takes {low:g}..{high:g}, got {text!r}")
-    return value
-
-
-def _pitches(text: str) -> tuple[int, int]:
-    low, _, high = text.partition("-")
-    if not (low.isdecimal() and high.isdecimal() and int(low) <= int(high) <= 127):
-        raise ControlError(f"--range takes pitches 0..127 such as 28-52, got {text!r}")
-    return int(low), int(high)
+def _words(parsed: argparse.Namespace) -> Iterator[str]:
+    """All flags that are wishes, as wishes are written."""
+    for name, value in (
+        ("temperature", parsed.temperature), ("top_p", parsed.top_p), ("refine", parsed.refine),
+        ("pull", parsed.chord_pull),
+    ):  # fmt: skip
+        if value is not None:
+            yield f"{name}={value}"
+    for name, text in (("density", parsed.density), ("range", parsed.range)):
+        for word in text.split(","):
+            role, _, value = word.partition("=")
+            if word.strip():
+                yield f"{role.strip()}.{name}={value.strip()}"
+    if parsed.chord_tones:
+        yield from (f"{role}.tones=chord" for role in targets_of(parsed.chord_tones))
+    yield parsed.wish
 
 
 def _run(task: InfillTask, name: str) -> Infilled:

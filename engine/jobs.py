@@ -7,22 +7,37 @@ it says, and ends it when asked to.
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from engine.band import PROGRAMS
 from engine.cast import Stage
 from engine.errors import ControlError, EngineError
 from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
-from engine.messages import CancelInfill, Event, Failed, FilledNote, Infill, InfillDone, InfillProgress
+from engine.messages import (
+    CancelInfill,
+    Event,
+    Failed,
+    FilledNote,
+    FillNote,
+    ForgetNotes,
+    Infill,
+    InfillDone,
+    InfillProgress,
+)
 from engine.models.getmusic import FillSettings
+from engine.music.midifile import write_midi
+from engine.music.score import ROLES, Note, Score, Track
 from engine.schedule import Due
 from engine.stream import Job, Progress
+from engine.wishes import wishes_of
 
 __all__ = ["Jobs"]
 
 _NOTES_AT_ONCE: Final = 64  # told at a time: more in one go are lost on the way by small receivers
+_MOST_NOTES: Final = 20_000
 _JOIN_S: Final = 1.0
 
 Said = Progress | Infilled | str
@@ -53,6 +68,7 @@ class Jobs:
         self._folder, self._stage, self._in_process = folder, stage, in_process
         self._current: tuple[Due, _Runner] | None = None
         self._waiting: deque[Event] = deque()
+        self._notes: list[FillNote] = []
 
     def obey(self, due: Due, sample: int) -> bool:
         """Carry out a command; False if it is not one of ours."""
@@ -62,6 +78,11 @@ class Jobs:
                 self._begin(due, command, sample)
             elif isinstance(command, CancelInfill):
                 self._cancel(due, sample)
+            elif isinstance(command, FillNote):
+                self._keep(due, command, sample)
+            elif isinstance(command, ForgetNotes):
+                self._notes.clear()
+                self._stage.applied(due, "", sample)
             else:
                 return False
         except EngineError as error:
@@ -88,8 +109,14 @@ class Jobs:
             raise ControlError("this session has no folder to read from and write to; start it with one")
         if self._current is not None:
             raise ControlError("a fill is under way; send /getmusic/cancel or wait for it")
-        task = _task(command, self._folder)
+        task = _task(command, self._folder, self._notes)
         self._current = due, _LocalJob(infill(task)) if self._in_process else _ProcessJob(infill, task)
+        self._stage.applied(due, "", sample)
+
+    def _keep(self, due: Due, note: FillNote, sample: int) -> None:
+        if len(self._notes) >= _MOST_NOTES:
+            raise ControlError(f"{_MOST_NOTES} notes are kept for a fill; send /getmusic/forget, or use a file")
+        self._notes.append(note)
         self._stage.applied(due, "", sample)
 
     def _cancel(self, due: Due, sample: int) -> None:
@@ -119,13 +146,36 @@ class Jobs:
             )
 
 
-def _task(command: Infill, folder: Path) -> InfillTask:
+def _written(notes: Sequence[FillNote], folder: Path) -> str:
+    """Notes that came as messages as a file of the folder; its name, empty if there are none."""
+    if not notes:
+        return ""
+    by_role: dict[str, list[Note]] = {}
+    for each in notes:
+        by_role.setdefault(each.track, []).append(Note(each.start, each.pitch, each.length, each.velocity))
+    tracks = tuple(
+        Track(tuple(sorted(by_role[role])), PROGRAMS[role], role == "drum", role) for role in ROLES if role in by_role
+    )
+    number = 1
+    while (path := folder / f"notes{number}.mid").exists():
+        number += 1
+    try:
+        path.write_bytes(write_midi(Score(tracks)))
+    except OSError as error:
+        raise ControlError(f"{path} cannot be written ({error.strerror or error}); make room") from None
+    return path.name
+
+
+def _task(command: Infill, folder: Path, notes: Sequence[FillNote]) -> InfillTask:
     """What a command asks for, within the session's folder.
+
+    Args:
+        notes: those that came as messages, for a command that names no file.
 
     Raises:
         ControlError: a name that is no file of the folder, or values that mean nothing.
     """
-    name = command.file.strip()
+    name = command.file.strip() or _written(notes, folder)
     source = folder / name
     if not name or source.name != name or "\\" in name or not source.is_file():
         raise ControlError(f"wanted the name of a MIDI file in the session folder {folder}, got {name!r}")
@@ -141,7 +191,9 @@ def _task(command: Infill, folder: Path) -> InfillTask:
         bundle=command.bundle,
         paths=False,
         chords=command.chords,
-        settings=FillSettings(steps=command.steps, seed=command.seed, variations=command.variations),
+        wishes=wishes_of(
+            command.wishes, FillSettings(steps=command.steps, seed=command.seed, variations=command.variations)
+        ),
     )
 
 

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from engine.controls import Live, Value
+from engine.fill_messages import (
+    CancelInfill,
+    FilledNote,
+    FillNote,
+    ForgetNotes,
+    Infill,
+    InfillDone,
+    InfillProgress,
+)
 
 __all__ = [
     "BAR",
@@ -24,7 +33,9 @@ __all__ = [
     "Cover",
     "Event",
     "Failed",
+    "FillNote",
     "FilledNote",
+    "ForgetNotes",
     "Infill",
     "InfillDone",
     "InfillProgress",
@@ -183,25 +194,6 @@ class Keep:
     bars: Annotated[int, Live(1, 64, "bars to keep")] = 4
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Infill:
-    """Make tracks of a MIDI file of the session folder anew, from the rest of it; the result is another file."""
-
-    file: Annotated[str, Live(0, 128, "MIDI file of the session folder")] = ""
-    targets: Annotated[str, Live(0, 64, "tracks to make, such as bass,drum")] = ""
-    bars: Annotated[str, Live(0, 32, "bars to make, the first is 1, such as 9-16; empty: all")] = ""
-    variations: Annotated[int, Live(1, 16, "how many to make, each a file")] = 1
-    seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same notes")] = 0
-    steps: Annotated[int, Live(1, 100, "passes of the network")] = 16
-    chords: Annotated[str, Live(0, 1024, "chords, one a bar; empty: as heard")] = ""
-    bundle: Annotated[str, Live(0, 256, "name of the bundle; empty: the first there is")] = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CancelInfill:
-    """End the fill that is under way; nothing is written."""
-
-
 Command = (
     Set
     | Play
@@ -220,6 +212,8 @@ Command = (
     | RecordStop
     | Keep
     | Infill
+    | FillNote
+    | ForgetNotes
     | CancelInfill
 )
 
@@ -242,6 +236,8 @@ SESSION_COMMANDS: Final[Mapping[str, type]] = {
     "record/stop": RecordStop,
     "record/keep": Keep,
     "getmusic/infill": Infill,
+    "getmusic/note": FillNote,
+    "getmusic/forget": ForgetNotes,
     "getmusic/cancel": CancelInfill,
     "panic": Panic,
 }
@@ -334,38 +330,6 @@ class Recorded:
 
     path: str
     samples: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InfillProgress:
-    """How far the fill asked for as `number` has come, in passes of the network."""
-
-    number: int
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InfillDone:
-    """A variation (from 1) of the fill asked for as `number` is written to `path`; its new notes follow."""
-
-    number: int
-    variation: int
-    path: str
-    notes: int
-
-
-@dataclass(frozen=True, slots=True)
-class FilledNote:
-    """A note that a fill has made: start and length in ticks (480 a quarter note) of the file."""
-
-    number: int
-    variation: int
-    track: str
-    start: int
-    pitch: int
-    length: int
-    velocity: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

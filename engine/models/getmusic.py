@@ -68,6 +68,7 @@ class FillSettings:
         rests: role to what is added to the logit of a rest: above 0 fewer notes, below 0 more.
         densities: role to the share of its cells in which something is to begin, 0..1; the logits of rests are moved to
             meet it, in each window by itself.
+        temperatures, top_ps: role to a temperature and a top_p of its own.
     Raises:
         ControlError: a value is out of range, or the official plan is to be bent.
     """
@@ -83,6 +84,8 @@ class FillSettings:
     refine_passes: int = 1
     rests: Mapping[str, float] = field(default_factory=dict)
     densities: Mapping[str, float] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    top_ps: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -94,12 +97,17 @@ class FillSettings:
                 raise ControlError(f"{name} takes {low}..{high}, got {value}")
         if self.plan not in PLANS:
             raise ControlError(f"plan takes one of {', '.join(PLANS)}, got {self.plan}")
-        wrong = sorted({*self.rests, *self.densities} - set(ROLES))
+        by_role = (self.rests, self.densities, self.temperatures, self.top_ps)
+        wrong = sorted({role for rows in by_role for role in rows} - set(ROLES))
         if wrong:
-            raise ControlError(f"rests and densities are of {', '.join(ROLES)}, got {', '.join(wrong)}")
-        if not all(0.0 <= share <= 1.0 for share in self.densities.values()):
-            raise ControlError(f"densities are 0..1, got {', '.join(map(str, self.densities.values()))}")
-        bent = (self.temperature, self.top_p, self.refine) != (1, 1, 0) or self.rests or self.densities
+            raise ControlError(f"wishes of single tracks are of {', '.join(ROLES)}, got {', '.join(wrong)}")
+        for what, rows, low, high in (
+            ("densities", self.densities, 0.0, 1.0), ("temperatures", self.temperatures, 0.0, 10.0),
+            ("top_ps", self.top_ps, 0.001, 1.0),
+        ):  # fmt: skip
+            if not all(low <= value <= high for value in rows.values()):
+                raise ControlError(f"{what} are {low:g}..{high:g}, got {', '.join(map(str, rows.values()))}")
+        bent = (self.temperature, self.top_p, self.refine) != (1, 1, 0) or any(by_role)
         if self.plan == "official" and bent:
             raise ControlError("the official plan knows no temperature, top_p, refine, rests or densities: leave them")
 

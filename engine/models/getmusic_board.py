@@ -23,6 +23,7 @@ Mask = npt.NDArray[np.bool_]
 _ORDER, _DRAW = 21, 22  # what random numbers are for; models of other families use numbers below
 _TRACKS: Final = len(ROLES)
 _MOST_BIAS, _HALVINGS = 40.0, 40
+_SCALE: Final = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))  # C major and A minor: the key of every grid
 
 
 class Choice(Protocol):
@@ -44,6 +45,10 @@ class Choice(Protocol):
     def rests(self) -> Mapping[str, float]: ...
     @property
     def densities(self) -> Mapping[str, float]: ...
+    @property
+    def temperatures(self) -> Mapping[str, float]: ...
+    @property
+    def top_ps(self) -> Mapping[str, float]: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +61,7 @@ class Limits:
         classes: role to [n, 12] pitch classes of each token; for roles that mind `tones`.
         tones: [L, 12] pitch classes of the chord at each column, in the key of the grid; None for all.
         strict: roles that sound nothing but `tones`.
+        scale: roles that sound nothing but those and the scale of the key.
         pull: nats by which a token all of whose notes lie outside `tones` is less likely than one inside.
     """
 
@@ -64,15 +70,17 @@ class Limits:
     classes: Mapping[str, Mask] = field(default_factory=dict)
     tones: Mask | None = None
     strict: Collection[str] = ()
+    scale: Collection[str] = ()
     pull: float = 0.0
 
     def allowed(self, track: int, columns: Ids) -> Mask | None:
         """[M, n] what may sound of a track at these columns; None for everything."""
         role = ROLES[track]
         ever, classes = self.ever.get(role), self.classes.get(role)
-        if classes is None or self.tones is None or role not in self.strict:
+        if classes is None or self.tones is None or role not in (*self.strict, *self.scale):
             return None if ever is None else np.broadcast_to(ever, (len(columns), len(ever)))
-        inside: Mask = _outside(self.tones[columns], classes) == 0.0
+        tones = self.tones[columns] if role in self.strict else self.tones[columns] | _SCALE
+        inside: Mask = _outside(tones, classes) == 0.0
         return inside if ever is None else inside & ever
 
     def between(self, first: int, last: int) -> "Limits":
@@ -230,11 +238,13 @@ class Sight:
             batch, columns = batch[chosen], columns[chosen]
             if not batch.size:
                 continue
+            temperature = settings.temperatures.get(ROLES[track], settings.temperature)
+            top_p = settings.top_ps.get(ROLES[track], settings.top_p)
             pitch = draw_or_rest(
                 prediction.pitch[track][chosen],
                 u[batch, track, columns, :2],
-                temperature=settings.temperature,
-                top_p=settings.top_p,
+                temperature=temperature,
+                top_p=top_p,
                 bias=self._bias(track, prediction.pitch[track])[batch],
                 allowed=self._board.limits.allowed(track, columns + self._window.first),
                 lean=self._board.limits.lean(track, columns + self._window.first),
@@ -242,8 +252,8 @@ class Sight:
             length = draw(
                 np.delete(prediction.duration[duration_at[batch, track, columns]], PAD, axis=1),
                 u[batch, track, columns, 2],
-                temperature=settings.temperature,
-                top_p=settings.top_p,
+                temperature=temperature,
+                top_p=top_p,
             )
             self._write(track, batch, columns, pitch, length)
 

@@ -69,6 +69,7 @@ def limits_of(
     shift: int = 0,
     ranges: Mapping[str, tuple[int, int]] | None = None,
     chord_tones: Collection[str] = (),
+    scale_tones: Collection[str] = (),
     tones: Mask | None = None,
     pull: float = 0.0,
 ) -> Limits:
@@ -77,7 +78,8 @@ def limits_of(
     Args:
         shift: semitones from the notes heard to the grid's; drums are not moved.
         ranges: role to the lowest and highest pitch heard; every note of a token must lie within.
-        chord_tones: roles that keep to `tones` ([L, 12], in the key of the grid).
+        chord_tones: roles that keep to `tones` ([L, 12], in the key of the grid). scale_tones: those that keep to the
+            scale of the key, and to `tones` where these leave it.
         pull: how strongly all others are drawn to them, see `Limits`.
     """
     ever = {}
@@ -86,8 +88,9 @@ def limits_of(
         low, high = (pitch + moved for pitch in span)
         tokens = (dictionary.pitches(token) for token in dictionary.ranges[role])
         ever[role] = np.array([all(low <= pitch <= high for pitch in token) for token in tokens])
-    minding = {*chord_tones, *(ROLES if pull and tones is not None else ())} - {"drum"}
+    minding = {*chord_tones, *scale_tones, *(ROLES if pull and tones is not None else ())} - {"drum"}
     classes = {role: dictionary.classes[role] for role in minding}
     return Limits(
-        rows=rows_of(dictionary), ever=ever, classes=classes, tones=tones, strict=frozenset(chord_tones), pull=pull
-    )
+        rows=rows_of(dictionary), ever=ever, classes=classes, tones=tones, pull=pull,
+        strict=frozenset(chord_tones), scale=frozenset(scale_tones),
+    )  # fmt: skip

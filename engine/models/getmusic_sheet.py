@@ -42,7 +42,7 @@ class Wanted:
     Args:
         targets: roles. bars: first and last, from 0; beyond the end the piece goes on.
         chords: one a bar from bar 0 on, repeated; None for what is heard.
-        ranges, chord_tones, pull: see `limits_of`; `pull` is the network's usual one if not given.
+        ranges, chord_tones, scale_tones, pull: see `limits_of`; `pull` is the network's usual one if not given.
     """
 
     targets: tuple[str, ...]
@@ -50,6 +50,7 @@ class Wanted:
     chords: tuple[Chord, ...] | None = None
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     chord_tones: Collection[str] = ()
+    scale_tones: Collection[str] = ()
     pull: float | None = None
 
 
@@ -90,7 +91,7 @@ class Sheet:
         pull = usual_pull(model.network) if wanted.pull is None else wanted.pull
         self.limits: Limits = limits_of(
             model.dictionary, shift=self._encoded.shift, ranges=wanted.ranges, chord_tones=wanted.chord_tones,
-            tones=tones, pull=pull,
+            scale_tones=wanted.scale_tones, tones=tones, pull=pull,
         )  # fmt: skip
         self.features: F32 | None = conducted(chords, columns, COLUMNS) if model.network.conducted else None
 

@@ -1,6 +1,7 @@
 """How much of real files comes back from a grid: notes, starts, lengths, and what was lost to which cause.
 
-    python -m tests.measure.roundtrip FOLDER [--official DICT] [--least N ...] [--limit N] [--json OUT]
+    python -m tests.measure.roundtrip FOLDER [--official DICT] [--dictionary DICT] [--least N ...] [--limit N]
+        [--json OUT]
 
 FOLDER holds MIDI files in folders, one a collection. Three passes: count the chords of all files (or read them from
 `--counts`), build dictionaries of all chords seen at least N times in all files together, encode and decode every file
@@ -147,6 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.measure.roundtrip")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--official", type=Path)
+    parser.add_argument("--dictionary", type=Path, help="one more of ours, such as a store's")
     parser.add_argument("--least", type=int, nargs="*", default=[1])
     parser.add_argument("--limit", type=int, default=0, help="about so many files a collection (all)")
     parser.add_argument("--counts", type=Path, help="file of counts, read if there, else written")
@@ -167,6 +169,9 @@ def main(argv: list[str] | None = None) -> int:
     if asked.official:
         _WITH.append(("published way", Dictionary.load(asked.official), True))
         _WITH.append(("published dictionary, our way", Dictionary.load(asked.official), False))
+    if asked.dictionary:
+        given = Dictionary.load(asked.dictionary)
+        _WITH.append((f"{asked.dictionary.name} ({given.size} tokens)", given, False))
     for least in asked.least:
         splits = {(low, rest): n for (low, rest), n in counts[_SPLITS].items() if n >= max(1, least)}
         dictionary = Dictionary.build(counts, least=least, splits=splits)

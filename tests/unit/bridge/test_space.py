@@ -6,7 +6,7 @@ from typing import Annotated
 import pytest
 
 from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, is_own
-from engine.controls import Live, parameters
+from engine.controls import Live, Value, parameters
 from engine.errors import ControlError
 from engine.messages import (
     BAR,
@@ -180,15 +180,22 @@ def test_a_pattern_reaches_all_it_hits(space: AddressSpace) -> None:
     assert space.route("/*/gain", (-3,)) == space.route("/*/gain", (-3,))  # remembered, and still the same
 
 
+def usable(kind: type, live: Live) -> Value:
+    """A value that will be taken."""
+    if live.choices:
+        return live.choices[0]
+    return "C" if kind is str else live.low
+
+
 def test_every_command_has_an_address_that_leads_to_it(space: AddressSpace) -> None:
     for name, kind in SESSION_COMMANDS.items():
-        values = [live.low if type_ is not str else "C" for _, type_, live in parameters(kind)]
+        values = [usable(type_, live) for _, type_, live in parameters(kind)]
         routed = one(space, f"/{name}", *values)
         assert isinstance(routed, Routed)
         assert type(routed.command) is kind
         assert address_of(routed.command) == f"/{name}"
     for name, kind in VOICE_COMMANDS.items():
-        values = [live.low if type_ is not str else "C" for _, type_, live in parameters(kind)]
+        values = [usable(type_, live) for _, type_, live in parameters(kind)]
         routed = one(space, f"/tone/{name}", *values)
         assert isinstance(routed, Routed)
         assert type(routed.command) is kind

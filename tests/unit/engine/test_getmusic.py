@@ -225,6 +225,15 @@ def test_limits_hold(network: Network) -> None:
     assert set(pitches[:, 16:][sounding[:, 16:]] % 12) <= {9, 0, 4}
 
 
+def test_each_track_has_a_temperature_of_its_own(network: Network) -> None:
+    usual = filled(network, settings=FillSettings(temperature=0.0))
+    other = filled(network, settings=FillSettings(temperature=0.0, temperatures={"piano": 2.0}, top_ps={"piano": 1.0}))
+    again = filled(network, settings=FillSettings(temperature=2.0, temperatures={"bass": 0.0}, steps=1))
+    alone = filled(network, settings=FillSettings(temperature=0.0, steps=1))
+    assert (usual.grids[:, 2 * PIANO] != other.grids[:, 2 * PIANO]).any()
+    assert np.array_equal(again.grids[:, 2 * BASS], alone.grids[:, 2 * BASS])
+
+
 def test_rests_can_be_made_dearer_and_cheaper_track_by_track(network: Network) -> None:
     def onsets(**rests: float) -> list[int]:
         made = filled(network, settings=FillSettings(variations=8, rests=rests))

@@ -48,3 +48,13 @@ def test_features_follow_the_chords_beat_by_beat() -> None:
     assert told[32:44, 15].nonzero()[0].tolist() == [4]
     assert (told[44:50] == 0.5).all()
     assert (told[50:] == -1.0).all()
+
+
+def test_a_scale_allows_itself_and_the_chord() -> None:
+    limits = limits_of(WORDS, tones=tones_of([parse_chord("E")], 16), scale_tones=("piano",))
+    allowed = limits.allowed(4, np.array([0]))
+    assert allowed is not None
+    # C major and A minor, and the G sharp of E.
+    assert allowed[0, 60:72].nonzero()[0].tolist() == [0, 2, 4, 5, 7, 8, 9, 11]
+    assert limits.lean(4, np.array([0])) is None
+    assert limits.allowed(1, np.array([0])) is None

@@ -15,6 +15,8 @@ from engine.messages import (
     Event,
     Failed,
     FilledNote,
+    FillNote,
+    ForgetNotes,
     Infill,
     InfillDone,
     InfillProgress,
@@ -181,3 +183,19 @@ def test_a_process_of_its_own_does_the_same(room: Path) -> None:
         session.post(ASK)
         again = [Path(each.path).read_bytes() for each in of(until(session, whole), InfillDone)]
     assert made == again
+
+
+def test_notes_may_come_as_messages(session: Session, room: Path) -> None:
+    ask = Infill(targets="bass", bars="1-2", variations=2, steps=4, bundle="band", wishes="bass.density=0.5")
+    assert "session folder" in answered(session, ask).reason
+    for beat in range(8):
+        assert isinstance(answered(session, FillNote(start=480 * beat, pitch=60 + beat)), Applied)
+    session.post(ask)
+    done = of(until(session, whole), InfillDone)
+    assert {Path(each.path).name for each in done} == {"notes1-fill1-1.mid", "notes1-fill1-2.mid"}
+    lead, bass = read_midi(done[0].path).tracks
+    assert [(note.start, note.pitch) for note in lead.notes] == [(480 * beat, 60 + beat) for beat in range(8)]
+    assert len(bass.notes) == pytest.approx(16, abs=4)  # density is met on the whole
+    answered(session, ForgetNotes())
+    assert "session folder" in answered(session, ask).reason
+    assert "wishes are" in answered(session, Infill(file="in.mid", targets="bass", wishes="x")).reason

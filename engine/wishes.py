@@ -1,0 +1,102 @@
+"""What may be wished of a fill beyond its tracks and bars, as one text: the same on a command line and in a message.
+
+Words are ``NAME=VALUE``, several set off by spaces: ``temperature=0.9 drum.density=0.5 bass.range=28-52``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from engine.errors import ControlError
+from engine.models.getmusic import FillSettings
+from engine.models.getmusic_plan import PLANS
+from engine.music.score import ROLES
+
+__all__ = ["WISHES", "Wishes", "wishes_of"]
+
+_NUMBERS: Final = {
+    "temperature": (0.0, 2.0), "top_p": (0.01, 1.0), "refine": (0.0, 1.0), "pull": (0.0, 20.0),
+}  # fmt: skip
+_OF_ROLES: Final = {"temperature": (0.0, 2.0), "top_p": (0.01, 1.0), "density": (0.0, 1.0), "rests": (-10.0, 10.0)}
+_FIELDS: Final = {"temperature": "temperatures", "top_p": "top_ps", "density": "densities", "rests": "rests"}
+_TONES: Final = ("all", "scale", "chord")
+
+WISHES: Final = (
+    "temperature, top_p, refine, pull (towards the chords), plan; of one track ROLE.temperature, ROLE.top_p, "
+    "ROLE.density (share of sixteenths), ROLE.rests (above 0 fewer notes), ROLE.range (such as 28-52), "
+    "ROLE.tones (all, scale or chord)"
+)
+"""All names, for people."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """Wishes in the words of a fill.
+
+    Args:
+        settings: the part that is `FillSettings`.
+        pull, ranges, chord_tones, scale_tones: see `engine.models.getmusic_sheet.Wanted`.
+    """
+
+    settings: FillSettings = field(default_factory=FillSettings)
+    pull: float | None = None
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    chord_tones: tuple[str, ...] = ()
+    scale_tones: tuple[str, ...] = ()
+
+
+def wishes_of(text: str, settings: FillSettings | None = None) -> Wishes:
+    """Read wishes.
+
+    Args:
+        settings: what they are added to.
+    Raises:
+        ControlError: a name that is none, or a value that cannot be taken.
+    """
+    plain: dict[str, Any] = {}
+    by_role: dict[str, dict[str, float]] = {name: {} for name in _OF_ROLES}
+    ranges: dict[str, tuple[int, int]] = {}
+    tones: dict[str, str] = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        role, _, part = name.rpartition(".")
+        if role and role not in ROLES:
+            raise ControlError(f"wishes are of {', '.join(ROLES)}; got {word!r}")
+        if role and part in _OF_ROLES:
+            by_role[part][role] = _number(name, value, *_OF_ROLES[part])
+        elif role and part == "range":
+            ranges[role] = _pitches(name, value)
+        elif role and part == "tones" and value in _TONES:
+            tones[role] = value
+        elif not role and name in _NUMBERS:
+            plain[name] = _number(name, value, *_NUMBERS[name])
+        elif not role and name == "plan" and value in PLANS:
+            plain[name] = value
+        else:
+            raise ControlError(f"wishes are NAME=VALUE, names being {WISHES}; got {word!r}")
+    pull = plain.pop("pull", None)
+    parts: dict[str, Any] = {_FIELDS[name]: rows for name, rows in by_role.items() if rows}
+    return Wishes(
+        settings=replace(settings or FillSettings(), **plain, **parts),
+        pull=pull,
+        ranges=ranges,
+        chord_tones=tuple(role for role, kind in tones.items() if kind == "chord"),
+        scale_tones=tuple(role for role, kind in tones.items() if kind == "scale"),
+    )
+
+
+def _number(name: str, text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = high + 1.0
+    if not low <= value <= high:
+        raise ControlError(f"{name} takes {low:g}..{high:g}, got {text!r}")
+    return value
+
+
+def _pitches(name: str, text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    if not (low.isdecimal() and high.isdecimal() and int(low) <= int(high) <= 127):
+        raise ControlError(f"{name} takes pitches 0..127 such as 28-52, got {text!r}")
+    return int(low), int(high)
