@@ -22,6 +22,7 @@ from training.data.code_store import CodeStore, CodeWindow, described_window
 from training.data.corpus import open_corpus
 from training.data.described import STEP_FEATURES, Described
 from training.evaluate_codes import HELD, foretold_table
+from training.evaluate_playing import playing_table
 from training.models.encodec import Encodec
 from training.models.encodec_stream import StreamState, step, streams
 from training.models.musicgen import LM, MusicgenConfig, init_weights
@@ -53,6 +54,7 @@ class TrainLM:
         frames: of a training item.
         decay: of weights, decoupled.
         telling: what each step is told, and what is left out.
+        listened: pieces that are played and listened to when a run is measured.
     """
 
     codec: str = "runs/encodec_32k/encodec.safetensors"
@@ -66,12 +68,13 @@ class TrainLM:
     frames: int = 1500
     decay: float = 0.1
     telling: Telling = field(default_factory=Telling)
+    listened: int = 8
 
     def build(self, recipe: Recipe) -> Task:
         return _Foretelling(self, recipe)
 
     def measure(self, folder: Path) -> list[Table]:
-        """How well a run foretells codes, with and without what it is told.
+        """How well a run foretells codes, with and without what it is told, and what it is heard to play.
 
         Raises:
             TrainingError: nothing was published there.
@@ -80,7 +83,7 @@ class TrainLM:
             made = load_musicgen(folder / MUSICGEN_FILE)
         except ValueError as error:
             raise TrainingError(f"{error}; train the recipe first") from None
-        return [_measured(made)]
+        return [_measured(made), *([playing_table(made, self.listened)] if self.listened else [])]
 
 
 class _Foretelling(Task):

@@ -15,8 +15,10 @@ from training.config import Data, Optim, Recipe, RecipeError
 from training.data.captions import PATTERN, caption, caption_words, words_in
 from training.data.code_store import CodeStore, CodeWindow
 from training.data.corpus import DataError
-from training.data.described import PARTS, STEP_FEATURES, Described, attributes, step_features
+from training.data.described import PARTS, STEP_FEATURES, Described, Played, attributes, step_features
+from training.data.synth import stems
 from training.evaluate_codes import code_losses
+from training.evaluate_playing import listen
 from training.loop import fit
 from training.models.encodec import Encodec, EncodecConfig, init_weights
 from training.models.musicgen_files import CODEC_FILE, MUSICGEN_FILE, load_codec, load_musicgen, save_codec
@@ -49,7 +51,7 @@ def _recipe(folder: Path, codec: Path, **changes: object) -> Recipe:
     task = TrainLM(
         codec=str(codec), width=64, layers=2, rotary=True, window=24, text_width=16, text_layers=1, text_heads=2,
         frames=40,
-        telling=Telling(conducted=True, text_length=12),
+        telling=Telling(conducted=True, text_length=12), listened=1,
     )  # fmt: skip
     values: dict[str, object] = {
         "task": task, "steps": 6, "batch": 4, "precision": "32-true", "save_every": 0, "log_every": 1,
@@ -83,7 +85,8 @@ def test_a_tiny_model_learns_and_is_published_whole(tmp_path: Path, codec_file: 
     codec, _ = load_codec(tmp_path / "run" / MUSICGEN_FILE)
     assert torch.equal(codec.quantiser.books, load_codec(codec_file)[0].quantiser.books)
     assert made.vocabulary.words == caption_words()
-    (table,) = recipe.task.measure(tmp_path / "run")  # type: ignore[attr-defined]
+    table, heard = recipe.task.measure(tmp_path / "run")  # type: ignore[attr-defined]
+    assert len(heard.rows) == 6
     assert [row[0] for row in table.rows][1:] == [
         "told", "others_words", "no_words", "no_chords", "no_time", "how often",
     ]  # fmt: skip
@@ -249,6 +252,21 @@ def test_parts_that_do_not_play_are_not_heard() -> None:
     tempo, onsets = corpus.rhythm(everybody[0])
     assert tempo == corpus.played(everybody[0]).piece.tempo_bpm
     assert (np.diff(onsets) > 0).all()
+
+
+def test_listening_hears_the_piece_itself() -> None:
+    corpus = Described(Data(pieces=4, bars=4, seed=8))
+    heard = []
+    for entry in corpus.entries:
+        whole = Played(corpus.played(entry).piece, PARTS)
+        layers = stems(whole.piece, 16000)
+        sound = sum(layers.values())
+        heard.append(listen(whole, sound, 16000))
+        later = listen(whole, np.roll(sound, round(0.25 * 60.0 / whole.piece.tempo_bpm * 16000), axis=1), 16000)
+        assert later.off_ms > heard[-1].off_ms
+    assert np.mean([h.tempo for h in heard]) >= 0.75
+    assert np.median([h.off_ms for h in heard]) < 25.0
+    assert np.mean([h.root for h in heard]) > 0.6
 
 
 def test_step_features_go_on_from_window_to_window() -> None:
