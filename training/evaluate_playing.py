@@ -51,7 +51,7 @@ def listen(piece: Played, audio: Audio, sample_rate: int, first_bar: int = 0) ->
     """Compare sound [C, N] that begins at `first_bar` with what the piece says of it."""
     tempo = piece.piece.tempo_bpm
     beat, seconds = 60.0 / tempo, audio.shape[1] / sample_rate
-    beats = np.arange(int(seconds / beat + 0.5)) * beat
+    beats = beat * np.arange(int(seconds / beat + 0.5), dtype=np.float64)
     bars = int(seconds / (4.0 * beat) + 0.01)
     starts = [bar for bar in range(bars) if len(piece.piece.chords[first_bar + bar]) == 1]
     beaten = beat_report(audio, sample_rate, tempo, beats)
@@ -79,7 +79,7 @@ def playing_table(made: Musicgen, count: int) -> Table:
         "played, guidance 3": lambda piece, seed: _played(made, piece, seed, 3.0),
         "gone on with, told nothing": lambda piece, seed: _gone_on(made, piece, seed),
     }
-    rows = [_HEADER]
+    rows: list[tuple[str, ...]] = [_HEADER]
     for name, way in ways.items():
         first = _PROMPT if name.startswith("gone on") else 0
         heard = [

@@ -237,7 +237,7 @@ def encoded(codec: Encodec, audio: Audio) -> I64:
     sound = (sound if config.channels == 2 else sound.mean(dim=0, keepdim=True))[None]
     if not streams(config):
         return codec.encode(sound.to(device))[0].cpu().numpy()
-    state, pieces = StreamState(), sound.split(_AT_ONCE * config.hop, dim=2)
+    state, pieces = StreamState(), torch.split(sound, _AT_ONCE * config.hop, dim=2)
     made = [codec.quantiser.encode(step(codec.encoder, piece.to(device), state)) for piece in pieces]
     return torch.cat(made, dim=2)[0].cpu().numpy()
 
