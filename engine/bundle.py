@@ -21,6 +21,7 @@ from engine.stream import Streamer
 
 if TYPE_CHECKING:
     from engine.models.getmusic import Getmusic
+    from engine.models.musicgen import Musicgen
 
 __all__ = [
     "FAMILIES",
@@ -31,6 +32,7 @@ __all__ = [
     "describe",
     "find",
     "open_getmusic",
+    "open_musicgen",
     "open_streamer",
 ]
 
@@ -42,10 +44,15 @@ FAMILIES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "musika": (("generator", "decoder"),),
     "musika_live": (("generator", "decoder"),),
     "getmusic": (("network",), ("past", "window")),
+    "musicgen": (("lm", "latent", "upsample"),),
 }
 """Models, and the sets of graphs of which each needs one; other graphs of a bundle stay unopened."""
 
-_OF_NOTES: Final = frozenset({"getmusic"})
+_USES: Final[Mapping[str, str]] = {
+    "getmusic": "makes notes, not sound; use it with 'ripieno infill' or 'ripieno accompany'",
+    "musicgen": "continues sound; use it with 'ripieno continue'",
+}
+"""Families that are no voices, and what to use them with."""
 
 _STARTERS: Final = Path(__file__).parent / "starter"
 _SUMS: Final = "SHA256SUMS"
@@ -82,8 +89,8 @@ class BundleInfo:
 
     @property
     def streams(self) -> bool:
-        """Whether it makes sound by itself, as a voice; else it makes notes."""
-        return self.family not in _OF_NOTES
+        """Whether it makes sound by itself, as a voice; else it makes notes (getmusic), or continues sound."""
+        return self.family not in _USES
 
 
 def bundles() -> list[BundleInfo]:
@@ -168,7 +175,7 @@ def open_streamer(reference: str, *, threads: int = 1, provider: str = "cpu", pa
 
         return ToneStreamer()
     if not info.streams:
-        raise BundleError(f"{info.name} makes notes, not sound; use it with 'ripieno infill' or 'ripieno accompany'")
+        raise BundleError(f"{info.name} {_USES[info.family]}")
     graph = _opener(folder, threads, provider)
     if info.family == "musika":
         from engine.models.musika import MusikaStreamer
@@ -199,6 +206,37 @@ def open_getmusic(reference: str, *, threads: int = 1, provider: str = "cpu", pa
     return Getmusic.of({role: graph(role) for role in roles})
 
 
+def open_musicgen(
+    reference: str, *, threads: int = 1, provider: str = "cpu", paths: bool = True, words: bool = True
+) -> "Musicgen":
+    """Check a bundle that continues sound and load it. Takes up to seconds and holds the GIL (see `open_graph`).
+
+    Args:
+        reference, paths: as for `find`.
+        threads, provider: as for `open_graph`.
+        words: whether its text encoder is wanted; without it memory is saved.
+    Raises:
+        BundleError, ManifestError: as `describe`, or it continues no sound, or a graph cannot be run here.
+    """
+    info = describe(reference, paths=paths)
+    if info.path is None or info.family != "musicgen":
+        names = ", ".join(other.name for other in bundles() if other.family == "musicgen") or "none here"
+        raise BundleError(
+            f"{info.name} continues no sound; bundles that do: {names} ({FOLDERS_VARIABLE} names folders)"
+        )
+    from engine.models.musicgen import Musicgen
+    from engine.models.musicgen_facts import facts_of
+    from engine.models.t5 import TextEncoder, read_tokenizer
+
+    graph = _opener(info.path, threads, provider)
+    lm, text = graph("lm"), None
+    if words and "text" in info.roles:
+        tokenizer = read_tokenizer(info.path, str(info.facts.get("tokenizer", "")))
+        text = TextEncoder(graph("text"), tokenizer, facts_of(lm).text_length)
+    others = {role: graph(role) for role in info.roles if role not in ("lm", "text")}
+    return Musicgen({"lm": lm, **others}, text)
+
+
 def _opener(folder: Path, threads: int, provider: str) -> Callable[[str], Graph]:
     """Loads a graph of a bundle by its role."""
     files = {read_manifest(file).role: file for file in _files(folder)}
@@ -219,6 +257,10 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
         from engine.models.getmusic import GetmusicControls
 
         return GetmusicControls()
+    if family == "musicgen":
+        from engine.models.musicgen import controls_for
+
+        return controls_for(facts)
     from engine.models.musika_live import MusikaLiveControls
 
     return MusikaLiveControls()

@@ -2,7 +2,8 @@
 
 python -m export import musika DIR OUT.safetensors
 python -m export import getmusic CHECKPOINT DICTIONARY [OUT.safetensors]
-python -m export export MODEL CHECKPOINT.safetensors OUTDIR [--build fp32 | fp16 | int8]
+python -m export import musicgen DIR OUT.safetensors
+python -m export export MODEL CHECKPOINT.safetensors OUTDIR [--build fp32 | fp16 | int8 | int4]
 python -m export sources
 """
 
@@ -16,17 +17,20 @@ from typing import Final
 
 __all__ = ["main", "main_export", "main_import"]
 
-_IMPORTED: Final = {"musika": ("source",), "getmusic": ("source", "dictionary")}
-"""Models whose published checkpoints are read, files in ``export.rename``, and what their ``convert`` is given."""
+_IMPORTED: Final = {"musika": ("source",), "getmusic": ("source", "dictionary"), "musicgen": ("source",)}
+"""Models whose published checkpoints are read, and what their ``convert`` is given."""
 
-_BUILDS: Final = ("fp32", "fp16", "int8")
+_BUILDS: Final = ("fp32", "fp16", "int8", "int4")
 
-_EXPORTED: Final = ("musika", "musika_live", "getmusic")
-"""Models that bundles are made of: files in ``export.graphs``."""
+_EXPORTED: Final = ("musika", "musika_live", "getmusic", "musicgen")
+"""Models that bundles are made of."""
+
+_FILES: Final = {("rename", "musicgen"): "musicgen_files", ("graphs", "musicgen"): "musicgen_bundle"}
+"""Room and model to the file that does it, where that has another name."""
 
 
 def _module(room: str, family: str) -> ModuleType:
-    return importlib.import_module(f"export.{room}.{family}")
+    return importlib.import_module(f"export.{room}.{_FILES.get((room, family), family)}")
 
 
 def main_import(argv: Sequence[str] | None = None) -> int:

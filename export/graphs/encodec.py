@@ -1,8 +1,10 @@
-"""EnCodec's decoder as two graphs, so that it can be run piece by piece and gives what it gives at once.
+"""EnCodec as five graphs, so that it can be run piece by piece and gives what it gives at once.
 
-``latent`` turns codes into what the recurrent layers make of them, their state going in and out; ``upsample`` turns a
-stretch of that into sound. Both take more frames than they answer for: the engine gives them the neighbours and cuts
-off what only the neighbours were for. At the beginning and the end of a stream the codec's own padding stands in.
+Decoder: ``latent`` turns codes into what the recurrent layers make of them, their state going in and out; ``upsample``
+turns a stretch of that into sound. Encoder: ``downsample`` turns whole frames of sound into what the recurrent layers
+take, ``memory`` are those layers, ``quantise`` makes codes of what they give. All but ``memory`` take more frames than
+they answer for: the engine gives them the neighbours and cuts off what only the neighbours were for. At the beginning
+and the end of a stream the codec's own padding stands in.
 """
 
 from collections.abc import Mapping
@@ -16,11 +18,16 @@ from torch.nn import functional
 from export.trace import trace
 from training.models.encodec import Conv, Encodec, EncodecConfig, Memory
 
-__all__ = ["Latent", "Upsample", "facts", "graphs"]
+__all__ = ["DECODER", "ENCODER", "Downsample", "Latent", "Quantise", "Remember", "Upsample", "facts", "graphs"]
+
+DECODER: Final = ("latent", "upsample")
+ENCODER: Final = ("downsample", "memory", "quantise")
+"""Roles of the graphs."""
 
 _NEIGHBOURS: Final = {False: (1, 1), True: (2, 0)}
-"""Frames before and after that a frame of sound hears through the convolutions behind the memory, by `causal`."""
+"""Frames before and after that a frame hears through the convolutions between sound and memory, by `causal`."""
 
+_KERNEL: Final = 7  # of the convolutions between memory and codes
 _LAYERS: Final = 2  # convolution and memory: what `Latent` does of the decoder
 
 
@@ -64,6 +71,84 @@ class Upsample(nn.Module):
         return out
 
 
+class _Strided(nn.Module):
+    """A convolution of the encoder on whole frames, where nothing is left over to be padded."""
+
+    def __init__(self, layer: Conv, config: EncodecConfig) -> None:
+        super().__init__()
+        self.layer = layer
+        total = _sizes(layer)[0]
+        right = 0 if config.causal else total // 2
+        self.sides: tuple[int, int] = (total - right, right)
+        self.mode = "reflect" if config.reflect else "constant"
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer.norm(self.layer.conv(functional.pad(x, self.sides, mode=self.mode)))
+        return out
+
+
+def _sizes(layer: nn.Module) -> tuple[int, int]:
+    """Kernel of a convolution without its stride, and its stride; of what is none (0, 1)."""
+    if not isinstance(layer, Conv):
+        return 0, 1
+    conv = layer.conv
+    assert isinstance(conv, nn.Conv1d)
+    return conv.kernel_size[0] - conv.stride[0], conv.stride[0]
+
+
+class Downsample(nn.Module):
+    """Whole frames of sound to what the memory takes."""
+
+    def __init__(self, codec: Encodec) -> None:
+        super().__init__()
+        layers = list(codec.encoder)[: -_LAYERS - 1]
+        strided = [
+            _Strided(layer, codec.config) if isinstance(layer, Conv) and _sizes(layer)[1] > 1 else layer
+            for layer in layers
+        ]
+        self.layers = nn.Sequential(*strided)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, channels, hop * n]`` -> ``[B, width, n]``."""
+        out: Tensor = self.layers(audio)
+        return out
+
+
+class Remember(nn.Module):
+    """The encoder's memory."""
+
+    def __init__(self, codec: Encodec) -> None:
+        super().__init__()
+        memory = codec.encoder[-3]
+        assert isinstance(memory, Memory)
+        self.memory = memory
+
+    def forward(self, frames: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``[B, width, n]`` -> the same, and the state ``[layers, B, width]``."""
+        y, (h, c) = self.memory.lstm(frames.permute(2, 0, 1), (h, c))
+        return y.permute(1, 2, 0) + frames, h, c
+
+
+class Quantise(nn.Module):
+    """What the memory gave, to codes."""
+
+    def __init__(self, codec: Encodec) -> None:
+        super().__init__()
+        last = codec.encoder[-1]
+        assert isinstance(last, Conv)
+        self.last, self.books = last, codec.quantiser.books
+
+    def forward(self, frames: Tensor, real: Tensor) -> Tensor:
+        """``[B, width, n + kernel - 1]`` -> codes ``[B, K, n]``; `real` as for `Latent`."""
+        x = functional.elu(frames) * real
+        rest, codes = self.last.norm(self.last.conv(x)).transpose(1, 2), []
+        for book in self.books.unbind():
+            code = (rest @ book.T - 0.5 * book.square().sum(dim=1)).argmax(dim=2)  # as `Quantiser.encode`
+            rest = rest - functional.embedding(code, book)
+            codes.append(code)
+        return torch.stack(codes, dim=1)
+
+
 def facts(config: EncodecConfig) -> dict[str, Any]:
     """What the engine must know to run the graphs."""
     side = 0 if config.causal else 3
@@ -80,6 +165,7 @@ def facts(config: EncodecConfig) -> dict[str, Any]:
         "codes_after": side,
         "latents_before": before,
         "latents_after": after,
+        "causal": config.causal,
         "reflect": config.reflect,
     }
 
@@ -102,24 +188,23 @@ def graphs(codec: Encodec) -> Mapping[str, tuple[onnx.ModelProto, nn.Module]]:
     if config.group_norm:
         raise ValueError("layers normalised over time hear all of a sound at once: this codec cannot be streamed")
     codec = _folded(codec)
-    latent, upsample = Latent(codec), Upsample(codec)
     width = config.filters << len(config.ratios)
     state = torch.zeros(config.lstm, 2, width)
-    codes = torch.zeros(2, config.codebooks, 10, dtype=torch.int64)
-    free = {"codes": {0: "B", 2: "N"}, "real": {0: "N"}, "latents": {0: "B", 2: "n"}}
-    sides = {name: {1: "B"} for name in ("h", "c", "h_next", "c_next")}
-    first = trace(
-        latent,
-        (codes, torch.ones(10), state, state),
-        ["codes", "real", "h", "c"],
-        ["latents", "h_next", "c_next"],
-        {**free, **sides},
-    )
-    second = trace(
-        upsample,
-        (torch.zeros(2, width, 6),),
-        ["latents"],
-        ["audio"],
-        {"latents": {0: "B", 2: "n"}, "audio": {0: "B", 2: "samples"}},
-    )
-    return {"latent": (first, latent), "upsample": (second, upsample)}
+    frames, real = torch.zeros(2, width, _KERNEL + 3), torch.ones(_KERNEL + 3)
+    codes = torch.zeros(2, config.codebooks, _KERNEL + 3, dtype=torch.int64)
+    rows = {"B": 0, "n": 2}
+    free = {name: {axis: size for size, axis in rows.items()} for name in ("codes", "frames", "latents", "audio")}
+    free |= {name: {1: "B"} for name in ("h", "c", "h_next", "c_next")} | {"real": {0: "n"}}
+    memory = (["h", "c"], ["h_next", "c_next"])
+    steps: dict[str, tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]] = {
+        "latent": (Latent(codec), (codes, real, state, state), ["codes", "real", *memory[0]], ["latents", *memory[1]]),
+        "upsample": (Upsample(codec), (frames,), ["latents"], ["audio"]),
+        "downsample": (Downsample(codec), (torch.zeros(2, config.channels, 6 * config.hop),), ["audio"], ["frames"]),
+        "memory": (Remember(codec), (frames, state, state), ["frames", *memory[0]], ["made", *memory[1]]),
+        "quantise": (Quantise(codec), (frames, real), ["frames", "real"], ["codes"]),
+    }
+    free |= {"made": free["frames"]}
+    return {
+        role: (trace(module, example, given, made, {n: free[n] for n in (*given, *made)}), module)
+        for role, (module, example, given, made) in steps.items()
+    }

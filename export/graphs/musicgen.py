@@ -23,11 +23,23 @@ from torch import Tensor, nn
 from export.trace import OPSET, trace
 from training.models.musicgen import LM, Block, MusicgenConfig, positions
 
-__all__ = ["BUILDS", "POSITIONS", "Condition", "condition_graph", "lm_graph", "to_bits"]
+__all__ = [
+    "BUILDS",
+    "POSITIONS",
+    "PREFIXED",
+    "Condition",
+    "condition_example",
+    "condition_graph",
+    "condition_inputs",
+    "lm_graph",
+    "to_bits",
+]
 
 BUILDS: Final = ("fp32", "int8", "int4")
 POSITIONS: Final = 1536
 """Steps for which added positions are kept; the published models have learned 1504."""
+PREFIXED: Final = 2048
+"""The same where a condition stands before them."""
 
 _IR_VERSION: Final = 10
 _BLOCK: Final = {4: 128, 8: 128}
@@ -65,8 +77,9 @@ def lm_graph(model: LM) -> onnx.ModelProto:
 
     Inputs: ``codes`` int64 [B, K, S]; ``position`` int64 [S] of the steps (added positions only); ``last`` int32 [B]
     and ``total`` int32 [], the index of the newest step and the number of steps with it; ``features`` [B, S, F] of a
-    conducted model; for each layer i of a model that attends to its condition ``ck.i`` and ``cv.i`` [B, heads, L, 64];
-    the state ``k.i`` and ``v.i`` [B, heads, capacity, 64].
+    conducted model; for each layer i of a model that attends to its condition ``ck.i`` and ``cv.i`` [B, heads, L, 64],
+    of others ``prefix`` [B, P, D] before the sequence, P being 0 but for its first steps (``position`` is then
+    [P + S]); the state ``k.i`` and ``v.i`` [B, heads, capacity, 64].
     Outputs: ``logits`` [B, K, entries] of what follows the last step; the state.
     """
     config, writer = model.config, _Writer()
@@ -99,8 +112,10 @@ def _embedded(writer: _Writer, model: LM) -> str:
         told = writer.product("features", "conducting", model.conducting.weight)
         told = writer.node("Add", [told, writer.weight("conducting.bias", model.conducting.bias)], "conducted")
         x = writer.node("Add", [x, told], "embedded_conducted")
+    if not config.cross:
+        x = writer.node("Concat", ["prefix", x], "with_prefix", axis=1)
     if not config.rotary:
-        table = writer.weight("positions", positions(0, POSITIONS, config.width))
+        table = writer.weight("positions", positions(0, POSITIONS if config.cross else PREFIXED, config.width))
         x = writer.node("Add", [x, writer.node("Gather", [table, "position"], "placed", axis=0)], "begun")
     return x
 
@@ -142,10 +157,12 @@ def _model(writer: _Writer, config: MusicgenConfig) -> onnx.ModelProto:
 
     inputs = [spec("codes", ["B", config.codebooks, "S"], TensorProto.INT64)]
     if not config.rotary:
-        inputs.append(spec("position", ["S"], TensorProto.INT64))
+        inputs.append(spec("position", ["S" if config.cross else "PS"], TensorProto.INT64))
     inputs += [spec("last", ["B"], TensorProto.INT32), spec("total", [], TensorProto.INT32)]
     if config.features:
         inputs.append(spec("features", ["B", "S", config.features]))
+    if not config.cross:
+        inputs.append(spec("prefix", ["B", "P", config.width]))
     layers = range(config.layers)
     told: list[int | str] = ["B", config.heads, "L", 64]
     kept: list[int | str] = ["B", config.heads, "capacity", 64]
@@ -161,16 +178,23 @@ def _model(writer: _Writer, config: MusicgenConfig) -> onnx.ModelProto:
 
 
 class Condition(nn.Module):
-    """What the language model attends to besides itself, as keys and values of each layer."""
+    """What the language model is told besides the sequence: keys and values of each layer, or what stands before it."""
 
     def __init__(self, model: LM) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, text: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        """``[B, L, text]`` and ``[B, L]`` -> for each layer keys, then values ``[B, heads, L, 64]``."""
-        context = self.model.condition(text, mask)
+    def forward(self, *told: Tensor) -> tuple[Tensor, ...]:
+        """Text ``[B, L, text]`` and its mask ``[B, L]``, then melody ``[B, T, chroma]``, those that the model takes.
+
+        Returns:
+            For each layer keys, then values ``[B, heads, L, 64]``; or ``[B, T + L, D]``.
+        """
+        named = dict(zip(condition_inputs(self.model), told, strict=True))
+        context = self.model.condition(named.get("text"), named.get("mask"), named.get("melody"))
         assert context is not None
+        if not self.model.config.cross:
+            return (context,)
         made: list[Tensor] = []
         for block in self.model.blocks:
             assert isinstance(block, Block)
@@ -178,12 +202,31 @@ class Condition(nn.Module):
         return tuple(made)
 
 
+def condition_inputs(model: LM) -> list[str]:
+    """Names of what `Condition` takes; nothing for a model that is told nothing."""
+    text = ["text", "mask"] if model.config.text else []
+    return text + (["melody"] if model.config.chroma else [])
+
+
+def condition_example(model: LM, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """Inputs of `Condition`."""
+    config = model.config
+    made = {
+        "text": torch.randn(2, 3, config.text or 1, generator=rng),
+        "mask": torch.ones(2, 3),
+        "melody": torch.randn(2, 4, config.chroma or 1, generator=rng),
+    }
+    return tuple(made[name] for name in condition_inputs(model))
+
+
 def condition_graph(model: LM) -> onnx.ModelProto:
-    """Inputs ``text`` [B, L, width of the text encoder] and ``mask`` [B, L]; outputs ``ck.i`` and ``cv.i``."""
+    """Inputs of `condition_inputs`; outputs ``ck.i`` and ``cv.i``, or ``prefix``."""
     names = [f"{part}.{i}" for i in range(model.config.layers) for part in ("ck", "cv")]
-    free = {"text": {0: "B", 1: "L"}, "mask": {0: "B", 1: "L"}, **{name: {0: "B", 2: "L"} for name in names}}
-    example = (torch.zeros(2, 3, model.config.text), torch.ones(2, 3))
-    return trace(Condition(model), example, ["text", "mask"], names, free)
+    axes = {"text": {0: "B", 1: "L"}, "mask": {0: "B", 1: "L"}, "melody": {0: "B", 1: "T"}}
+    made = {name: {0: "B", 2: "L"} for name in names} if model.config.cross else {"prefix": {0: "B", 1: "P"}}
+    inputs = condition_inputs(model)
+    free = {**{name: axes[name] for name in inputs}, **made}
+    return trace(Condition(model), condition_example(model, torch.Generator().manual_seed(0)), inputs, list(made), free)
 
 
 def to_bits(graph: onnx.ModelProto, bits: int) -> onnx.ModelProto:

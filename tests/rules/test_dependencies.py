@@ -14,7 +14,13 @@ ROOMS = ("engine", "bridge", "export", "training")
 EXTRAS = {"engine": (), "bridge": ("link",), "export": ("export", "train"), "training": ("train",)}
 """Room to the extras that must be there for it to run; what plays must be there always."""
 
-DISTRIBUTIONS = {"PIL": "pillow", "pythonosc": "python-osc", "rtmidi": "python-rtmidi", "pa_ringbuffer": "rtmixer"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "pythonosc": "python-osc",
+    "rtmidi": "python-rtmidi",
+    "pa_ringbuffer": "rtmixer",
+    "yaml": "pyyaml",
+}
 """Import name to the package that brings it, where the two differ."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -1,0 +1,375 @@
+"""MusicGen: a language model that says the codes of sound, step by step, onto a cache that never moves.
+
+A state begins with a prompt and moves on in place; `Musicgen.step` draws one step, and a frame of codes is whole when
+its last codebook has been said. A fork is two futures of one past, `rewind` takes steps back, and a fork that is kept
+is a frozen place to return to. Past the frames that the model has learned to hear at once, a window begins anew with
+the newest of them; a model of rotary positions lets go of the oldest instead.
+
+Source: Copet et al., "Simple and Controllable Music Generation", 2023, and its release; what a next window keeps is the
+release's ``extend_stride``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.controls import Live
+from engine.errors import ControlError, ShapeError
+from engine.graph import Array, Graph
+from engine.models.encodec import DECODER, ENCODER, Codec
+from engine.models.musicgen_facts import facts_of, latency_of
+from engine.models.musicgen_melody import melody_classes, no_melody
+from engine.models.musicgen_state import HEAD, UNKNOWN, Cache, MusicgenState, Told
+from engine.models.t5 import TextEncoder
+from engine.music.audio import Audio
+from engine.sampling import draw, uniforms
+
+__all__ = ["ROLES", "Musicgen", "MusicgenControls", "apart", "controls_for", "together"]
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+ROLES: Final = ("lm", *DECODER)
+"""Graphs that a bundle must have; beside them may be ``condition``, ``text`` and those of the encoder."""
+
+_AHEAD: Final = 2  # steps of the next window that are heard beside each step of this one, until it has caught up
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MusicgenControls:
+    """How codes are drawn."""
+
+    temperature: Annotated[float, Live(0.0, 4.0, "0 the likeliest, 1 as the model says, more is odder")] = 1.0
+    top_k: Annotated[int, Live(0, 65535, "draw from this many of the likeliest codes; 0 from all")] = 250
+    top_p: Annotated[float, Live(0.01, 1.0, "draw from the likeliest codes that together reach this share")] = 1.0
+    guidance: Annotated[float, Live(0.0, 20.0, "how strongly to follow words and melody; 1 as learned")] = 3.0
+
+
+class Musicgen:
+    """The model of a bundle.
+
+    Threads: methods may be called from several threads, each with its own state.
+
+    Args:
+        graphs: by role, those of `ROLES` at least.
+        text: None if the model takes no words.
+    Raises:
+        ManifestError: what the graphs say of themselves is missing or makes no sense.
+    """
+
+    def __init__(self, graphs: Mapping[str, Graph], text: TextEncoder | None = None) -> None:
+        self._lm, self._condition, self._text = graphs["lm"], graphs.get("condition"), text
+        self.facts = facts_of(graphs["lm"])
+        self.latency = latency_of(graphs["lm"].manifest.facts)
+        self.codec = Codec({role: graphs[role] for role in (*DECODER, *ENCODER) if role in graphs})
+
+    @property
+    def takes_words(self) -> bool:
+        return self._text is not None
+
+    @property
+    def takes_melody(self) -> bool:
+        return self.facts.chroma > 0 and self._condition is not None
+
+    def tell(self, text: str = "", melody: Audio | None = None, *, guided: bool = True) -> Told:
+        """Words and a melody, worked out once.
+
+        Args:
+            melody: [1, N] at the codec's rate.
+            guided: also ask without them, so that guidance can go away from that; without effect if nothing is told.
+        Raises:
+            ControlError: the model takes no words, or no melody.
+        """
+        if text and self._text is None:
+            raise ControlError("this bundle takes no words: leave them out, or choose a bundle with a text encoder")
+        if melody is not None and not self.takes_melody:
+            raise ControlError("this bundle takes no melody: leave it out, or choose a melody bundle")
+        guided = guided and (bool(text) or melody is not None)
+        if self._condition is None:
+            return Told(self._nothing(), False)
+        feeds = self._feeds(text, melody)
+        rows = (
+            [feeds, self._silent(feeds)] if guided else [feeds if text or melody is not None else self._silent(feeds)]
+        )
+        whole = {name: np.concatenate([row[name] for row in rows]) for name in feeds}
+        made = self._condition.run(whole)
+        before = int(made["prefix"].shape[1]) if self.facts.prefix else 0
+        return Told({name: np.ascontiguousarray(value) for name, value in made.items()}, guided, before)
+
+    def _feeds(self, text: str, melody: Audio | None) -> dict[str, Array]:
+        feeds: dict[str, Array] = {}
+        assert self._condition is not None
+        if self._text is not None:
+            feeds["text"], feeds["mask"] = self._text.vectors(text)
+        elif "text" in self._condition.inputs:
+            width = self._condition.inputs["text"].shape[2]
+            feeds["text"] = np.zeros((1, 1, width if isinstance(width, int) else 1), np.float32)
+            feeds["mask"] = np.zeros((1, 1), np.float32)
+        if "melody" in self._condition.inputs:
+            count = self.facts.chroma_frames
+            feeds["melody"] = (
+                no_melody(count) if melody is None else melody_classes(melody[0], self.codec.sample_rate, count)
+            )[None]
+        return feeds
+
+    def _silent(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The same as if nothing had been told."""
+        silent = dict(feeds)
+        if "mask" in silent:
+            silent["mask"] = np.zeros_like(silent["mask"])
+        if "melody" in silent:
+            silent["melody"] = no_melody(silent["melody"].shape[1])[None]
+        return silent
+
+    def _nothing(self) -> dict[str, Array]:
+        """What stands for a condition in a model that has none."""
+        facts, arrays = self.facts, {}
+        if facts.prefix:
+            width = facts.heads * HEAD
+            arrays["prefix"] = np.zeros((1, 0, width), np.float32)
+        for name in self._lm.inputs:
+            if name.startswith(("ck.", "cv.")):
+                arrays[name] = np.zeros((1, facts.heads, 1, HEAD), np.float32)
+        return arrays
+
+    def begin(
+        self,
+        told: Told,
+        prompt: I64 | None = None,
+        *,
+        seed: int = 0,
+        frames: int | None = None,
+        features: F32 | None = None,
+        seamless: bool = False,
+    ) -> MusicgenState:
+        """A sequence that goes on from a prompt. Nothing is worked out before the first step.
+
+        Args:
+            prompt: [K, T] codes; of what is longer than a window its end.
+            frames: that will be drawn; None for no end.
+            features: [T or more, F] of the prompt's frames, of a conducted model; zeros if None.
+            seamless: hear the next window beside this one, so that no step takes longer than two, nor less memory.
+        Raises:
+            ShapeError: the prompt has other codebooks, or codes that there are not.
+        """
+        facts = self.facts
+        prompt = np.zeros((facts.codebooks, 0), np.int64) if prompt is None else prompt
+        if prompt.ndim != 2 or len(prompt) != facts.codebooks:
+            raise ShapeError(f"a prompt is codes [{facts.codebooks}, T], got {list(prompt.shape)}")
+        if prompt.size and not 0 <= prompt.min() <= prompt.max() < facts.entries:
+            raise ShapeError(f"codes of a prompt are 0..{facts.entries - 1}, got {prompt.min()}..{prompt.max()}")
+        given = prompt.shape[1]
+        origin = given - facts.keep if given >= facts.window else 0
+        most = facts.window + facts.latest + 1
+        end = None if frames is None else given + frames
+        steps = most if end is None else min(most, end - origin + facts.latest + 1)
+        margin = facts.latest + 1
+        codes = np.full((facts.codebooks, margin + steps), UNKNOWN, np.int64)
+        codes[:, :margin] = facts.entries
+        codes[:, margin : margin + given - origin] = prompt[:, origin:]
+        told_features = np.zeros((steps + 1, facts.features), np.float32)
+        if features is not None and facts.features:
+            part = features[origin : origin + steps]
+            told_features[: len(part)] = part
+        decided = given - origin + 1
+        state = MusicgenState(
+            told=told, cache=self._cache(told, steps), codes=codes, features=told_features,
+            delays=np.array(facts.delays, np.int64), seed=seed, origin=origin, steps=decided, floor=decided,
+            given=given, end=end,
+        )  # fmt: skip
+        if seamless and steps == most and not facts.rotary:
+            state.spare = self._cache(told, steps)
+        return state
+
+    def _cache(self, told: Told, steps: int) -> Cache:
+        facts = self.facts
+        shape = (told.batch, facts.heads, told.before + steps, HEAD)
+        return Cache.empty(facts.layers, shape, facts.codebooks, facts.entries)
+
+    def retell(self, state: MusicgenState, told: Told) -> None:
+        """Tell something else from the next step on; what has been heard was heard under what was told then.
+
+        Raises:
+            ShapeError: told with and without guidance, or before the sequence: such a sequence begins anew.
+        """
+        if (told.guided, told.before) != (state.told.guided, state.told.before) or told.before:
+            raise ShapeError("a sequence goes on under conditions of the same kind: begin it anew with its codes")
+        state.told, state.cache.bound = told, None
+        if state.spare is not None:
+            state.spare.bound = None
+
+    def hear(self, state: MusicgenState) -> None:
+        """Take in all that is decided and not yet heard: the long first part of what `step` would do."""
+        if state.steps > len(state.features) - 1:
+            self._next_window(state)
+        if state.cache.fed >= state.steps:
+            state.cache.fed = state.steps - 1  # what follows the newest step is asked again
+        self._feed(state, state.cache, 0, state.steps)
+
+    def step(
+        self, state: MusicgenState, controls: MusicgenControls | None = None, features: F32 | None = None
+    ) -> I64 | None:
+        """Draw one step.
+
+        Args:
+            features: [F] of the frame whose first code is drawn now, of a conducted model; as they are if None.
+        Returns:
+            [K] codes of the frame that is whole now; None while the prompt is still being said to its end.
+        Raises:
+            ShapeError: the sequence has ended.
+        """
+        if state.ended:
+            raise ShapeError("the sequence has ended: begin another, or rewind")
+        controls = controls or MusicgenControls()
+        if features is not None and self.facts.features:
+            state.features[state.steps - 1] = features
+        self.hear(state)
+        step = state.steps
+        books, columns = np.arange(len(state.codes)), state.margin + step - 1 - state.delays
+        there = state.codes[books, columns]
+        drawn = self._drawn(state, controls) if (there == UNKNOWN).any() else there
+        if state.end is not None:
+            drawn = np.where(state.origin + step - 1 - state.delays >= state.end, self.facts.entries, drawn)
+        state.codes[books, columns] = np.where(there == UNKNOWN, drawn, there)
+        state.steps += 1
+        if state.spare is not None:
+            self._catch_up(state, state.spare)
+        whole = state.frames - 1
+        return state.codes[:, state.margin + whole - state.origin].copy() if whole >= state.given else None
+
+    def _drawn(self, state: MusicgenState, controls: MusicgenControls) -> I64:
+        logits = state.cache.logits
+        if state.told.guided:
+            row = logits[1] + np.float32(controls.guidance) * (logits[0] - logits[1])
+        else:
+            row = logits[0]
+        if 0 < controls.top_k < row.shape[1]:
+            least = np.partition(row, -controls.top_k, axis=1)[:, -controls.top_k, None]
+            row = np.where(row < least, np.float32(-np.inf), row)
+        u = uniforms(len(row), state.seed, state.origin + state.steps)
+        return draw(row, u, temperature=controls.temperature, top_p=controls.top_p).ids
+
+    def rewind(self, state: MusicgenState, frames: int) -> None:
+        """Take back all that came after the first code of frame number `frames`; the same draws follow.
+
+        Raises:
+            ShapeError: that lies ahead, or before this window's beginning: keep a fork for places further back.
+        """
+        step = frames + 1 - state.origin
+        if not state.floor <= step <= state.steps:
+            raise ShapeError(
+                f"frames {state.origin + state.floor - 1}..{state.origin + state.steps - 1} can be gone back to, "
+                f"got {frames}: keep a fork for others"
+            )
+        for book, delay in enumerate(state.delays):
+            state.codes[book, state.margin + max(step - 1 - int(delay), self._known(state)) :] = UNKNOWN
+        state.steps = step
+        state.cache.fed = min(state.cache.fed, step - 1)
+        if state.spare is not None:
+            state.spare.fed = max(0, min(state.spare.fed, step - 1 - self._shift(state)))
+
+    def _known(self, state: MusicgenState) -> int:
+        """Frames of this window that the prompt gave, and so are never drawn."""
+        return max(0, state.given - state.origin)
+
+    def _shift(self, state: MusicgenState) -> int:
+        """Frames by which the next window begins later than this one."""
+        return len(state.features) - 1 - self.facts.keep
+
+    def _next_window(self, state: MusicgenState) -> None:
+        shift = state.steps - 1 - self.facts.keep
+        state.codes[:, :-shift] = state.codes[:, shift:].copy()
+        state.codes[:, -shift:] = UNKNOWN
+        state.features[:-shift] = state.features[shift:].copy()
+        state.features[-shift:] = 0.0
+        state.origin += shift
+        state.steps -= shift
+        if self.facts.rotary:
+            # Codes before the window's first frame stay: they were said, and are still heard.
+            state.cache.slide(shift)
+            state.floor = max(1, state.floor - shift)
+            return
+        state.codes[:, : state.margin] = self.facts.entries
+        state.floor = state.steps
+        if state.spare is None:
+            state.cache.fed = 0
+        else:
+            state.cache, state.spare = state.spare, state.cache
+            state.spare.fed = 0
+
+    def _catch_up(self, state: MusicgenState, spare: Cache) -> None:
+        """Let the spare cache hear the next window, as far as it is decided and some steps at most."""
+        shift = self._shift(state)
+        ready = state.steps - shift
+        if ready > 0:
+            self._feed(state, spare, shift, min(ready, spare.fed + _AHEAD))
+
+    def _feed(self, state: MusicgenState, cache: Cache, shift: int, upto: int) -> None:
+        """Let a cache hear the steps before `upto`, of the window that begins `shift` frames later."""
+        if cache.fed == 0 and upto > 2:
+            # The last is heard by itself, so that hearing it again gives the same to the last bit.
+            self._run(state, cache, shift, upto - 1)
+        while cache.fed < upto:
+            self._run(state, cache, shift, 1)
+
+    def _run(self, state: MusicgenState, cache: Cache, shift: int, count: int) -> None:
+        first, before = cache.fed, state.told.before
+        one = count == 1 and (first > 0 or not before)
+        if one and cache.bound is not None:
+            bound, feeds = cache.bound, cache.feeds
+        else:
+            feeds = self._small(state, count, first)
+            bound = self._lm.bind(feeds, {"logits": cache.logits}, cache.arrays)
+        if one:
+            cache.bound, cache.feeds = bound, feeds
+        steps = np.arange(first, first + count)
+        frames = steps[None] - 1 - state.delays[:, None]
+        codes = state.codes[np.arange(len(state.codes))[:, None], state.margin + shift + frames]
+        feeds["codes"][:] = codes if self.facts.rotary else np.where(frames < 0, self.facts.entries, codes)
+        at = before + first
+        if "position" in feeds:
+            feeds["position"][:] = np.arange(at + count - len(feeds["position"]), at + count)
+        if "features" in feeds:
+            feeds["features"][:] = state.features[shift + first : shift + first + count]
+        feeds["last"][:] = at + count - 1
+        feeds["total"][...] = at + count
+        bound.run()
+        cache.fed += count
+
+    def _small(self, state: MusicgenState, count: int, first: int) -> dict[str, Array]:
+        """Inputs of `count` steps, to be filled in, and the condition."""
+        told, facts = state.told, self.facts
+        batch, whole = told.batch, count if first else told.before + count
+        feeds: dict[str, Array] = {
+            "codes": np.zeros((batch, facts.codebooks, count), np.int64),
+            "last": np.zeros(batch, np.int32),
+            "total": np.zeros((), np.int32),
+            **told.arrays,
+        }
+        if "position" in self._lm.inputs:
+            feeds["position"] = np.zeros(whole, np.int64)
+        if facts.features:
+            feeds["features"] = np.zeros((batch, count, facts.features), np.float32)
+        if facts.prefix and first:
+            feeds["prefix"] = np.zeros((batch, 0, facts.heads * HEAD), np.float32)
+        return feeds
+
+
+def together(codes: I64) -> I64:
+    """[K, T], the first codebook of all streams, then the second, of [streams, K / streams, T]."""
+    return np.ascontiguousarray(codes.transpose(1, 0, 2).reshape(-1, codes.shape[2]))
+
+
+def apart(codes: I64, streams: int) -> I64:
+    """[streams, K / streams, T] of what `together` gave."""
+    return np.ascontiguousarray(codes.reshape(-1, streams, codes.shape[1]).transpose(1, 0, 2))
+
+
+def controls_for(facts: Mapping[str, Any]) -> MusicgenControls:
+    """The default controls of a model with these facts."""
+    guidance = facts.get("guidance")
+    usable = isinstance(guidance, int | float) and 0.0 <= guidance <= 20.0
+    return MusicgenControls(guidance=float(guidance) if usable and guidance is not None else 3.0)

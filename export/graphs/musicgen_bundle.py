@@ -1,0 +1,168 @@
+"""A checkpoint of a language model of sound to a bundle: language model, condition, words, codec."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+
+from export.errors import CheckpointError
+from export.graphs import encodec
+from export.graphs.musicgen import BUILDS, Condition, condition_example, condition_graph, condition_inputs, lm_graph
+from export.graphs.musicgen import to_bits as to_fewer_bits
+from export.graphs.musika import Exported
+from export.graphs.t5 import text_graph
+from export.parity import difference, parity, run_graph
+from export.parts import FAMILY, Parts, load_parts
+from export.write import write_bundle
+from training.models.musicgen import LM, Block
+
+__all__ = ["export", "facts", "lm_parity"]
+
+_BITS: Final = {"fp32": 0, "int8": 8, "int4": 4}
+_TEXT_BITS: Final = {"fp32": 0, "int8": 8, "int4": 8}  # words are heard once: nothing is gained by fewer
+_MOST: Final = 2**31 - 1  # bytes that an ONNX file may have
+_FRAMES: Final = 1500  # that are heard at once, where a checkpoint does not say
+_CHROMA_FRAMES: Final = 235  # of 30 s, as the published melody models have learned
+_TOKENIZER: Final = "tokenizer.json"
+
+
+def facts(parts: Parts) -> dict[str, Any]:
+    """What the engine must know, the same in all graphs of a bundle."""
+    lm, codec, notes = parts.lm.config, encodec.facts(parts.codec.config), parts.notes
+    delays = [int(value) for value in notes["delays"]]
+    window = int(notes.get("frames", _FRAMES))
+    look_ahead = codec["codes_after"] + codec["latents_after"]
+    return {
+        **codec,
+        "frame_rate": parts.codec.config.frame_rate,
+        "delays": delays,
+        "window": window,
+        "keep": int(notes.get("keep", window - window // 4)),
+        "streams": int(notes.get("streams", lm.codebooks // codec["codebooks"])),
+        "rotary": lm.rotary,
+        "guidance": float(notes.get("guidance", 3.0)),
+        "text_length": int(notes.get("text_length", 0)),
+        "chroma": lm.chroma,
+        "chroma_frames": _CHROMA_FRAMES if lm.chroma else 0,
+        "features": lm.features,
+        "latency_frames": {"last codebook": max(delays), "decoder's look-ahead": look_ahead},
+        "tokenizer": hashlib.sha256(parts.tokenizer.encode()).hexdigest() if parts.text is not None else "",
+    }
+
+
+def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
+    """Write a bundle of a checkpoint of ours into `outdir`.
+
+    Args:
+        build: of the language model: fp32, int8 or int4; the codec stays fp32.
+    Raises:
+        CheckpointError: not such a checkpoint, or too large for such a build.
+    """
+    if build not in BUILDS:
+        raise CheckpointError(f"musicgen has no build '{build}', only {', '.join(BUILDS)}")
+    parts = load_parts(checkpoint)
+    _check_size(parts.lm, build)
+    told = facts(parts)
+    made, numbers = _graphs(parts, build)
+    outdir.mkdir(parents=True, exist_ok=True)
+    if parts.text is not None:
+        (outdir / _TOKENIZER).write_text(parts.tokenizer, "utf-8")
+    layers = range(parts.lm.config.layers)
+    memory = ("h", "c")
+    identity = write_bundle(
+        outdir,
+        made,
+        family=FAMILY,
+        build=build,
+        facts=told,
+        parity=numbers,
+        source=str(parts.notes.get("source", checkpoint.name)),
+        licence=str(parts.notes.get("licence", "")),
+        state={"lm": tuple(f"{p}.{i}" for i in layers for p in "kv"), "latent": memory, "memory": memory},
+    )
+    return Exported(identity, numbers, {role: (outdir / f"{role}.onnx").stat().st_size for role in made})
+
+
+def _check_size(lm: LM, build: str) -> None:
+    values = sum(value.numel() for value in lm.parameters())
+    if 4 * values > _MOST and build == "fp32":
+        raise CheckpointError(f"{values / 1e6:.0f} million values in fp32 are more than a graph file holds; take int8")
+
+
+def _graphs(parts: Parts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[str, float]]:
+    """Graphs and their parity with torch, by role."""
+    made: dict[str, onnx.ModelProto] = {}
+    numbers: dict[str, float] = {}
+    rng = torch.Generator().manual_seed(0)
+    lm = lm_graph(parts.lm)
+    made["lm"] = to_fewer_bits(lm, _BITS[build]) if _BITS[build] else lm
+    numbers["lm"] = lm_parity(parts.lm, made["lm"])
+    if condition_inputs(parts.lm):
+        made["condition"] = condition_graph(parts.lm)
+        numbers["condition"] = parity(Condition(parts.lm), made["condition"], condition_example(parts.lm, rng))
+    if parts.text is not None:
+        graph, module, inputs = text_graph(parts.text)
+        made["text"] = to_fewer_bits(graph, _TEXT_BITS[build]) if _TEXT_BITS[build] else graph
+        numbers["text"] = parity(module, made["text"], inputs)
+    for role, (graph, part) in encodec.graphs(parts.codec).items():
+        made[role] = graph
+        numbers[role] = parity(part, graph, _codec_inputs(graph, parts, rng))
+    return made, numbers
+
+
+def _codec_inputs(graph: onnx.ModelProto, parts: Parts, rng: torch.Generator) -> list[torch.Tensor]:
+    """Seeded inputs of one of the codec's graphs."""
+    config, inputs = parts.codec.config, []
+    width = config.filters << len(config.ratios)
+    for spec in graph.graph.input:
+        inputs.append(
+            {
+                "codes": torch.randint(0, config.entries, (1, config.codebooks, 14), generator=rng),
+                "real": torch.ones(14),
+                "audio": 0.1 * torch.randn(1, config.channels, 5 * config.hop, generator=rng),
+            }.get(spec.name, torch.randn(1, width, 14, generator=rng))
+            if spec.name not in ("h", "c")
+            else torch.zeros(config.lstm, 1, width)
+        )
+    return inputs
+
+
+def lm_parity(model: LM, graph: onnx.ModelProto) -> float:
+    """How far the graph's logits are from torch's after a seeded prompt (see `export.parity.difference`)."""
+    config, rng, steps = model.config, torch.Generator().manual_seed(0), 8
+    codes = torch.randint(0, config.entries + 1, (1, config.codebooks, steps), generator=rng)
+    features = torch.randn(1, steps, config.features, generator=rng) if config.features else None
+    context = None if config.cross and not config.text else torch.randn(1, 5, config.width, generator=rng)
+    before = 0 if config.cross or context is None else context.shape[1]
+    with torch.no_grad():
+        wanted = model(codes, context, features=features)[:, :, -1].numpy()
+        feeds: dict[str, Any] = {"codes": codes.numpy()}
+        if features is not None:
+            feeds["features"] = features.numpy()
+        if not config.rotary:
+            feeds["position"] = np.arange(before + steps)
+        if config.cross:
+            feeds |= _keys(model, context)
+        else:
+            feeds["prefix"] = np.zeros((1, 0, config.width), np.float32) if context is None else context.numpy()
+    feeds["last"] = np.full(1, before + steps - 1, np.int32)
+    feeds["total"] = np.array(before + steps, np.int32)
+    empty = np.zeros((1, config.heads, before + steps, 64), np.float32)
+    feeds |= {f"{part}.{index}": empty for index in range(config.layers) for part in "kv"}
+    return difference(run_graph(graph, feeds)[0], wanted)
+
+
+def _keys(model: LM, context: torch.Tensor | None) -> Mapping[str, Any]:
+    made: dict[str, Any] = {}
+    for index, block in enumerate(model.blocks):
+        if context is None:
+            k = v = torch.zeros(1, model.config.heads, 1, 64)
+        else:
+            assert isinstance(block, Block)
+            k, v = block.keys_of(context)
+        made |= {f"ck.{index}": k.contiguous().numpy(), f"cv.{index}": v.contiguous().numpy()}
+    return made

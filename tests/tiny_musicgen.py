@@ -1,0 +1,101 @@
+"""Tiny language models of sound with seeded random weights, exported as the published ones are."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from engine.bundle import open_musicgen
+from engine.models.musicgen import Musicgen
+from export.graphs.musicgen_bundle import export
+from export.parts import Parts, save_parts
+from training.models.encodec import ENCODEC_32, Encodec
+from training.models.musicgen import LM, MusicgenConfig, init_weights
+from training.models.t5 import T5Config, T5Encoder
+
+ENTRIES = 32
+PIECES = ("<pad>", "<unk>", "slow", "fast", "piano", "drums")
+TOKENIZER = json.dumps(
+    {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": {"type": "Lowercase"},
+        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
+        "model": {"type": "WordLevel", "vocab": {word: i for i, word in enumerate(PIECES)}, "unk_token": "<unk>"},
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What sort of tiny model: sizes of its language model, and what its notes say."""
+
+    lm: MusicgenConfig
+    delays: tuple[int, ...] = (0, 1, 2, 3)
+    window: int = 60
+    keep: int = 24
+    text: bool = True
+    text_length: int = 0
+    causal: bool = False
+
+
+_BASE = MusicgenConfig(width=128, layers=2, entries=ENTRIES, text=16)
+KINDS = {
+    "plain": Kind(_BASE),
+    "stereo": Kind(replace(_BASE, codebooks=8), delays=(0, 0, 1, 1, 2, 2, 3, 3)),
+    "melody": Kind(replace(_BASE, chroma=12, cross=False)),
+    "conducted": Kind(replace(_BASE, rotary=True, features=5), text_length=6, causal=True),
+    "wordless": Kind(replace(_BASE, text=0), text=False),
+}
+
+
+@cache
+def tiny_parts(kind: str) -> Parts:
+    """The networks, large enough weights to tell codes apart."""
+    torch.manual_seed(5)
+    told = KINDS[kind]
+    codec_config = replace(
+        ENCODEC_32, filters=4, width=16, entries=ENTRIES, causal=told.causal, reflect=not told.causal, lstm=1
+    )
+    codec, lm = Encodec(codec_config).eval(), LM(told.lm).eval()
+    codec.quantiser.books.normal_()
+    init_weights(lm)
+    with torch.no_grad():
+        for head in lm.heads:
+            head.weight.mul_(4.0)
+    sizes = T5Config(pieces=len(PIECES), width=16, heads=2, head=8, inner=32, layers=1)
+    text = T5Encoder(sizes).eval() if told.text else None
+    notes: dict[str, Any] = {
+        "source": "random weights",
+        "licence": "CC0-1.0",
+        "delays": list(told.delays),
+        "frames": told.window,
+        "keep": told.keep,
+        "text_length": told.text_length,
+    }
+    return Parts(codec, lm, text, TOKENIZER if told.text else "", notes)
+
+
+def save_tiny(path: Path, kind: str) -> Path:
+    """Its checkpoint."""
+    parts = tiny_parts(kind)
+    modules = {"codec": parts.codec, "lm": parts.lm, "text": parts.text}
+    weights = {name: module.state_dict() for name, module in modules.items() if module is not None}
+    save_parts(path, parts.sizes, weights, parts.tokenizer, parts.notes)
+    return path
+
+
+def write_tiny(folder: Path, kind: str = "plain", build: str = "fp32") -> Path:
+    """Its bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    export(save_tiny(folder / "tiny.safetensors", kind), folder, build)
+    return folder
+
+
+@cache
+def open_tiny(kind: str = "plain") -> Musicgen:
+    """Its model, ready to play; it holds no state, so tests share it."""
+    with TemporaryDirectory() as folder:
+        return open_musicgen(str(write_tiny(Path(folder) / kind, kind)))
