@@ -3,6 +3,7 @@
 Made piece by piece and kept (`training.data.store`), so that work that was interrupted goes on where it stopped.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = ["CodeStore", "CodeWindow", "described_window"]
 I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class CodeStore(Store[I16]):
         encode: sound [2, N] at `sample_rate` -> codes int64 ``[K, frames]``.
         sample_rate: Hz. hop: samples of a frame.
         folder: the corpus's, empty for composed pieces.
-        shortest: frames in one training item.
+        shortest: frames in one training item; shorter pieces are left out.
     """
 
     def __init__(
@@ -66,9 +68,17 @@ class CodeStore(Store[I16]):
         valid: float,
         shortest: int,
     ) -> None:
-        super().__init__(corpus, cache / f"codes-{key[:16]}", valid, shortest)
+        super().__init__(corpus, cache / f"codes-{key[:16]}", valid, 1)
+        self._least = shortest
+        self._sides: dict[tuple[bool, int], tuple[list[Entry], I64]] = {}
         self._encode, self._rate, self._hop, self._texts = encode, sample_rate, hop, folder
         self._pieces = corpus
+
+    def prepare(self) -> None:
+        super().prepare()
+        short = sum(self.frames(entry) < self._least for entry in (*self.train, *self.held_out))
+        if short:
+            log.warning("%d pieces are shorter than %d frames and left out", short, self._least)
 
     def _make(self, entry: Entry) -> I16:
         return self._encode(self._pieces.audio(entry, self._rate)).astype(np.int16)
@@ -79,13 +89,21 @@ class CodeStore(Store[I16]):
         Raises:
             DataError: no piece is as long, or none is held out.
         """
-        side = [e for e in (self.train if training else self.held_out) if self.frames(e) >= length]
-        if not side:
-            raise DataError(f"no {'piece' if training else 'held-out piece'} has {length} frames: longer data.bars")
-        ends = np.cumsum([self.frames(entry) - length + 1 for entry in side])
+        side, ends = self._side(length, training)
         entry = side[int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))]
         first = int(rng.integers(self.frames(entry) - length + 1))
         return self.at(entry, first, length, rng)
+
+    def _side(self, length: int, training: bool) -> tuple[list[Entry], I64]:
+        """Pieces that are long enough, and how many places all up to each have; worked out once."""
+        known = self._sides.get((training, length))
+        if known is None:
+            side = [entry for entry in (self.train if training else self.held_out) if self.frames(entry) >= length]
+            if not side:
+                raise DataError(f"no {'piece' if training else 'held-out piece'} has {length} frames: longer data.bars")
+            ends = np.cumsum([self.frames(entry) - length + 1 for entry in side], dtype=np.int64)
+            known = self._sides[training, length] = (side, ends)
+        return known
 
     def frames(self, entry: Entry) -> int:
         """Length of a piece."""

@@ -1,4 +1,7 @@
-"""Our conducted language model of the starter bundle, over the codec of `encodec_live`, from composed pieces."""
+"""Our conducted language model of the starter bundle, over the codec of `encodec_live`, from composed pieces.
+
+Made for one processor core, where it takes hours; an accelerator takes more at once: `--set batch=64`.
+"""
 
 from training.config import Data, Optim, Recipe
 from training.tasks.musicgen import TrainLM

@@ -27,7 +27,7 @@ class Followed:
     Args:
         latents: ``[B, width, T]``, the gradient going straight through.
         commitment: how far latents are from what stands for them, the mean of all codebooks; books are not pulled.
-        used: mean share of entries that are in use, in the codebooks that learned.
+        used: as many entries, used equally often, would tell as much; a share of all, the mean of the codebooks.
     """
 
     latents: Tensor
@@ -95,8 +95,13 @@ class Follower(nn.Module):
                 if len(flat):
                     self._follow(quantiser.books[index], index, flat, code, generator)
             through = x + (total - x).detach()
-            used = (self.sizes > self._dead * self.sizes.mean(dim=1, keepdim=True)).float().mean()
-            return Followed(through.transpose(1, 2), torch.stack(commitment).mean(), used)
+            return Followed(through.transpose(1, 2), torch.stack(commitment).mean(), self._used())
+
+    @torch.no_grad()
+    def _used(self) -> Tensor:
+        share = self.sizes / self.sizes.sum(dim=1, keepdim=True)
+        entropy = -(share * share.clamp(min=1e-12).log()).sum(dim=1)
+        return (entropy.exp() / self.sizes.shape[1]).mean()
 
     @torch.no_grad()
     def _follow(self, book: Tensor, index: int, flat: Tensor, code: Tensor, generator: torch.Generator | None) -> None:

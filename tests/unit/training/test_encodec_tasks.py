@@ -88,7 +88,7 @@ def test_codebooks_find_the_places_that_latents_come_from() -> None:
         made = follower(codec.quantiser, latents.transpose(1, 2), torch.full((4,), 2), generator)
         away.append(float((made.latents.transpose(1, 2) - latents).square().mean()))
     assert away[-1] < 0.01  # noise that is left is 0.05 ^ 2; places are 9 apart
-    assert float(made.used) > 0.9
+    assert 0.15 < float(made.used) <= 1.0  # 8 of 32 entries in the first, noise all over the second
     codes = codec.quantiser.encode(latents.transpose(1, 2))
     # Entries have moved on since, by a hundredth of what was new.
     assert float((codec.quantiser.decode(codes) - made.latents).square().mean()) < 0.01
