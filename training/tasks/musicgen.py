@@ -23,6 +23,7 @@ from training.data.corpus import open_corpus
 from training.data.described import STEP_FEATURES, Described
 from training.evaluate_codes import HELD, foretold_table
 from training.evaluate_playing import playing_table
+from training.evaluate_words import words_table
 from training.models.encodec import Encodec
 from training.models.encodec_stream import StreamState, step, streams
 from training.models.musicgen import LM, MusicgenConfig, init_weights
@@ -54,7 +55,7 @@ class TrainLM:
         frames: of a training item.
         decay: of weights, decoupled.
         telling: what each step is told, and what is left out.
-        listened: pieces that are played and listened to when a run is measured.
+        listened: pieces that are played and listened to when a run is measured, and four times as many texts.
     """
 
     codec: str = "runs/encodec_32k/encodec.safetensors"
@@ -83,7 +84,10 @@ class TrainLM:
             made = load_musicgen(folder / MUSICGEN_FILE)
         except ValueError as error:
             raise TrainingError(f"{error}; train the recipe first") from None
-        return [_measured(made), *([playing_table(made, self.listened)] if self.listened else [])]
+        tables = [_measured(made)]
+        if self.listened:
+            tables += [playing_table(made, self.listened), words_table(made, 4 * self.listened, 25 * self.listened)]
+        return tables
 
 
 class _Foretelling(Task):

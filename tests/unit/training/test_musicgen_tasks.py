@@ -19,6 +19,7 @@ from training.data.described import PARTS, STEP_FEATURES, Described, Played, att
 from training.data.synth import stems
 from training.evaluate_codes import code_losses
 from training.evaluate_playing import listen
+from training.evaluate_words import asked_text, taught
 from training.loop import fit
 from training.models.encodec import Encodec, EncodecConfig, init_weights
 from training.models.musicgen_files import CODEC_FILE, MUSICGEN_FILE, load_codec, load_musicgen, save_codec
@@ -85,8 +86,8 @@ def test_a_tiny_model_learns_and_is_published_whole(tmp_path: Path, codec_file: 
     codec, _ = load_codec(tmp_path / "run" / MUSICGEN_FILE)
     assert torch.equal(codec.quantiser.books, load_codec(codec_file)[0].quantiser.books)
     assert made.vocabulary.words == caption_words()
-    table, heard = recipe.task.measure(tmp_path / "run")  # type: ignore[attr-defined]
-    assert len(heard.rows) == 6
+    table, heard, words = recipe.task.measure(tmp_path / "run")  # type: ignore[attr-defined]
+    assert (len(heard.rows), len(words.rows)) == (6, 4)
     assert [row[0] for row in table.rows][1:] == [
         "told", "others_words", "no_words", "no_chords", "no_time", "how often",
     ]  # fmt: skip
@@ -267,6 +268,20 @@ def test_listening_hears_the_piece_itself() -> None:
     assert np.mean([h.tempo for h in heard]) >= 0.75
     assert np.median([h.off_ms for h in heard]) < 25.0
     assert np.mean([h.root for h in heard]) > 0.6
+
+
+def test_a_taught_listener_hears_who_plays() -> None:
+    torch.manual_seed(0)
+    codec = Encodec(CODEC).eval()
+    codec.decode = lambda codes: codes  # type: ignore[method-assign]
+    codec.encode = lambda audio, count=None: audio  # type: ignore[method-assign]
+    listener, unheard = taught(codec, 60)
+    right = np.stack([listener.hears(sound, 8000) == parts for sound, parts in unheard])
+    assert len(unheard) == 15
+    assert right.mean() > 0.8
+    vocabulary = Vocabulary(caption_words(), PATTERN)
+    for parts in ([True, True, False, False], [False, False, False, True], [True] * 4):
+        assert not vocabulary.unknown(asked_text("techno", np.array(parts)))
 
 
 def test_step_features_go_on_from_window_to_window() -> None:

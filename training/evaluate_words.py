@@ -1,0 +1,137 @@
+"""Whether a language model of sound follows words: it is asked for parts, and a listener who knows them says who plays.
+
+The listener is a linear classifier of mel levels, taught with composed pieces that went through the codec, so that it
+judges playing and not the codec.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engine.music.audio import Audio
+from training.config import Data
+from training.data.described import PARTS, Described, attributes
+from training.evaluate import MEL_BANDS, log_mel_features
+from training.models.encodec import Encodec
+from training.models.musicgen_files import Musicgen
+from training.task import Table
+from training.tasks.musicgen_play import play
+
+__all__ = ["Listener", "asked_text", "taught", "words_table"]
+
+F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+_SEED: Final = 900_003  # of a corpus that no recipe trains on
+_SECONDS: Final = 5.0
+_RIDGE: Final = 3.0  # of the listener's weights, in the scale of its normalised features
+_NAMES: Final = {"drums": "drums", "bass": "bass", "chords": "chords", "arp": "arpeggio"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Says which of `PARTS` play.
+
+    Args:
+        mean, scale: of features [D]. weights: [D + 1, parts], the last row a bias.
+    """
+
+    mean: F64
+    scale: F64
+    weights: F64
+
+    def hears(self, audio: Audio, sample_rate: int) -> Bools:
+        """[parts] of sound [C, N]."""
+        features = (_features(audio, sample_rate) - self.mean) / self.scale
+        return np.asarray(np.append(features, 1.0) @ self.weights > 0.0)
+
+
+def _features(audio: Audio, sample_rate: int) -> F64:
+    """Mean, spread and greatest rise of each mel band's level."""
+    levels = log_mel_features(audio, sample_rate)[:, :MEL_BANDS].astype(np.float64)  # the first of its three frames
+    rises = np.maximum(np.diff(levels, axis=0), 0.0)
+    return np.concatenate([levels.mean(axis=0), levels.std(axis=0), rises.mean(axis=0)])
+
+
+@torch.no_grad()
+def _through(codec: Encodec, audio: Audio) -> Audio:
+    sound = torch.from_numpy(np.ascontiguousarray(audio))
+    sound = sound if codec.config.channels == 2 else sound.mean(dim=0, keepdim=True)
+    return codec.decode(codec.encode(sound[None]))[0].numpy()
+
+
+def taught(codec: Encodec, count: int, first: int = 0) -> tuple[Listener, list[tuple[Audio, Bools]]]:
+    """A listener taught with `count` pieces, and a quarter as many more that it has not heard.
+
+    Args:
+        first: of the seeds.
+    """
+    rate = codec.config.sample_rate
+    corpus = Described(Data(pieces=count + max(1, count // 4), bars=3, seed=_SEED + first))
+    heard = []
+    for entry in corpus.entries:
+        sound = _through(codec, corpus.audio(entry, rate)[:, : round(_SECONDS * rate)])
+        parts = attributes(corpus.played(entry), 0.0, _SECONDS).parts
+        heard.append((sound, np.array([part in parts for part in PARTS])))
+    rows = np.stack([_features(sound, rate) for sound, _ in heard[:count]])
+    mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+    inputs = np.hstack([(rows - mean) / scale, np.ones((count, 1))])
+    wanted = np.stack([parts for _, parts in heard[:count]]) * 2.0 - 1.0
+    square = inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1])
+    weights = np.linalg.solve(square, inputs.T @ wanted)
+    return Listener(mean, scale, np.asarray(weights, np.float64)), heard[count:]
+
+
+def asked_text(genre: str, parts: Bools) -> str:
+    """Words that ask for parts: "techno with drums and bass"."""
+    names = [_NAMES[part] for part, wanted in zip(PARTS, parts, strict=True) if wanted]
+    return f"{genre} with {'only ' if len(names) == 1 else ''}{' and '.join(names)}"
+
+
+def words_table(made: Musicgen, prompts: int, lessons: int = 200) -> Table:
+    """Parts asked for and parts heard.
+
+    Args:
+        prompts: sounds that are asked for, five seconds each, told nothing of time and chords.
+        lessons: pieces that the listener is taught with.
+    """
+    listener, unheard = taught(made.codec, lessons)
+    rate = made.codec.config.sample_rate
+    rows: list[tuple[str, ...]] = [("heard", *PARTS, "all four")]
+    rows.append(_row("by the listener, in pieces", [(parts, listener.hears(s, rate)) for s, parts in unheard]))
+    rng = np.random.default_rng(0)
+    asked = [rng.random(len(PARTS)) < 0.6 for _ in range(prompts)]
+    asked = [parts if parts.any() else np.ones(len(PARTS), np.bool_) for parts in asked]
+    for guidance in (1.0, 3.0):
+        heard = [
+            (parts, listener.hears(_played(made, ("techno", "ambient")[seed % 2], parts, seed, guidance), rate))
+            for seed, parts in enumerate(asked)
+        ]
+        rows.append(_row(f"in {prompts} played, guidance {guidance:g}", heard))
+    return Table("Parts asked for by words and heard", tuple(rows))
+
+
+def _row(name: str, pairs: Sequence[tuple[Bools, Bools]]) -> tuple[str, ...]:
+    right = np.stack([asked == heard for asked, heard in pairs])
+    return (name, *(f"{share:.0%}" for share in right.mean(axis=0)), f"{right.all(axis=1).mean():.0%}")
+
+
+@torch.no_grad()
+def _played(made: Musicgen, genre: str, parts: Bools, seed: int, guidance: float) -> Audio:
+    frames, length = round(_SECONDS * made.codec.config.frame_rate), int(made.notes["text_length"])
+    numbers = torch.from_numpy(made.vocabulary.numbers(asked_text(genre, parts), length))[None]
+    mask = (numbers > 0).float()
+    features = made.lm.config.features
+    codes = play(
+        made.lm,
+        frames,
+        context=made.lm.condition(made.text(numbers, mask), mask),
+        features=torch.zeros(1, features, frames) if features else None,
+        delays=made.notes["delays"],
+        generator=torch.Generator().manual_seed(seed),
+        guidance=guidance,
+    )
+    return made.codec.decode(torch.from_numpy(codes)[None])[0].numpy()
