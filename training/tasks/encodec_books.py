@@ -90,10 +90,12 @@ class Follower(nn.Module):
                 code = nearest(flat, quantiser.books[index])
                 said = torch.zeros_like(total)
                 said[heard] = quantiser.books[index][code].reshape(-1, *x.shape[1:])
-                commitment.append((rest - said)[heard].square().mean() if len(flat) else x.new_zeros(()))
+                away = (rest - said)[heard].square()
+                commitment.append(away.sum() / max(1, away.numel()))
                 total = total + said
-                if len(flat):
-                    self._follow(quantiser.books[index], index, flat, code, generator)
+                # Places for entries are sought among all latents: there are some although no item came this far.
+                picked = _picked(rest.detach().flatten(0, 1), len(quantiser.books[index]), generator)
+                self._follow(quantiser.books[index], index, flat, code, _shared(picked))
             through = x + (total - x).detach()
             return Followed(through.transpose(1, 2), torch.stack(commitment).mean(), self._used())
 
@@ -104,8 +106,8 @@ class Follower(nn.Module):
         return (entropy.exp() / self.sizes.shape[1]).mean()
 
     @torch.no_grad()
-    def _follow(self, book: Tensor, index: int, flat: Tensor, code: Tensor, generator: torch.Generator | None) -> None:
-        """Move the entries of one codebook to the running mean of what they stood for."""
+    def _follow(self, book: Tensor, index: int, flat: Tensor, code: Tensor, picked: Tensor) -> None:
+        """Move the entries of one codebook to the running mean of what they stood for, dead ones to `picked`."""
         entries = len(book)
         chosen = torch.zeros(len(flat), entries, device=flat.device)
         chosen.scatter_(1, code[:, None], 1.0)
@@ -114,7 +116,6 @@ class Follower(nn.Module):
         sizes.lerp_(counts, 1.0 - self._decay)
         running.lerp_(sums, 1.0 - self._decay)
         mean = sizes.mean()
-        picked = _shared(flat[torch.randint(len(flat), (entries,), generator=generator, device=flat.device)])
         dead = sizes < self._dead * mean
         sizes.copy_(torch.where(dead, mean, sizes))
         running.copy_(torch.where(dead[:, None], picked * mean, running))
@@ -127,7 +128,7 @@ class Follower(nn.Module):
         rest = _shared(x)
         for index, book in enumerate(quantiser.books):
             entries = len(book)
-            place = rest[torch.randint(len(rest), (entries,), generator=generator, device=rest.device)]
+            place = _shared(_picked(rest, entries, generator))
             counts = torch.zeros(entries, device=rest.device)
             for _ in range(_ROUNDS):
                 chosen = torch.zeros(len(rest), entries, device=rest.device)
@@ -140,6 +141,11 @@ class Follower(nn.Module):
             self.sums[index] = place * counts[:, None]
             rest = rest - book[nearest(rest, book)]
         self.begun.fill_(True)
+
+
+def _picked(latents: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """``[count, width]`` of ``[n, width]``, by chance; one may come more than once."""
+    return latents[torch.randint(len(latents), (count,), generator=generator, device=latents.device)]
 
 
 def _summed(value: Tensor) -> Tensor:

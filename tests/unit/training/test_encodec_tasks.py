@@ -117,6 +117,18 @@ def test_the_gradient_goes_straight_through_and_dropped_codebooks_say_nothing() 
     assert away[0] > away[1] > away[2]
 
 
+def test_codebooks_that_no_item_comes_to_stay_what_they_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    codec, follower = Encodec(SMALL), Follower(SMALL)
+    latents = torch.randn(2, SMALL.width, 40, generator=generator)
+    follower(codec.quantiser, latents, torch.full((2,), 3), generator)
+    before = codec.quantiser.books.clone()
+    made = follower(codec.quantiser, latents, torch.ones(2, dtype=torch.int64), generator)
+    assert bool(made.commitment.isfinite())
+    assert not torch.equal(codec.quantiser.books[0], before[0])
+    assert torch.allclose(codec.quantiser.books[1:], before[1:], atol=0.1)
+
+
 def test_balanced_losses_pull_by_their_weights_whatever_their_scale() -> None:
     balancer = Balancer({"loud": 1.0, "soft": 3.0})
     made = torch.randn(2, 1, 50, requires_grad=True)
