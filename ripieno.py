@@ -11,6 +11,7 @@ VERBS = {
     "accompany": ("bridge.accompany", "accompany_main", "a band over MIDI that plays the next bar with you"),
     "render": ("engine.__main__", "render_main", "make a sound file with a bundle, faster than live"),
     "infill": ("engine.infill", "infill_main", "make tracks of a MIDI file anew, from all the rest of it"),
+    "continue": ("engine.continuation", "continue_main", "go on with a sound, or make one from nothing, by words"),
     "replay": ("engine.__main__", "replay_main", "make the sound of a take again, bit for bit"),
     "train": ("training.__main__", "main", "run a training recipe"),
     "export": ("export.__main__", "main_export", "trained weights to a bundle of graphs"),

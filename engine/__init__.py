@@ -12,8 +12,9 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``band``, ``capture``, ``ledger``, ``accompany``: what a band is asked for, what a player played, every note-on with
   its note-off, and the accompanist that has bar n + 1 made while bar n plays; ``maker``: by whom, in its own process.
 - ``bundle``, ``opening``: folders of graphs, and how a voice gets its streamer.
-- ``filling``, ``wishes``, ``infill``, ``jobs``, ``pianoroll``: a MIDI file filled, how, by command, in a session, and as
-  a picture; ``fill_messages``: what is said of it.
+- ``filling``, ``wishes``, ``infill``, ``jobs``, ``pianoroll``: a MIDI file filled, how, by command, in a session, and
+  as a picture; ``fill_messages``: what is said of it.
+- ``continuing``, ``continuation``: a sound file gone on with, and by command.
 - ``orders``, ``worker``, ``player``: what a session and a voice say, one voice's turn, its process seen from outside.
 - ``mixer``, ``schedule``, ``record``: lanes and their fades, when a command holds, sound to files.
 - ``take``, ``replay``: the log of a performance, and the same sound from it again.

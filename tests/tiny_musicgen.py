@@ -11,6 +11,7 @@ import torch
 
 from engine.bundle import open_musicgen
 from engine.models.musicgen import Musicgen
+from engine.models.musicgen_conduct import STEP_FEATURES
 from export.graphs.musicgen_bundle import export
 from export.parts import Parts, save_parts
 from training.models.encodec import ENCODEC_32, Encodec
@@ -46,7 +47,7 @@ KINDS = {
     "plain": Kind(_BASE),
     "stereo": Kind(replace(_BASE, codebooks=8), delays=(0, 0, 1, 1, 2, 2, 3, 3)),
     "melody": Kind(replace(_BASE, chroma=12, cross=False)),
-    "conducted": Kind(replace(_BASE, rotary=True, features=5), text_length=6, causal=True),
+    "conducted": Kind(replace(_BASE, rotary=True, features=STEP_FEATURES), text_length=6, causal=True),
     "wordless": Kind(replace(_BASE, text=0), text=False),
 }
 

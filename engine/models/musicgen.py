@@ -360,12 +360,12 @@ class Musicgen:
 
 def together(codes: I64) -> I64:
     """[K, T], the first codebook of all streams, then the second, of [streams, K / streams, T]."""
-    return np.ascontiguousarray(codes.transpose(1, 0, 2).reshape(-1, codes.shape[2]))
+    return np.ascontiguousarray(codes.transpose(1, 0, 2).reshape(codes.shape[0] * codes.shape[1], codes.shape[2]))
 
 
 def apart(codes: I64, streams: int) -> I64:
     """[streams, K / streams, T] of what `together` gave."""
-    return np.ascontiguousarray(codes.reshape(-1, streams, codes.shape[1]).transpose(1, 0, 2))
+    return np.ascontiguousarray(codes.reshape(len(codes) // streams, streams, codes.shape[1]).transpose(1, 0, 2))
 
 
 def controls_for(facts: Mapping[str, Any]) -> MusicgenControls:

@@ -1,13 +1,20 @@
 """Every job keeps the Job protocol: one line an implementation."""
 
+import atexit
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import pytest
 
+from engine.continuing import Continued, ContinueTask, continued
 from engine.models.getmusic import Filled, FillSettings, Getmusic
+from engine.stream import Job
 from tests.contract.job import CHECKS, Case
 from tests.tiny_getmusic import open_tiny_network, tiny_rows
+from tests.tiny_musicgen import write_tiny
 
 
 def filling(kind: str, columns: int, settings: FillSettings, **facts: int) -> Case:
@@ -33,10 +40,31 @@ def filling(kind: str, columns: int, settings: FillSettings, **facts: int) -> Ca
     return Case(lambda: model.fill(grid, targets, settings), same, untouched)
 
 
+def continuing(kind: str) -> Case:
+    """Sound from nothing; what it may not touch is a file beside its own."""
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder, True)
+    bundle = write_tiny(folder / kind, kind)
+    (folder / "other.wav").write_bytes(b"as it was")
+    task = ContinueTask(source=None, out=folder / "out.wav", seconds=0.3, bundle=str(bundle))
+
+    def begin() -> Job[Continued]:
+        return continued(task)
+
+    def same(a: Continued, b: Continued) -> bool:
+        return (a.made, a.steps, a.path) == (b.made, b.steps, b.path)
+
+    def untouched(_: Continued) -> bool:
+        return (folder / "other.wav").read_bytes() == b"as it was" and not list(folder.glob(".*part"))
+
+    return Case(begin, same, untouched)
+
+
 JOBS: dict[str, Callable[[], Case]] = {
     "fill": lambda: filling("network", 64, FillSettings(steps=6, variations=2, refine=0.2, refine_passes=2)),
     "fill through windows": lambda: filling("network", 160, FillSettings(steps=3), context=64, window=64),
     "fill with a kept past": lambda: filling("window", 96, FillSettings(steps=3), context=64, window=32),
+    "continue": lambda: continuing("wordless"),
     "fill by the official plan": lambda: filling("network", 40, FillSettings(plan="official")),
 }
 

@@ -1,0 +1,173 @@
+"""``ripieno continue``: go on with a sound file, or make sound from nothing, by words and melody."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.continuing import Continued, ContinueTask, continued
+from engine.controls import walk, with_value
+from engine.errors import ControlError, EngineError
+from engine.models.musicgen import MusicgenControls
+
+__all__ = ["continue_main"]
+
+_INTERRUPTED: Final = 130  # what a shell gives for Ctrl-C
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ripieno continue",
+        description="Go on with a sound in its own vein, steered by words or a melody; without IN, make sound from "
+        "nothing. Ctrl-C ends it early and keeps what is made.",
+    )
+    add = parser.add_argument
+    add("files", nargs="+", metavar="[IN] OUT", help="sound to go on with, and file to write, .wav or .flac")
+    add("--seconds", type=float, default=20.0, help="of new sound (20)")
+    add("--context", type=float, default=10.0, help="seconds of IN that are heard; 0 for as many as can be (10)")
+    add("--text", default="", help='words, such as "slow piano and strings"')
+    add("--melody", metavar="FILE", help="sound whose melody is followed (melody bundles)")
+    add("--bundle", default="", help="name or folder; the first that continues sound if not given")
+    for control in walk(MusicgenControls()):
+        name, kind = control.path[0], control.kind
+        default = "as the bundle says" if name == "guidance" else f"{control.value:g}"
+        add(f"--{name.replace('_', '-')}", type=kind, default=None, help=f"{control.live.meaning} ({default})")
+    add("--seed", type=int, default=0, help="same seed, same sound (0)")
+    add("--tempo", type=float, default=0.0, help="bpm, from IN's first sample on (conducted bundles)")
+    add("--beats", type=int, default=4, help="beats of a bar (4)")
+    add("--progression", default="", help='chords, one a bar, repeated, such as "Am F C G" (conducted bundles)')
+    add("--alone", action="store_true", help="write the new sound without IN before it")
+    add("--picture", metavar="OUT.png", help="draw a spectrogram")
+    add("--threads", type=int, default=0, help="of the network (all cores)")
+    return parser
+
+
+def continue_main(argv: Sequence[str]) -> int:
+    """``ripieno continue``. 0: done, 1: failed (one line on stderr says why), 130: interrupted, what is made kept."""
+    parser = _parser()
+    parsed = parser.parse_args(argv)
+    if len(parsed.files) > 2:
+        parser.error(f"one file to read and one to write, got {len(parsed.files)}: {' '.join(parsed.files)}")
+    try:
+        made = _run(_task(parsed))
+    except EngineError as error:
+        print(f"ripieno continue: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        print(f"ripieno continue: {told}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ripieno continue: interrupted before there was sound, nothing was written", file=sys.stderr)
+        return _INTERRUPTED
+    for line in made.told():
+        print(line, file=sys.stderr)
+    return 0 if made.complete else _INTERRUPTED
+
+
+def _task(parsed: argparse.Namespace) -> ContinueTask:
+    """The arguments as a task.
+
+    Raises:
+        ControlError: one of them cannot be used.
+    """
+    from engine.render import cores
+
+    *source, out = (Path(file) for file in parsed.files)
+    return ContinueTask(
+        source=source[0] if source else None,
+        out=out,
+        seconds=parsed.seconds,
+        context=parsed.context,
+        text=parsed.text,
+        melody=None if parsed.melody is None else Path(parsed.melody),
+        bundle=parsed.bundle,
+        seed=parsed.seed,
+        controls=_controls(parsed),
+        conductor=_conductor(parsed),
+        alone=parsed.alone,
+        picture=None if parsed.picture is None else Path(parsed.picture),
+        threads=parsed.threads or cores(),
+    )
+
+
+def _controls(parsed: argparse.Namespace) -> MusicgenControls:
+    """The bundle's controls with those that were given."""
+    controls = _defaults(parsed.bundle)
+    for control in walk(controls):
+        given = getattr(parsed, control.path[0])
+        if given is not None:
+            try:
+                controls = with_value(controls, control.path, given)
+            except ControlError as error:
+                raise ControlError(f"--{control.path[0].replace('_', '-')} {error}") from None
+    return controls
+
+
+def _defaults(bundle: str) -> MusicgenControls:
+    from engine.bundle import describe
+
+    if bundle:
+        told = describe(bundle).controls
+        if isinstance(told, MusicgenControls):
+            return replace(told)
+    return MusicgenControls()
+
+
+def _conductor(parsed: argparse.Namespace) -> Any:
+    """Musical time, if any is given."""
+    from engine.conductor import Conductor
+    from engine.music.harmony import parse_progression
+
+    if not parsed.tempo and not parsed.progression.strip():
+        return None
+    if parsed.tempo and not 20.0 <= parsed.tempo <= 400.0:
+        raise ControlError(f"--tempo takes 20..400 bpm, got {parsed.tempo:g}")
+    if not 1 <= parsed.beats <= 16:
+        raise ControlError(f"--beats takes 1..16, got {parsed.beats}")
+    conductor = Conductor(48000)
+    conductor.set_meter(parsed.beats)
+    conductor.set_tempo(parsed.tempo or 120.0, 0.0)
+    if parsed.progression.strip():
+        conductor.set_progression(parse_progression(parsed.progression), 0)
+    return conductor
+
+
+@contextmanager
+def _asking() -> Iterator[Callable[[], bool]]:
+    """Within, the first Ctrl-C is only remembered; a second one interrupts as ever."""
+    asked: list[int] = []
+
+    def remember(number: int, _: object) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    try:
+        before = signal.signal(signal.SIGINT, remember)
+    except ValueError:  # not the main thread: nobody presses keys there
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _run(task: ContinueTask) -> Continued:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    from engine.stream import Progress, work
+
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar, _asking() as asked:
+        line = bar.add_task(f"{'nothing' if task.source is None else task.source.name} -> {task.out.name}", total=None)
+
+        def tell(progress: Progress) -> None:
+            bar.update(line, total=max(1, progress.total), completed=progress.done)
+
+        return work(continued(task), tell, asked)

@@ -1,0 +1,347 @@
+"""A sound file in, a longer one out: what is given is heard as codes, gone on with, and heard again as sound.
+
+What is given stays as it is; only its last moments fade into what the codec makes of them, so that the new sound joins
+without a seam. The result has the given sound's rate and channels; sound from nothing has the model's.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.conductor import Conductor
+from engine.errors import BundleError, ControlError, RecordError
+from engine.models.musicgen import Musicgen, MusicgenControls, apart, together
+from engine.models.musicgen_conduct import step_features
+from engine.models.musicgen_state import MusicgenState
+from engine.music.audio import Audio, read_audio
+from engine.signal.resample import Resampler
+from engine.stream import Job, Progress
+
+__all__ = ["ContinueTask", "Continued", "continued", "limited"]
+
+I64 = npt.NDArray[np.int64]
+
+_FADE: Final = 3  # frames over which the given sound fades into what the codec makes of it
+_PIECE: Final = 10  # frames that are turned into sound at a time: fewer make the codec slower
+_KNEE: Final = np.float32(0.9)  # louder sound is bent so that it stays below 1
+_FLUSH: Final = 4096  # samples of silence that press the last ones out of a resampler
+_WAV_LIMIT: Final = 4_000_000_000  # bytes; beyond, lengths are counted in 64 bits
+_SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContinueTask:
+    """What to continue, and how.
+
+    Args:
+        source: sound file; None for sound from nothing.
+        out: .wav or .flac.
+        seconds: of new sound. context: seconds of the given sound that are heard, 0 for as many as the model can.
+        text: words; empty for none. melody: sound file whose melody is followed.
+        bundle: name or path; empty for the first that continues sound.
+        conductor: musical time and chords, counted from the file's first sample, for models that follow them.
+        alone: write the new sound without what was given.
+        picture: file to draw a spectrogram into. threads: of the network.
+    """
+
+    source: Path | None
+    out: Path
+    seconds: float = 20.0
+    context: float = 10.0
+    text: str = ""
+    melody: Path | None = None
+    bundle: str = ""
+    seed: int = 0
+    controls: MusicgenControls = field(default_factory=MusicgenControls)
+    conductor: Conductor | None = None
+    alone: bool = False
+    picture: Path | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.seconds <= 86400.0 or not 0.0 <= self.context <= 3600.0:
+            raise ControlError(
+                f"seconds of new sound are more than 0, those of context 0 or more; got {self.seconds:g} and "
+                f"{self.context:g}"
+            )
+        if self.out.suffix.lower() not in _SUBTYPES:
+            raise ControlError(f"{self.out}: sound is written as .wav or .flac; rename the file")
+        if self.source is not None and self.out.exists() and self.out.samefile(self.source):
+            raise ControlError(f"{self.out} is the file that is read, which stays as it is: choose another name")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Continued:
+    """What was made.
+
+    Args:
+        path: written. licence: of the weights. sample_rate: Hz.
+        heard, made: seconds of given sound that were heard, and of new sound. asked: that were wanted.
+        begin_s: until the given sound was taken in. took_s: of work on the new sound.
+        steps: of the network on the new sound.
+    """
+
+    path: str
+    licence: str
+    sample_rate: int
+    heard: float
+    made: float
+    asked: float
+    begin_s: float
+    took_s: float
+    steps: int
+
+    @property
+    def complete(self) -> bool:
+        return self.made >= self.asked
+
+    def told(self) -> Iterator[str]:
+        """Lines for people."""
+        more = "" if self.complete else f" of {self.asked:.1f} s, then it was interrupted"
+        heard = f"after {self.heard:.1f} s that were heard, " if self.heard else ""
+        speed = self.steps / max(self.took_s, 1e-9)
+        yield (
+            f"{self.path}: {heard}{self.made:.1f} s of new sound{more}, "
+            f"{self.made / max(self.took_s, 1e-9):.1f} times live speed ({speed:.0f} steps a second)"
+        )
+        if self.licence:
+            yield f"weights: {self.licence}"
+
+
+def continued(task: ContinueTask) -> Job[Continued]:
+    """A job that listens, plays on, and writes. Asked to end early it keeps what is made; closed it leaves nothing.
+
+    Raises:
+        BundleError: there is no bundle that continues sound. ControlError: the model cannot do what is asked.
+        OSError: a sound cannot be read. RecordError: the result cannot be written.
+    """
+    from engine.bundle import describe, open_musicgen
+
+    name = task.bundle or _first_bundle()
+    licence = describe(name).licence
+    model = open_musicgen(name, threads=task.threads, words=bool(task.text))
+    began_s = time.perf_counter()
+    given, rate = (None, model.codec.sample_rate) if task.source is None else read_audio(task.source)
+    prompt = _heard(model, given, rate, task.context)
+    melody = None if task.melody is None else _melody(model, task.melody)
+    told = model.tell(task.text, melody, guided=task.controls.guidance != 1.0)
+    frame_rate = model.codec.sample_rate / model.codec.hop
+    frames = int(np.ceil(task.seconds * frame_rate))
+    first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]
+    playing = _Playing(model, task.conductor, first)
+    state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
+    model.hear(state)
+    begin_s = time.perf_counter() - began_s
+    draft = task.out.with_name(f".{task.out.name}.part")
+    steps, began_s = 0, time.perf_counter()
+    try:
+        with _Joiner(draft, task, model, given, rate, prompt) as joiner:
+            made: list[I64] = []
+            asked = yield Progress(0, frames)
+            while not state.ended and not asked:
+                frame = playing.step(state, task.controls)
+                steps += 1
+                if frame is None:
+                    continue
+                made.append(frame)
+                if len(made) == _PIECE:
+                    joiner.write(np.stack(made, axis=1))
+                    made = []
+                asked = yield Progress(joiner.frames + len(made), frames)
+            joiner.write(np.stack(made, axis=1) if made else prompt[:, :0], last=True)
+        took_s = time.perf_counter() - began_s
+        os.replace(draft, task.out)
+    except OSError as error:
+        raise RecordError(f"{task.out} cannot be written ({error}); choose another folder") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    if task.picture is not None:
+        _draw(task, joiner)
+    return Continued(
+        path=str(task.out), licence=licence, sample_rate=rate, heard=prompt.shape[1] / frame_rate,
+        made=joiner.frames / frame_rate, asked=task.seconds, begin_s=begin_s, took_s=took_s, steps=steps,
+    )  # fmt: skip
+
+
+def limited(audio: Audio) -> Audio:
+    """A copy within -1..1: untouched below 0.9, bent smoothly above, silent where it is not finite."""
+    audio = np.nan_to_num(audio, nan=0.0, posinf=1.0, neginf=-1.0)
+    over = np.maximum(np.abs(audio) - _KNEE, 0.0) / (1.0 - _KNEE)
+    loud = np.sign(audio) * (_KNEE + (1.0 - _KNEE) * np.tanh(over))
+    return np.where(over > 0.0, loud, audio).astype(np.float32)
+
+
+def _first_bundle() -> str:
+    from engine.bundle import FOLDERS_VARIABLE, bundles
+
+    name = next((info.name for info in bundles() if info.family == "musicgen"), None)
+    if name is None:
+        raise BundleError(f"no bundle here continues sound: put one into a folder that {FOLDERS_VARIABLE} names")
+    return name
+
+
+def _resampled(audio: Audio, from_hz: int, to_hz: int) -> Audio:
+    """All of [C, N] at another rate, its first sample where it was."""
+    import soxr
+
+    if from_hz == to_hz:
+        return audio
+    return np.ascontiguousarray(soxr.resample(audio.T, from_hz, to_hz, quality="VHQ").T, np.float32)
+
+
+def _channels(audio: Audio, count: int) -> Audio:
+    """[count, N]: the mean of all for one, the first again where there are too few."""
+    if count == 1:
+        return audio.mean(axis=0, keepdims=True)
+    return audio[np.minimum(np.arange(count), len(audio) - 1)]
+
+
+def _heard(model: Musicgen, given: Audio | None, rate: int, context: float) -> I64:
+    """[K, T] codes of the last seconds of the given sound, in whole frames up to its end."""
+    facts, codec = model.facts, model.codec
+    if given is None:
+        return np.zeros((facts.codebooks, 0), np.int64)
+    frame_rate = codec.sample_rate / codec.hop
+    most = facts.window - facts.window // 10  # of a window the rest is for new sound
+    wanted = min(most, round(context * frame_rate)) if context else most
+    # Whole periods of both rates, counted from the end: there the last samples are the same moment.
+    period = rate // math.gcd(rate, codec.sample_rate)
+    taken = min(math.ceil((wanted + 1) * codec.hop * rate / codec.sample_rate / period), given.shape[1] // period)
+    sound = _resampled(given[:, given.shape[1] - taken * period :], rate, codec.sample_rate)
+    frames = min(wanted, sound.shape[1] // codec.hop)
+    if frames < 1:
+        raise ControlError(f"{given.shape[1]} samples are too few to be continued: give {codec.hop} or more")
+    sound = _channels(sound[:, sound.shape[1] - frames * codec.hop :], facts.streams * codec.channels)
+    return together(codec.encode(sound.reshape(facts.streams, codec.channels, -1)))
+
+
+def _melody(model: Musicgen, path: Path) -> Audio:
+    sound, rate = read_audio(path)
+    return _resampled(sound.mean(axis=0, keepdims=True), rate, model.codec.sample_rate)
+
+
+class _Playing:
+    """Steps of a model, told of musical time if there is any.
+
+    Args:
+        first: frames of the file before the prompt's first.
+    """
+
+    def __init__(self, model: Musicgen, conductor: Conductor | None, first: float) -> None:
+        follows = model.facts.features > 0
+        if conductor is not None and not follows:
+            raise ControlError("this bundle follows neither tempo nor chords: leave them out, or choose another")
+        self._model, self._conductor, self._first = model, conductor, first
+
+    def features(self, frame: int, count: int) -> Any:
+        """[count, F] of frames counted from the prompt's first; None without musical time."""
+        if self._conductor is None or not count:
+            return None
+        codec, conductor = self._model.codec, self._conductor
+        origin = self._first * codec.hop * conductor.sample_rate / codec.sample_rate
+        span = conductor.span(frame * codec.hop, count, codec.hop, codec.sample_rate, origin)
+        return step_features(span, self._model.facts.features)
+
+    def step(self, state: MusicgenState, controls: MusicgenControls) -> I64 | None:
+        told = self.features(state.origin + state.steps - 1, 1)
+        return self._model.step(state, controls, None if told is None else told[0])
+
+
+class _Joiner:
+    """The file in the making: what was given, a fade, and codes as sound.
+
+    Raises:
+        RecordError: the file cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, task: ContinueTask, model: Musicgen, given: Audio | None, rate: int, prompt: I64
+    ) -> None:
+        import soundfile
+
+        self._model, self._streams = model, model.facts.streams
+        self.frames, self.rate = 0, rate
+        codec, channels = model.codec, model.facts.streams * model.codec.channels
+        self._state = codec.begin_decode(self._streams)
+        self.channels = channels if given is None else len(given)
+        self._resampler = Resampler(codec.sample_rate, rate, channels)
+        lead = min(_FADE, prompt.shape[1])
+        self._skip = (prompt.shape[1] - lead) * codec.hop  # of the decoded prompt, before the fade
+        self._fade = _lead_in(given, lead * codec.hop * rate // codec.sample_rate, task.alone)
+        self._wanted, self._written = 0, 0
+        try:
+            subtype = _SUBTYPES[task.out.suffix.lower()]
+            kind = task.out.suffix[1:].upper()
+            whole = task.seconds * rate + (0 if given is None else given.shape[1])
+            kind = "RF64" if kind == "WAV" and 4 * whole * self.channels > _WAV_LIMIT else kind
+            self._file = soundfile.SoundFile(str(path), "w", rate, self.channels, subtype, format=kind)
+        except (soundfile.SoundFileError, OSError) as error:
+            raise RecordError(f"{task.out} cannot be written ({error}); choose another folder") from None
+        if given is not None and not task.alone:
+            self._file.write(np.clip(given[:, : given.shape[1] - self._fade.shape[1]], -1.0, 1.0).T)
+        self._lead = lead
+        self._decode(prompt)
+
+    def __enter__(self) -> "_Joiner":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, codes: I64, *, last: bool = False) -> None:
+        """Go on with codes [K, T]; with `last` all that is left is written."""
+        self.frames += codes.shape[1]
+        self._decode(codes, last)
+        if last:
+            whole = (self._lead + self.frames) * self._model.codec.hop
+            self._wanted = round(whole * self.rate / self._model.codec.sample_rate)
+            self._put(np.zeros((self._streams * self._model.codec.channels, _FLUSH), np.float32))
+
+    def _decode(self, codes: I64, last: bool = False) -> None:
+        sound = self._model.codec.decode_step(self._state, apart(codes, self._streams), last=last)
+        sound = sound.reshape(sound.shape[0] * sound.shape[1], sound.shape[2])
+        cut = min(self._skip, sound.shape[1])
+        self._skip -= cut
+        self._put(sound[:, cut:])
+
+    def _put(self, sound: Audio) -> None:
+        made = limited(_channels(self._resampler.process(np.ascontiguousarray(sound)), self.channels))
+        if self._wanted:
+            made = made[:, : self._wanted - self._written]
+        if not made.shape[1]:
+            return
+        at, length = self._written, self._fade.shape[1]
+        count = max(0, min(length - at, made.shape[1]))
+        self._written += made.shape[1]
+        if count:
+            share = ((np.arange(at, at + count) + 0.5) / length).astype(np.float32)
+            made[:, :count] = share * made[:, :count] + (1.0 - share) * self._fade[:, at : at + count]
+        self._file.write(made.T)
+
+
+def _lead_in(given: Audio | None, samples: int, alone: bool) -> Audio:
+    """[C, n]: the end of the given sound that the new one fades in over; silence where it is not written."""
+    if given is None:
+        return np.zeros((1, 0), np.float32)
+    end = np.clip(given[:, given.shape[1] - samples :], -1.0, 1.0) if samples else given[:, :0]
+    return np.zeros_like(end) if alone else end
+
+
+def _draw(task: ContinueTask, joiner: _Joiner) -> None:
+    import soundfile
+
+    from engine.picture import Picture, save_picture
+
+    with soundfile.SoundFile(str(task.out)) as file:
+        sound = file.read(int(600.0 * file.samplerate), dtype="float32", always_2d=True)
+    words = f"   {task.text}" if task.text else ""
+    title = f"{'' if task.source is None else task.source.name + ' continued'}{words}   seed {task.seed}".strip()
+    if len(sound):
+        save_picture(task.picture or "", sound.T, joiner.rate, None, Picture(title=title))

@@ -1,0 +1,27 @@
+"""What a conducted language model is told with each step: musical time and harmony of the frame that it says next."""
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.conductor import Span
+from engine.errors import ManifestError
+from engine.music.conducting import FRAME_FEATURES, frame_features
+
+__all__ = ["STEP_FEATURES", "step_features"]
+
+F32 = npt.NDArray[np.float32]
+
+STEP_FEATURES = FRAME_FEATURES + 24
+"""Numbers a step: `engine.music.conducting.frame_features`, the chord's pitch classes, and its bass."""
+
+
+def step_features(span: Span, width: int) -> F32:
+    """[T, width] of a span of T frames.
+
+    Raises:
+        ManifestError: a model that is told `width` numbers is told something else.
+    """
+    if width != STEP_FEATURES:
+        raise ManifestError(f"the model is told {width} numbers a step, {STEP_FEATURES} are known; export it again")
+    told = frame_features(span.ticks[:-1], span.tempo_bpm, span.bar_ticks, span.chroma, span.bass)
+    return np.ascontiguousarray(np.concatenate([told, span.chroma, span.bass]).T, np.float32)

@@ -1,0 +1,244 @@
+"""A sound is gone on with where it ends; what was given stays, and what is made is kept when one has heard enough."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.bundle import FOLDERS_VARIABLE
+from engine.conductor import Conductor
+from engine.continuation import continue_main
+from engine.continuing import ContinueTask, continued, limited
+from engine.errors import BundleError, ControlError, EngineError, RecordError
+from engine.stream import Progress, work
+from tests.tiny_musicgen import open_tiny, write_tiny
+
+FADE_S = 0.06
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles")
+    for kind in ("plain", "stereo", "melody", "conducted"):
+        write_tiny(folder / kind, kind)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(bundles))
+    monkeypatch.chdir(tmp_path)
+
+
+def sound(seconds: float = 1.5, rate: int = 44100, channels: int = 2) -> Path:
+    times = np.arange(int(seconds * rate)) / rate
+    rows = [0.3 * np.sin(2 * np.pi * hz * times) for hz in (220.0, 330.0)][:channels]
+    soundfile.write("in.wav", np.stack(rows, axis=1), rate, subtype="FLOAT")
+    return Path("in.wav")
+
+
+def task(**changes: object) -> ContinueTask:
+    base = ContinueTask(source=None, out=Path("out.wav"), seconds=0.6, bundle="plain", context=0.5)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def read(path: str = "out.wav") -> tuple[np.ndarray, int]:
+    made, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return made.T, rate
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (32000, 1), (22050, 2)])
+@pytest.mark.parametrize("bundle", ["plain", "stereo"])
+def test_what_was_given_stays_and_is_gone_on_with(bundle: str, rate: int, channels: int) -> None:
+    source = sound(rate=rate, channels=channels)
+    given, _ = read("in.wav")
+    made = work(continued(task(source=source, bundle=bundle)))
+    whole, got_rate = read()
+    assert (got_rate, whole.shape) == (rate, (channels, given.shape[1] + round(0.6 * rate)))
+    kept = given.shape[1] - round(FADE_S * rate)
+    assert np.array_equal(whole[:, :kept], given[:, :kept])
+    assert not np.array_equal(whole[:, kept : given.shape[1]], given[:, kept:])
+    assert np.isfinite(whole).all()
+    assert np.abs(whole).max() <= 1.0
+    assert whole[:, given.shape[1] :].std() > 1e-3
+    assert (made.made, made.heard, made.complete) == (0.6, 0.5, True)
+
+
+def test_what_fades_in_is_the_same_moment_as_the_codec_hears_it() -> None:
+    """With one rate throughout, the fade ends in exactly what the codec makes of the prompt, in its place."""
+    source = sound(rate=32000, channels=1)
+    given, _ = read("in.wav")
+    work(continued(task(source=source)))
+    whole, _ = read()
+    model, hop = open_tiny("plain"), 640
+    codes = model.codec.encode(given[None, :, -25 * hop :])
+    heard = limited(model.codec.decode(codes)[0])
+    # The last frames hear what comes after: what lies before is final.
+    samples = slice(25 * hop - 3 * hop, 25 * hop - 3 * hop + 100)
+    share = (np.arange(100) + 0.5) / (3 * hop)
+    wanted = share * heard[:, samples] + (1 - share) * given[:, -3 * hop :][:, :100]
+    got = whole[:, given.shape[1] - 3 * hop :][:, :100]
+    near = np.abs(got - wanted).max()
+    assert near < 0.02 * np.abs(heard).max()
+
+
+def test_sound_from_nothing_has_the_models_rate_and_channels() -> None:
+    for bundle, channels in (("plain", 1), ("stereo", 2)):
+        work(continued(task(bundle=bundle, text="slow piano")))
+        made, rate = read()
+        assert (rate, made.shape) == (32000, (channels, 19200))
+        assert made.std() > 1e-3
+
+
+def test_the_same_seed_makes_the_same_file_and_words_another() -> None:
+    made = []
+    for changes in ({}, {}, {"seed": 1}, {"text": "fast drums"}):
+        work(continued(task(**changes)))
+        made.append(read()[0])
+    assert np.array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+    assert not np.array_equal(made[0], made[3])
+
+
+def test_new_sound_may_stand_alone() -> None:
+    source = sound()
+    work(continued(task(source=source, alone=True)))
+    alone, rate = read()
+    work(continued(task(source=source)))
+    whole, _ = read()
+    assert alone.shape[1] == round(0.6 * rate) + round(FADE_S * rate)
+    assert np.array_equal(alone[:, -round(0.6 * rate) :], whole[:, -round(0.6 * rate) :])
+
+
+def test_musical_time_is_followed_where_it_is_known() -> None:
+    made = []
+    for tempo in (90.0, 140.0):
+        conductor = Conductor(48000)
+        conductor.set_tempo(tempo, 0.0)
+        work(continued(task(source=sound(), bundle="conducted", conductor=conductor)))
+        made.append(read()[0])
+    assert not np.array_equal(made[0], made[1])
+    with pytest.raises(ControlError, match="neither tempo nor chords"):
+        work(continued(task(conductor=Conductor(48000))))
+
+
+def test_a_melody_is_followed_where_it_is_taken() -> None:
+    work(continued(task(bundle="melody", text="slow")))
+    without = read()[0]
+    work(continued(task(bundle="melody", text="slow", melody=sound())))
+    assert not np.array_equal(read()[0], without)
+    with pytest.raises(ControlError, match="takes no melody"):
+        work(continued(task(melody=sound())))
+
+
+def test_asked_to_end_it_keeps_what_is_made() -> None:
+    source, told = sound(), list[Progress]()
+    given, rate = read("in.wav")
+    made = work(continued(task(source=source, seconds=60.0)), told.append, late=lambda: len(told) > 25)
+    whole, _ = read()
+    assert not made.complete
+    assert made.made == pytest.approx(told[-1].done / 50)
+    assert whole.shape[1] == given.shape[1] + round(made.made * rate)
+    assert "interrupted" in next(made.told())
+
+
+def test_closed_it_leaves_nothing() -> None:
+    job = continued(task())
+    for _ in range(5):
+        next(job)
+    assert os.listdir() != []
+    job.close()
+    assert os.listdir() == []
+
+
+def test_ctrl_c_keeps_what_is_made(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import engine.continuation as verb
+
+    def hurried(asked: ContinueTask) -> object:
+        for at, progress in enumerate(inner := continued(asked)):
+            if at == 12:
+                signal.raise_signal(signal.SIGINT)
+            late = yield progress
+            if late:
+                try:
+                    inner.send(True)
+                except StopIteration as end:
+                    return end.value
+        return None
+
+    monkeypatch.setattr(verb, "continued", hurried)
+    assert continue_main(["out.wav", "--bundle", "plain", "--seconds", "60", "--threads", "1"]) == 130
+    assert "then it was interrupted" in capsys.readouterr().err
+    assert 0 < read()[0].shape[1] < 32000
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_command_says_what_it_made_and_draws_it(capsys: pytest.CaptureFixture[str]) -> None:
+    sound()
+    words = "in.wav out.flac --bundle plain --seconds 0.5 --context 0.5 --text slow --picture out.png --top-k 8"
+    assert continue_main([*words.split(), "--threads", "1", "--temperature", "0.8", "--guidance", "2"]) == 0
+    told = capsys.readouterr().err
+    assert "0.5 s of new sound" in told
+    assert "CC0-1.0" in told
+    assert Path("out.png").read_bytes().startswith(b"\x89PNG")
+    assert soundfile.info("out.flac").subtype == "PCM_24"
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("missing.wav out.wav", "missing.wav"),
+        ("in.wav in.wav", "is the file that is read"),
+        ("in.wav out.mp3", r"written as \.wav or \.flac"),
+        ("in.wav no/out.wav", "cannot be written"),
+        ("in.wav out.wav --seconds 0", "more than 0"),
+        ("in.wav out.wav --temperature 9", "--temperature takes 0..4"),
+        ("in.wav out.wav --tempo 5", "20..400"),
+        ("in.wav out.wav --bundle tone", "continues no sound"),
+        ("in.wav out.wav --bundle plain --melody in.wav", "takes no melody"),
+        ("short.wav out.wav --bundle plain", "too few to be continued"),
+        ("text.wav out.wav --bundle plain", "not readable as sound"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(words: str, wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sound()
+    soundfile.write("short.wav", np.zeros(100), 44100)
+    Path("text.wav").write_text("no sound")
+    assert continue_main([*words.split(), "--threads", "1"]) == 1
+    told = capsys.readouterr().err
+    assert len(told.strip().splitlines()) == 1
+    assert wanted.replace("\\", "") in told
+    assert not Path("out.wav").exists()
+    assert not list(Path().glob(".*part"))
+
+
+def test_without_a_bundle_one_is_told_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    work(continued(task(bundle="")))  # the first there is
+    assert read()[0].size
+    monkeypatch.setenv(FOLDERS_VARIABLE, "")
+    with pytest.raises((BundleError, EngineError)):
+        work(continued(task(bundle="plain")))
+
+
+def test_loud_sound_is_bent_and_odd_sound_silenced() -> None:
+    quiet = np.linspace(-0.9, 0.9, 101, dtype=np.float32)[None]
+    assert np.array_equal(limited(quiet), quiet)
+    loud = limited(np.array([[1.0, 3.0, -50.0, np.nan, np.inf, -np.inf]], np.float32))
+    assert np.isfinite(loud).all()
+    assert np.abs(loud).max() <= 1.0
+    assert 0.9 < loud[0, 0] < loud[0, 1]
+    assert loud[0, 3] == 0.0
+
+
+def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    with pytest.raises(RecordError, match="No space left"):
+        work(continued(task()))
+    assert os.listdir() == []
