@@ -123,7 +123,7 @@ def test_codebooks_that_no_item_comes_to_stay_what_they_are() -> None:
     latents = torch.randn(2, SMALL.width, 40, generator=generator)
     follower(codec.quantiser, latents, torch.full((2,), 3), generator)
     before = codec.quantiser.books.clone()
-    made = follower(codec.quantiser, latents, torch.ones(2, dtype=torch.int64), generator)
+    made = follower(codec.quantiser, 2.0 * latents, torch.ones(2, dtype=torch.int64), generator)
     assert bool(made.commitment.isfinite())
     assert not torch.equal(codec.quantiser.books[0], before[0])
     assert torch.allclose(codec.quantiser.books[1:], before[1:], atol=0.1)
