@@ -199,7 +199,8 @@ def _resampled(audio: Audio, from_hz: int, to_hz: int) -> Audio:
 def _channels(audio: Audio, count: int) -> Audio:
     """[count, N]: the mean of all for one, the first again where there are too few."""
     if count == 1:
-        return audio.mean(axis=0, keepdims=True)
+        mean: Audio = audio.mean(axis=0, keepdims=True)
+        return mean
     return audio[np.minimum(np.arange(count), len(audio) - 1)]
 
 

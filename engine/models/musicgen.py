@@ -61,14 +61,11 @@ class Musicgen:
     """
 
     def __init__(self, graphs: Mapping[str, Graph], text: TextEncoder | None = None) -> None:
-        self._lm, self._condition, self._text = graphs["lm"], graphs.get("condition"), text
+        self._lm, self._condition = graphs["lm"], graphs.get("condition")
+        self.words = text
         self.facts = facts_of(graphs["lm"])
         self.latency = latency_of(graphs["lm"].manifest.facts)
         self.codec = Codec({role: graphs[role] for role in (*DECODER, *ENCODER) if role in graphs})
-
-    @property
-    def takes_words(self) -> bool:
-        return self._text is not None
 
     @property
     def takes_melody(self) -> bool:
@@ -83,7 +80,7 @@ class Musicgen:
         Raises:
             ControlError: the model takes no words, or no melody.
         """
-        if text and self._text is None:
+        if text and self.words is None:
             raise ControlError("this bundle takes no words: leave them out, or choose a bundle with a text encoder")
         if melody is not None and not self.takes_melody:
             raise ControlError("this bundle takes no melody: leave it out, or choose a melody bundle")
@@ -102,8 +99,8 @@ class Musicgen:
     def _feeds(self, text: str, melody: Audio | None) -> dict[str, Array]:
         feeds: dict[str, Array] = {}
         assert self._condition is not None
-        if self._text is not None:
-            feeds["text"], feeds["mask"] = self._text.vectors(text)
+        if self.words is not None:
+            feeds["text"], feeds["mask"] = self.words.vectors(text)
         elif "text" in self._condition.inputs:
             width = self._condition.inputs["text"].shape[2]
             feeds["text"] = np.zeros((1, 1, width if isinstance(width, int) else 1), np.float32)
