@@ -1,12 +1,14 @@
 """A trained network as a player: a lead, its chords and what was played before become a band, window by window."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from engine.music.bandfeatures import band_features
+from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
 from training.bands import ACCOMPANIMENT
@@ -112,10 +114,14 @@ def play_on(
 def _told(
     drawn: Sequence[Window], dictionary: Dictionary, wishing: bool, chords: bool
 ) -> tuple[F32, npt.NDArray[np.bool_]]:
-    """Features [B, F, L], and pitch classes [B, L, 12] of the chords, all where none is known."""
+    """Features [B, F, L], and pitch classes [B, L, 12] of the chords, all where none is known.
+
+    Chords are those of the grid, one a bar: what simple players are told, and what is measured.
+    """
     wishes, features, tones = Wishes(dictionary), [], []
     for each in drawn:
-        chroma, bass = chord_vectors(each, dictionary)
+        unknown = np.full_like(each.chords, tuple(QUALITIES).index("none"))
+        chroma, bass = chord_vectors(replace(each, chords=unknown), dictionary)
         density, register = wishes.of(each.grid) if wishing else (None, None)
         use = np.float32(chords)
         features.append(band_features(chroma * use, bass * use, density, register))

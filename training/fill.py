@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.music.leaning import leaning, sounded
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
 
@@ -74,8 +75,8 @@ def fill(
         targets: [B, 6, L] columns of tracks to be found.
         features: [B, F, L].
         steps: passes, 1 or more.
-        tones: [B, L, 12] pitch classes of the chord. pull: nats by which what sounds nothing of it is less likely than
-            what sounds nothing else; how often something sounds stays as it is.
+        tones: [B, L, 12] pitch classes of the chord. pull: how strongly notes are drawn to them (see
+            `engine.music.leaning`); how often something sounds stays as it is.
     Returns:
         [B, 14, L] with every target filled: pitch and duration, or both PAD.
     """
@@ -99,25 +100,28 @@ def fill(
         reveal.reshape(-1)[rng.choice(places, left - keep, replace=False)] = True
         pitch, duration = predict(Question(made, given, left / total, features, reveal))
         if tones is not None and pull:
-            pitch = _pulled(pitch, reveal, tones, pull, dictionary)
+            pitch = _pulled(pitch, made, reveal, tones, pull, dictionary)
         _write(made, reveal, pitch, duration, dictionary, rng, temperature)
         hidden &= ~reveal
     return made
 
 
-def _pulled(pitch: tuple[F32, ...], asked: Mask, tones: Mask, pull: float, dictionary: Dictionary) -> tuple[F32, ...]:
-    """The logits with what lies outside the chord less likely, and rests as likely as before."""
-    made = []
+def _pulled(
+    pitch: tuple[F32, ...], made: Ids, asked: Mask, tones: Mask, pull: float, dictionary: Dictionary
+) -> tuple[F32, ...]:
+    """The logits drawn to the chords, with rests as likely as before."""
+    drawn = []
     for track, role in enumerate(ROLES):
-        logits, classes = pitch[track], dictionary.classes[role].astype(np.float32)
+        logits, classes = pitch[track], dictionary.classes[role]
         if role != "drum" and len(logits):
             items, columns = np.nonzero(asked[:, track])
-            outside = (~tones[items, columns]).astype(np.float32) @ classes.T / np.maximum(1.0, classes.sum(axis=1))
-            sounding = logits[:, :-1] - np.float32(pull) * outside
+            heard = sounded(made[:, 2 * track], dictionary.ranges[role].start, classes)[items, columns]
+            lean = leaning(classes, tones[items, columns], heard, pull).astype(np.float32)
+            sounding = logits[:, :-1] + lean
             before, after = (np.logaddexp.reduce(each, axis=1, keepdims=True) for each in (logits[:, :-1], sounding))
             logits = np.concatenate([sounding + before - after, logits[:, -1:]], axis=1)
-        made.append(logits)
-    return tuple(made)
+        drawn.append(logits)
+    return tuple(drawn)
 
 
 def _write(

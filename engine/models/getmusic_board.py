@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from engine.models.getmusic_net import TRACK_ROWS, Prediction, Rows
 from engine.models.getmusic_plan import BAR, Window, draws_of
+from engine.music.leaning import leaning, outside, sounded
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
 from engine.sampling import Drawn, draw, draw_or_rest
@@ -62,7 +63,7 @@ class Limits:
         tones: [L, 12] pitch classes of the chord at each column, in the key of the grid; None for all.
         strict: roles that sound nothing but `tones`.
         scale: roles that sound nothing but those and the scale of the key.
-        pull: nats by which a token all of whose notes lie outside `tones` is less likely than one inside.
+        pull: how strongly all are drawn to `tones`, in nats (see `engine.music.leaning`).
     """
 
     rows: Rows
@@ -80,25 +81,25 @@ class Limits:
         if classes is None or self.tones is None or role not in (*self.strict, *self.scale):
             return None if ever is None else np.broadcast_to(ever, (len(columns), len(ever)))
         tones = self.tones[columns] if role in self.strict else self.tones[columns] | _SCALE
-        inside: Mask = _outside(tones, classes) == 0.0
+        inside: Mask = outside(tones, classes) == 0.0
         return inside if ever is None else inside & ever
 
     def between(self, first: int, last: int) -> "Limits":
         """The same of columns `first` to `last`, the latter left out."""
         return self if self.tones is None else replace(self, tones=self.tones[first:last])
 
-    def lean(self, track: int, columns: Ids) -> F64 | None:
-        """[M, n] what is added to the logits of a track's tokens at these columns; None for nothing."""
+    def lean(self, track: int, batch: Ids, columns: Ids, row: Ids, first: int) -> F64 | None:
+        """[M, n] what is added to the logits of a track's tokens; None for nothing.
+
+        Args:
+            batch, columns: [M] which cells of `row`.
+            row: [B, W] the track's pitches as far as they are decided. first: column of the grid where it begins.
+        """
         classes = self.classes.get(ROLES[track])
         if classes is None or self.tones is None or not self.pull:
             return None
-        return -self.pull * _outside(self.tones[columns], classes)
-
-
-def _outside(tones: Mask, classes: Mask) -> F64:
-    """[M, n] share of the pitch classes of tokens [n, 12] that are not among [M, 12]."""
-    count = np.maximum(1, classes.sum(axis=1))
-    return np.asarray((~tones).astype(np.float64) @ classes.T.astype(np.float64) / count, np.float64)
+        heard = sounded(row, self.rows.lows[track], classes)[batch, columns]
+        return leaning(classes, self.tones[columns + first], heard, self.pull)
 
 
 class Board:
@@ -247,7 +248,7 @@ class Sight:
                 top_p=top_p,
                 bias=self._bias(track, prediction.pitch[track])[batch],
                 allowed=self._board.limits.allowed(track, columns + self._window.first),
-                lean=self._board.limits.lean(track, columns + self._window.first),
+                lean=self._board.limits.lean(track, batch, columns, self._tokens[:, 2 * track], self._window.first),
             )
             length = draw(
                 np.delete(prediction.duration[duration_at[batch, track, columns]], PAD, axis=1),

@@ -49,18 +49,24 @@ def tones_of(chords: Sequence[Chord | None], columns: int, each: int = COLUMNS) 
     return tones
 
 
-def conducted(chords: Sequence[Chord | None], columns: int, each: int = COLUMNS, density: F32 | None = None) -> F32:
+def conducted(
+    chords: Sequence[Chord | None],
+    columns: int,
+    each: int = COLUMNS,
+    density: F32 | None = None,
+    register: F32 | None = None,
+) -> F32:
     """The features of a grid that begins at a bar line (see `engine.music.bandfeatures`).
 
     Args:
-        chords, each: as for `tones_of`. density: [6, columns], or None.
+        chords, each: as for `tones_of`. density, register: [6, columns], or None.
     """
     chroma, bass = np.zeros((12, columns), np.float32), np.zeros((12, columns), np.float32)
     for index, chord in enumerate(chords):
         known = chord is not None and chord.quality != "none"
         chroma[:, index * each :] = chord.chroma()[:, None] if known and chord is not None else 0.0
         bass[:, index * each :] = chord.bass_vector()[:, None] if known and chord is not None else 0.0
-    return band_features(chroma, bass, density)
+    return band_features(chroma, bass, density, register)
 
 
 def limits_of(

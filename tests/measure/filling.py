@@ -21,14 +21,14 @@ import numpy as np
 
 from engine.bundle import open_getmusic
 from engine.models.getmusic import FillSettings, Getmusic
-from engine.models.getmusic_limits import limits_of, usual_pull
-from engine.music.bandfeatures import band_features
+from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
+from engine.music.chords import chord_of
 from engine.music.score import ROLES
 from engine.stream import work
 from training.bands import ACCOMPANIMENT, Bands, compare
 from training.bands_report import choose_songs
 from training.bands_report import measure as beside
-from training.data.band_batches import Wishes, chord_vectors
+from training.data.band_batches import Wishes
 from training.data.grids import BAR, Grids, Window
 
 PASSES = (4, 8, 12, 16, 25, 50, 100)
@@ -46,10 +46,12 @@ def filled(
     for role in ACCOMPANIMENT:
         there = (grid[2 * ROLES.index(role)] != model.dictionary.empty).any()
         targets[ROLES.index(role), first:] = there
-    chroma, bass = chord_vectors(window, model.dictionary)
-    wishes = Wishes(model.dictionary).of(grid) if told else ()
-    features = band_features(chroma, bass, *wishes) if model.network.conducted else None
-    tones = (chroma.T > 0) | ~(chroma.T > 0).any(axis=1, keepdims=True)
+    chords = [
+        chord_of(int(state)) for state in Bands(model.dictionary).written(grid)
+    ]  # one a bar, as infill hears them
+    tones = tones_of(chords, grid.shape[1])
+    density, register = Wishes(model.dictionary).of(grid) if told else (None, None)
+    features = conducted(chords, grid.shape[1], density=density, register=register) if model.network.conducted else None
     limits = limits_of(model.dictionary, tones=tones, pull=usual_pull(model.network) if pull is None else pull)
     began_s = time.perf_counter()
     made = work(model.fill(grid, targets, settings, limits=limits, features=features))

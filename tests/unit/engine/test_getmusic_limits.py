@@ -4,10 +4,12 @@ import numpy as np
 
 from engine.models.getmusic_limits import conducted, limits_of, rows_of, tones_of
 from engine.music.harmony import parse_chord
-from engine.music.vocabulary import Dictionary
+from engine.music.vocabulary import PAD, Dictionary
 from tests.tiny_getmusic import dictionary_text, tiny_rows
 
 WORDS = Dictionary.read(dictionary_text())
+NOW = np.array([0])
+REST = np.full((1, 16), PAD)
 
 
 def test_rows_and_limits_come_from_the_dictionary() -> None:
@@ -18,20 +20,26 @@ def test_rows_and_limits_come_from_the_dictionary() -> None:
     assert np.flatnonzero(limits.ever["drum"]).tolist() == [35, 36, 37, 38]
     assert "drum" not in limits.classes
     assert limits.classes["piano"][128].nonzero()[0].tolist() == [0, 4, 7]
-    assert limits.lean(4, np.arange(3)) is None
+    assert limits.lean(4, NOW, NOW, REST, 0) is None
 
 
 def test_a_pull_makes_what_lies_outside_the_chord_less_likely() -> None:
     limits = limits_of(WORDS, tones=tones_of([parse_chord("C"), parse_chord("Am")], 32), pull=3.0)
-    lean = limits.lean(4, np.array([0, 16]))
+    rest = np.full((1, 32), PAD)
+    lean = limits.lean(4, np.array([0, 0]), np.array([0, 16]), rest, 0)
     assert lean is not None
-    assert lean[:, [60, 61, 69]].tolist() == [[0, -3, -3], [0, -3, 0]]
-    assert lean[:, 128].tolist() == [0, -1]  # C E G over Am: one note of three lies outside
-    assert limits.lean(2, np.array([0])) is None  # drums
-    assert limits.allowed(4, np.array([0])) is None
-    later = limits.between(16, 32).lean(4, np.array([0]))
+    assert lean[:, [60, 61, 69]].tolist() == [[1, -3, -3], [1, -3, 1]]
+    # C E G brings all of C; over Am two of three are of the chord, and one note of three lies outside.
+    assert lean[:, 128].tolist() == [3, 1]
+    assert limits.lean(2, NOW, NOW, rest, 0) is None  # drums
+    assert limits.allowed(4, NOW) is None
+    later = limits.between(16, 32).lean(4, NOW, NOW, rest, 0)
     assert later is not None
     assert later[0].tolist() == lean[1].tolist()
+    rest[0, 20] = WORDS.ranges["piano"].start + 57  # A has been sounded
+    known = limits.lean(4, NOW, NOW + 16, rest, 0)
+    assert known is not None
+    assert known[0, [60, 69]].tolist() == [1, 0]
 
 
 def test_tones_follow_the_chords() -> None:
@@ -56,5 +64,5 @@ def test_a_scale_allows_itself_and_the_chord() -> None:
     assert allowed is not None
     # C major and A minor, and the G sharp of E.
     assert allowed[0, 60:72].nonzero()[0].tolist() == [0, 2, 4, 5, 7, 8, 9, 11]
-    assert limits.lean(4, np.array([0])) is None
-    assert limits.allowed(1, np.array([0])) is None
+    assert limits.lean(4, NOW, NOW, REST, 0) is None
+    assert limits.allowed(1, NOW) is None
