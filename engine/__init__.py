@@ -20,5 +20,6 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``take``, ``replay``: the log of a performance, and the same sound from it again.
 - ``cast``, ``voice``, ``studio``, ``telemetry``, ``session``: a voice with its restarts and swaps, recordings, what is
   told, and the three doors.
-- ``render``, ``picture``, ``bench``: a bundle to a sound file, sound to a picture, speed to numbers.
+- ``render``, ``picture``, ``bench``: a bundle to a sound file, sound to a picture, speed to numbers;
+  ``bench_musicgen``: those of a language model, in a process of its own.
 """

@@ -30,6 +30,7 @@ __all__ = ["BENCHES", "Options", "Result", "machine", "run"]
 _SECONDS: Final = 119.0  # of sound in one offline run of a bundle, ten patches of the published size
 _LIVE_CHUNKS: Final = 60
 _PEER_TIMEOUT_S: Final = 600.0
+_LESS: Final = frozenset({"ms", "MB"})  # units of which less is better
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class Result:
 
     Args:
         name: what was measured. build: how weights were kept; empty where there are none.
-        unit: ``x_realtime`` (seconds of sound per second), ``per_s`` or ``ms``.
+        unit: ``x_realtime`` (seconds of sound per second), ``per_s``, ``ms``, ``MB``, or ``of_1`` for a share.
         value: the median of `median_of` runs; best and worst beside it.
         peer: who else did the same work here; empty for nobody. peer_value: in the same unit.
         ratio: how many times better than the peer; 0 without one.
@@ -58,7 +59,7 @@ class Result:
     def ratio(self) -> float:
         if not self.peer_value or not self.value:
             return 0.0
-        return self.peer_value / self.value if self.unit == "ms" else self.value / self.peer_value
+        return self.peer_value / self.value if self.unit in _LESS else self.value / self.peer_value
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; the number is under the name of its unit."""
@@ -221,6 +222,43 @@ print(1000.0 * (time.perf_counter() - begun))
 """
 
 
+def _bench_musicgen(options: Options) -> list[Result]:
+    """Bundles that continue sound; without any, one of the published small size with random weights, made now."""
+    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musicgen")
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory() as folder:
+        if not chosen:
+            made = _ask("export.bench_peer", "musicgen", folder)
+            if made is None:
+                raise BundleError("no musicgen bundle here; name one with --bundle, or install the extra 'export'")
+            chosen = tuple(str(Path(folder) / build) for build in made["builds"])
+        for reference in chosen:
+            words = [reference, "--runs", str(options.runs), *_threads(options)]
+            told = _ask("engine.bench_musicgen", *words)
+            if told is None:
+                raise BundleError(f"'{reference}' could not be measured: see 'python -m engine.bench_musicgen'")
+            results += _of_musicgen(told)
+    peer = _ask("export.bench_peer", "transformers") if options.peers else None
+    return [_beside(result, peer) for result in results]
+
+
+def _threads(options: Options) -> list[str]:
+    return ["--threads", str(options.workers)] if options.workers else []
+
+
+def _of_musicgen(told: Mapping[str, Any]) -> list[Result]:
+    """What a process that measured says, as results."""
+    build = str(told["build"])
+    results = [
+        _result(f"musicgen {name} steps, decoding", build, "per_s", rates) for name, rates in told["rates"].items()
+    ]
+    results.append(_result(f"musicgen hears {told['context']} frames", build, "ms", told["heard_ms"]))
+    results.append(_result("musicgen memory", build, "MB", [float(told["memory_mb"])]))
+    for name, share in told["share_of_floor"].items():
+        results.append(_result(f"musicgen {name}, share of memory speed", build, "of_1", [float(share)]))
+    return results
+
+
 def _bench_start(options: Options) -> list[Result]:
     """From a fresh process to the first chunk: imports, checks, loading, one step."""
     results = []
@@ -249,6 +287,7 @@ BENCHES: Final[Mapping[str, Callable[[Options], list[Result]]]] = {
     "tone": _bench_tone,
     "musika": _bench_musika,
     "musika_live": _bench_musika_live,
+    "musicgen": _bench_musicgen,
     "osc": _bench_osc,
     "start": _bench_start,
 }
@@ -256,7 +295,7 @@ BENCHES: Final[Mapping[str, Callable[[Options], list[Result]]]] = {
 
 def _result(name: str, build: str, unit: str, values: Sequence[float]) -> Result:
     low, high = min(values), max(values)
-    best, worst = (low, high) if unit == "ms" else (high, low)
+    best, worst = (low, high) if unit in _LESS else (high, low)
     middle = statistics.median(values)
     return Result(name=name, build=build, unit=unit, value=middle, best=best, worst=worst, median_of=len(values))
 

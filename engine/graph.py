@@ -172,11 +172,12 @@ def open_graph(path: Path, *, threads: int = 1, provider: str = "cpu") -> Graph:
     try:
         if path.stat().st_size > MAX_FILE:
             raise BundleError(f"{path} is larger than any graph we make; it is not one of ours")
-        content = path.read_bytes()
+        path.open("rb").close()
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}); check the bundle's folder") from None
     try:
-        session = onnxruntime.InferenceSession(content, _options(threads), providers=[_provider(provider)])
+        # By its path: a session that is given bytes keeps them all beside the weights that it has made of them.
+        session = onnxruntime.InferenceSession(str(path), _options(threads), providers=[_provider(provider)])
     except BundleError:
         raise
     except Exception as error:  # onnxruntime raises a type of its own for each kind of damage

@@ -1,8 +1,9 @@
-"""What ``engine.bench`` may not import: Musika of the published size with random weights, as bundles and in torch.
+"""What ``engine.bench`` may not import: networks of the published sizes with random weights, as bundles and in torch.
 
-``python -m export.bench_peer bundles OUTDIR`` writes OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures the torch
-networks on the same work: coordinates to latents to spectra, inverse transform and overlap-add included, in stereo.
-Either prints one JSON value.
+``python -m export.bench_peer bundles OUTDIR`` writes Musika as OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures its
+torch networks on the same work: coordinates to latents to spectra, inverse transform and overlap-add included, in
+stereo. ``... musicgen OUTDIR`` writes the small MusicGen as OUTDIR/int4; ``... transformers`` measures that program's
+language model of the same size. Each prints one JSON value.
 """
 
 import argparse
@@ -25,6 +26,7 @@ __all__ = ["main"]
 _BUILDS: Final = ("fp32", "int8")
 _PATCHES: Final = 2  # in one offline run: 24 s of sound
 _RUNS: Final = 3
+_HEARD, _STEPS = 250, 20  # frames heard first, and steps of the peer's language model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,8 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("bundles").add_argument("outdir", type=Path)
     verbs.add_parser("torch")
+    verbs.add_parser("musicgen").add_argument("outdir", type=Path)
+    verbs.add_parser("transformers")
     arguments = parser.parse_args(argv)
-    answer = _bundles(arguments.outdir) if arguments.verb == "bundles" else _torch()
+    match arguments.verb:
+        case "bundles":
+            answer = _bundles(arguments.outdir)
+        case "musicgen":
+            answer = _musicgen(arguments.outdir)
+        case "transformers":
+            answer = _transformers()
+        case _:
+            answer = _torch()
     json.dump(answer, sys.stdout)
     return 0
 
@@ -98,6 +110,59 @@ def _sound(magnitude: Tensor, phase: Tensor, tail: Tensor) -> tuple[Tensor, Tens
     for quarter in (3, 2, 1, 0):
         sound[:, quarter : quarter + count] += quarters[:, :, quarter]
     return sound[:, :count].flatten(1), sound[:, count:].clone()
+
+
+def _musicgen(outdir: Path) -> dict[str, object]:
+    """The small language model with its codec, without words: those are heard once."""
+    import gc
+
+    from export.graphs.musicgen_bundle import export as export_musicgen
+    from export.parts import Sizes, save_parts
+    from training.models.encodec import ENCODEC_32, Encodec
+    from training.models.musicgen import LM, SMALL, init_weights
+
+    torch.manual_seed(0)
+    lm, codec = LM(SMALL), Encodec(ENCODEC_32)
+    init_weights(lm)
+    codec.quantiser.books.normal_()
+    checkpoint = outdir / "random.safetensors"
+    weights = {"lm": lm.state_dict(), "codec": codec.state_dict()}
+    notes = {"source": "random weights of the published size", "licence": "CC0-1.0", "delays": [0, 1, 2, 3]}
+    save_parts(checkpoint, Sizes(codec.config, lm.config), weights, "", {**notes, "keep": 600})
+    del lm, codec, weights
+    gc.collect()
+    export_musicgen(checkpoint, outdir / "int4", "int4")
+    checkpoint.unlink()
+    return {"builds": ["int4"]}
+
+
+def _transformers() -> dict[str, object]:
+    """Steps a second after 5 s were heard, without the codec, in fp32."""
+    import importlib
+
+    peer = importlib.import_module("transformers")  # only for comparison: nothing of ours needs it
+    kinds = peer.models.musicgen.configuration_musicgen
+    config = kinds.MusicgenDecoderConfig(
+        vocab_size=2048, hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, ffn_dim=4096,
+        activation_function="gelu", num_codebooks=4, pad_token_id=2048, bos_token_id=2048,
+    )  # fmt: skip
+    model = peer.MusicgenForCausalLM(config).eval()
+    rates = {}
+    with torch.inference_mode():
+        for name, batch in (("musicgen unguided steps, decoding", 1), ("musicgen guided steps, decoding", 2)):
+            heard = torch.zeros(batch, 16, 1024)
+            ids = torch.randint(0, 2048, (4 * batch, _HEARD))
+            made = model(input_ids=ids, encoder_hidden_states=heard, use_cache=True)
+            took_s = []
+            for _ in range(_STEPS):
+                begun = time.perf_counter()
+                made = model(
+                    input_ids=ids[:, :1], encoder_hidden_states=heard, use_cache=True,
+                    past_key_values=made.past_key_values,
+                )  # fmt: skip
+                took_s.append(time.perf_counter() - begun)
+            rates[name] = 1.0 / statistics.median(took_s)
+    return {"peer": f"transformers {peer.__version__}, fp32, no codec", "values": rates}
 
 
 if __name__ == "__main__":

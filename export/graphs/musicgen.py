@@ -182,7 +182,13 @@ class Condition(nn.Module):
 
     def __init__(self, model: LM) -> None:
         super().__init__()
-        self.model = model
+        self.model, width = model, model.config.width
+        crosses = [block.cross for block in model.blocks if isinstance(block, Block) and block.cross is not None]
+        # Of queries, keys and values only the last two are wanted: what is not there is not kept in the graph.
+        self.keys = nn.ModuleList(nn.Linear(width, 2 * width, bias=False) for _ in crosses)
+        for layer, cross in zip(self.keys, crosses, strict=True):
+            assert isinstance(layer, nn.Linear)
+            layer.weight = nn.Parameter(cross.qkv[width:].detach())
 
     def forward(self, *told: Tensor) -> tuple[Tensor, ...]:
         """Text ``[B, L, text]`` and its mask ``[B, L]``, then melody ``[B, T, chroma]``, those that the model takes.
@@ -196,9 +202,9 @@ class Condition(nn.Module):
         if not self.model.config.cross:
             return (context,)
         made: list[Tensor] = []
-        for block in self.model.blocks:
-            assert isinstance(block, Block)
-            made.extend(block.keys_of(context))
+        for layer in self.keys:
+            for part in layer(context).chunk(2, dim=2):
+                made.append(part.reshape(*part.shape[:2], self.model.config.heads, -1).transpose(1, 2))
         return tuple(made)
 
 

@@ -23,7 +23,7 @@ from training.models.musicgen import LM, Block
 __all__ = ["export", "facts", "lm_parity"]
 
 _BITS: Final = {"fp32": 0, "int8": 8, "int4": 4}
-_TEXT_BITS: Final = {"fp32": 0, "int8": 8, "int4": 8}  # words are heard once: nothing is gained by fewer
+_TOLD_BITS: Final = {"fp32": 0, "int8": 8, "int4": 8}  # what is told is heard once: nothing is gained by fewer
 _MOST: Final = 2**31 - 1  # bytes that an ONNX file may have
 _FRAMES: Final = 1500  # that are heard at once, where a checkpoint does not say
 _CHROMA_FRAMES: Final = 235  # of 30 s, as the published melody models have learned
@@ -102,11 +102,12 @@ def _graphs(parts: Parts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[
     made["lm"] = to_fewer_bits(lm, _BITS[build]) if _BITS[build] else lm
     numbers["lm"] = lm_parity(parts.lm, made["lm"])
     if condition_inputs(parts.lm):
-        made["condition"] = condition_graph(parts.lm)
+        graph = condition_graph(parts.lm)
+        made["condition"] = to_fewer_bits(graph, _TOLD_BITS[build]) if _TOLD_BITS[build] else graph
         numbers["condition"] = parity(Condition(parts.lm), made["condition"], condition_example(parts.lm, rng))
     if parts.text is not None:
         graph, module, inputs = text_graph(parts.text)
-        made["text"] = to_fewer_bits(graph, _TEXT_BITS[build]) if _TEXT_BITS[build] else graph
+        made["text"] = to_fewer_bits(graph, _TOLD_BITS[build]) if _TOLD_BITS[build] else graph
         numbers["text"] = parity(module, made["text"], inputs)
     for role, (graph, part) in encodec.graphs(parts.codec).items():
         made[role] = graph

@@ -1,0 +1,128 @@
+"""``python -m engine.bench_musicgen BUNDLE``: how fast a language model of sound plays here, as one JSON value.
+
+In a process of its own, so that the memory it takes is its own. Each step is drawn and what is whole is turned into
+sound on the way, as live: steps a second of which 50 make real time at 50 frames a second.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import numpy as np
+
+from engine.models.musicgen import Musicgen, apart
+from engine.models.musicgen_state import HEAD, Told
+from engine.render import cores
+
+__all__ = ["floor_bytes", "main"]
+
+_CONTEXT: Final = 250  # frames that are heard first: 5 s
+_STEPS: Final = 200  # of a run
+_PIECE: Final = 10  # frames that are turned into sound at a time
+_READ: Final = 1 << 28  # bytes that memory is read in, more than any cache holds
+_POSITIONS: Final = 1536
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the numbers."""
+    parser = argparse.ArgumentParser(prog="python -m engine.bench_musicgen", description=__doc__.splitlines()[0])
+    parser.add_argument("bundle")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=_STEPS)
+    parser.add_argument("--threads", type=int, default=0, help="of the network (all cores)")
+    parsed = parser.parse_args(argv)
+    json.dump(_measured(parsed.bundle, parsed.runs, parsed.steps, parsed.threads or cores()), sys.stdout)
+    return 0
+
+
+def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, Any]:
+    import psutil
+
+    from engine.bundle import describe, open_musicgen
+
+    info = describe(bundle)
+    model = open_musicgen(bundle, threads=threads, words=False)
+    context = min(_CONTEXT, model.facts.keep)
+    prompt = np.random.default_rng(0).integers(0, model.facts.entries, (model.facts.codebooks, context))
+    told = {"unguided": model.tell(), "guided": _guided(model)}
+    rates: dict[str, list[float]] = {name: [] for name in told}
+    heard_ms: list[float] = []
+    for _ in range(runs):
+        for name, each in told.items():  # by turns, so that a noisy moment meets both
+            took_ms, rate = _run(model, each, prompt, steps)
+            rates[name].append(rate)
+            if name == "unguided":
+                heard_ms.append(took_ms)
+    memory = psutil.Process().memory_info().rss / 2**20
+    bandwidth = _bandwidth(threads)
+    lm_bytes = 0 if info.path is None else (info.path / "lm.onnx").stat().st_size
+    shares = {
+        name: floor_bytes(model, lm_bytes, each.batch, context + steps // 2)
+        / bandwidth
+        * statistics.median(rates[name])
+        for name, each in told.items()
+    }
+    return {
+        "build": info.build, "rates": rates, "heard_ms": heard_ms, "context": context, "memory_mb": memory,
+        "read_gb_s": bandwidth / 1e9, "share_of_floor": shares, "threads": threads,
+    }  # fmt: skip
+
+
+def _guided(model: Musicgen) -> Told:
+    """Two rows, told 16 pieces of anything and not told: what is told does not change the work."""
+    rng = np.random.default_rng(1)
+    one, facts = model.tell(), model.facts
+    arrays = {}
+    for name, value in one.arrays.items():
+        length = value.shape[1] if facts.prefix else 16
+        shape = (2, length, value.shape[2]) if facts.prefix else (2, facts.heads, length, HEAD)
+        arrays[name] = rng.standard_normal(shape).astype(np.float32)
+    return Told(arrays, True, one.before)
+
+
+def _run(model: Musicgen, told: Told, prompt: Any, steps: int) -> tuple[float, float]:
+    """Milliseconds until the prompt is heard, and steps a second with the sound of what they say."""
+    begun = time.perf_counter()
+    state = model.begin(told, prompt, frames=steps)
+    model.hear(state)
+    heard_ms = 1000.0 * (time.perf_counter() - begun)
+    sound, made, streams = model.codec.begin_decode(model.facts.streams), [], model.facts.streams
+    count, begun = 0, time.perf_counter()
+    while not state.ended:
+        frame = model.step(state)
+        count += 1
+        if frame is not None:
+            made.append(frame)
+        if len(made) == _PIECE:
+            model.codec.decode_step(sound, apart(np.stack(made, axis=1), streams))
+            made = []
+    return heard_ms, count / (time.perf_counter() - begun)
+
+
+def floor_bytes(model: Musicgen, lm_bytes: int, batch: int, heard: int) -> float:
+    """Bytes that one step must at least read: all weights but the tables of which it takes a row, and its cache."""
+    facts = model.facts
+    width = facts.heads * HEAD
+    rows = facts.codebooks * (facts.entries + 1) + (0 if facts.rotary else _POSITIONS)
+    return lm_bytes - 4.0 * rows * width + 8.0 * facts.layers * width * heard * batch
+
+
+def _bandwidth(threads: int) -> float:
+    """Bytes a second that memory is read here."""
+    parts = np.array_split(np.ones(_READ // 4, np.float32), threads)
+    with ThreadPoolExecutor(threads) as pool:
+        best = float("inf")
+        for _ in range(4):
+            begun = time.perf_counter()
+            list(pool.map(np.max, parts))
+            best = min(best, time.perf_counter() - begun)
+    return _READ / best
+
+
+if __name__ == "__main__":
+    sys.exit(main())
