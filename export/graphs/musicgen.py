@@ -44,13 +44,19 @@ PREFIXED: Final = 2048
 _IR_VERSION: Final = 10
 _BLOCK: Final = {4: 128, 8: 128}
 """Weights that share a scale. Larger blocks are faster and coarser."""
+_FINER: Final = {"heads": 8}
+"""Matrices that keep more bits: the heads are few, and what they say is heard at once."""
 _EPS: Final = 1e-5
 
 
 @dataclass
 class _Writer:
-    """Nodes and weights of a graph in the making."""
+    """Nodes and weights of a graph in the making; its matrices in so many bits, 0 for fp32.
 
+    Each matrix is made smaller by itself, so that no more than one is held twice: networks of billions are written too.
+    """
+
+    bits: int = 0
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     weights: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -65,15 +71,30 @@ class _Writer:
 
     def product(self, x: str, name: str, weight: Tensor) -> str:
         """`x` times the transpose of a torch weight ``[outputs, inputs]``."""
-        return self.node("MatMul", [x, self.weight(f"{name}.weight", weight.t())], name)
+        bits = _FINER.get(name, self.bits) if self.bits else 0
+        if not bits:
+            return self.node("MatMul", [x, self.weight(f"{name}.weight", weight.t())], name)
+        alone = _Writer()
+        alone.product(x, name, weight)
+        outer = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["B", "S", w]) for n, w in _ends(x, name, weight)]
+        graph = helper.make_graph(alone.nodes, name, outer[:1], outer[1:], alone.weights)
+        small = to_bits(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]), bits).graph
+        self.nodes.extend(small.node)
+        self.weights.extend(small.initializer)
+        return name
 
     def norm(self, x: str, name: str, layer: nn.LayerNorm) -> str:
         parts = [self.weight(f"{name}.scale", layer.weight), self.weight(f"{name}.bias", layer.bias)]
         return self.node("LayerNormalization", [x, *parts], name, axis=-1, epsilon=_EPS)
 
 
-def lm_graph(model: LM) -> onnx.ModelProto:
-    """The language model, fp32.
+def _ends(x: str, name: str, weight: Tensor) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Names and widths of what goes into a product and what comes out."""
+    return (x, weight.shape[1]), (name, weight.shape[0])
+
+
+def lm_graph(model: LM, bits: int = 0) -> onnx.ModelProto:
+    """The language model; its matrices in 4 or 8 `bits`, 0 for fp32.
 
     Inputs: ``codes`` int64 [B, K, S]; ``position`` int64 [S] of the steps (added positions only); ``last`` int32 [B]
     and ``total`` int32 [], the index of the newest step and the number of steps with it; ``features`` [B, S, F] of a
@@ -82,7 +103,7 @@ def lm_graph(model: LM) -> onnx.ModelProto:
     [P + S]); the state ``k.i`` and ``v.i`` [B, heads, capacity, 64].
     Outputs: ``logits`` [B, K, entries] of what follows the last step; the state.
     """
-    config, writer = model.config, _Writer()
+    config, writer = model.config, _Writer(bits)
     x = _embedded(writer, model)
     rotary = []
     if config.rotary:
@@ -239,7 +260,7 @@ def to_bits(graph: onnx.ModelProto, bits: int) -> onnx.ModelProto:
     """The same graph with its matrices in 4 or 8 bits, their products in 8-bit sums.
 
     Args:
-        graph: `lm_graph`'s. bits: 4 or 8.
+        graph: fp32, of which matrices are multiplied with from the right. bits: 4 or 8.
     """
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 

@@ -88,9 +88,11 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
 
 
 def _check_size(lm: LM, build: str) -> None:
-    values = sum(value.numel() for value in lm.parameters())
-    if 4 * values > _MOST and build == "fp32":
-        raise CheckpointError(f"{values / 1e6:.0f} million values in fp32 are more than a graph file holds; take int8")
+    values = sum(value.numel() for block in lm.blocks for value in block.parameters())
+    if values * (_BITS[build] or 32) / 8 > 0.9 * _MOST:
+        raise CheckpointError(
+            f"{values / 1e6:.0f} million values in {build} are more than a graph file holds; take fewer bits"
+        )
 
 
 def _graphs(parts: Parts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[str, float]]:
@@ -98,8 +100,7 @@ def _graphs(parts: Parts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[
     made: dict[str, onnx.ModelProto] = {}
     numbers: dict[str, float] = {}
     rng = torch.Generator().manual_seed(0)
-    lm = lm_graph(parts.lm)
-    made["lm"] = to_fewer_bits(lm, _BITS[build]) if _BITS[build] else lm
+    made["lm"] = lm_graph(parts.lm, _BITS[build])
     numbers["lm"] = lm_parity(parts.lm, made["lm"])
     if condition_inputs(parts.lm):
         graph = condition_graph(parts.lm)

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from export.graphs.musicgen import Condition, condition_graph, lm_graph, to_bits
+from export.graphs.musicgen import Condition, condition_graph, lm_graph
 from export.parity import run_graph
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 
@@ -27,8 +27,7 @@ class _Player:
     """The graph with its cache bound once, as the engine runs it."""
 
     def __init__(self, model: LM, text: torch.Tensor, bits: int = 0) -> None:
-        graph = lm_graph(model)
-        graph = to_bits(graph, bits) if bits else graph
+        graph = lm_graph(model, bits)
         self.session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
         self.config, self.count, batch = model.config, 0, len(text)
         shape, layers = (batch, model.config.heads, CAPACITY, 64), range(model.config.layers)
