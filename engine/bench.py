@@ -262,7 +262,7 @@ def _of_musicgen(told: Mapping[str, Any]) -> list[Result]:
 def _bench_start(options: Options) -> list[Result]:
     """From a fresh process to the first chunk: imports, checks, loading, one step."""
     results = []
-    for reference in options.bundles or tuple(info.name for info in bundles()):
+    for reference in options.bundles or tuple(info.name for info in bundles() if info.streams):
         info = describe(reference)
         took_ms = []
         for _ in range(options.runs):

@@ -18,6 +18,11 @@ _GETMUSIC: Final = (
 )
 
 
+_MUSICGEN: Final = (
+    "Copet et al.: Simple and Controllable Music Generation. NeurIPS 2023. https://arxiv.org/abs/2306.05284"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One published checkpoint.
@@ -97,6 +102,36 @@ SOURCES: Final = (
         licence="code and dictionary MIT; none is stated for the weights",
         citation=_GETMUSIC,
         note="the link to the weights has been dead since 2023: for those who have the file",
+    ),
+    *(
+        Source(
+            name=f"musicgen-{size}",
+            family="musicgen",
+            url=f"https://huggingface.co/facebook/musicgen-{size}",
+            files=("config.json", "model.safetensors or its parts and index", "tokenizer.json"),
+            licence="CC-BY-NC-4.0",
+            citation=_MUSICGEN,
+            note=note,
+        )
+        for size, note in (
+            ("small", "420 million values, text encoder and codec inside"),
+            ("medium", "1.8 billion values; build int8 or int4"),
+            ("large", "3.3 billion values; build int4"),
+            ("melody", "follows a melody; 1.4 billion values; build int8 or int4"),
+            ("stereo-small", "two channels, each in the codec by itself"),
+            ("stereo-medium", "two channels; build int8 or int4"),
+            ("stereo-large", "two channels; build int4"),
+            ("stereo-melody", "two channels, follows a melody; build int8 or int4"),
+        )
+    ),
+    Source(
+        name="t5-base",
+        family="musicgen",
+        url="https://huggingface.co/google-t5/t5-base",
+        files=("config.json", "model.safetensors", "tokenizer.json"),
+        licence="Apache-2.0",
+        citation="Raffel et al.: Exploring the Limits of Transfer Learning. JMLR 2020. https://arxiv.org/abs/1910.10683",
+        note="the text encoder that the release's state_dict.bin lacks; put its files into a folder t5-base inside",
     ),
 )
 
