@@ -3,6 +3,8 @@
 - ``osc/``: bytes to messages, the address space made from controls and commands, the sockets.
 - ``midi/``: MIDI messages to notes, chords and commands; device ports; clock; notes that leave at their time.
 - ``audio/``: sound devices and the null device, one shape.
-- ``accompany``, ``band_options``, ``band_view``, ``band_sound``: the live band: its ports, flags, picture, plain tones.
+- ``band``, ``band_time``, ``band_guest``: the live band's ports and work, under a clock of its own, a MIDI clock or a
+  session; the band as a session's guest. ``accompany``, ``band_options``, ``band_view``: on its own, its flags, picture.
+- ``band_sound``, ``band_fluid``: the band heard without a synthesizer: plain tones, or a soundfont through FluidSynth.
 - ``settings``, ``app``, ``view``: flags and TOML to frozen settings; a Session and its ports; the terminal view.
 """

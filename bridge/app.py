@@ -7,17 +7,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.audio.port import NULL, AudioPort, NoDeviceError, open_port
+from bridge.audio.port import BLOCK, NULL, AudioPort, NoDeviceError, open_port
+from bridge.band_guest import concerns_band
+from bridge.band_options import BandOptions
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError, host_and_port
+from engine.accompany import BandSettings
 from engine.bundle import TONE, BundleInfo, bundles, describe
 from engine.controls import Value, get_value
 from engine.errors import BundleError, ControlError, EngineError
-from engine.messages import NOW, Command, Event, Load, Progression, Record, Stop, Swapped, Telemetry, VoiceUp, When
+from engine.maker import band_named
+from engine.messages import (
+    NOW,
+    Command,
+    Event,
+    Load,
+    Panic,
+    Progression,
+    Record,
+    Stop,
+    Swapped,
+    Telemetry,
+    VoiceUp,
+    When,
+)
 from engine.session import Session, VoiceSpec
 
 if TYPE_CHECKING:
+    from bridge.band_guest import Guest
     from bridge.midi.ports import MidiInput
 
 __all__ = ["App", "voices_of"]
@@ -75,6 +93,7 @@ class App:
     audio: AudioPort = field(init=False)
     server: OscServer | None = field(init=False, default=None)
     midi: "MidiInput | None" = field(init=False, default=None)
+    band: "Guest | None" = field(init=False, default=None)
     page: Any = field(init=False, default=None)
     _space: AddressSpace = field(init=False)
     _controls: dict[str, object] = field(init=False, default_factory=dict)
@@ -116,15 +135,19 @@ class App:
             output_latency_ms=1000.0 * self.audio.latency_s,
             header={"bundles": {name: info.hash for name, info in voices}},
         )
-        self._space = AddressSpace(self._controls)
         try:
+            if settings.band:
+                self.band = self._open_band()
+            self._space = self._addresses()
             self.server = self._open_osc()
             self.session.start()  # processes load while the ports open
             if settings.progression:
                 self.session.post(Progression(chords=settings.progression), NOW)
-            self.audio.start(self.session.read)
+            self.audio.start(self.session.read if self.band is None else self.band.mixed)
             self.session.output_latency_ms = 1000.0 * self.audio.latency_s
             self.server.start()
+            if self.band is not None:
+                self.band.start()
         except BaseException:
             self._abandon()
             raise
@@ -150,6 +173,8 @@ class App:
             return
         for status in self.session.voices():
             self.session.post(Stop(voice=status.name), NOW)
+        if self.band is not None:
+            self._quietly(self.band.stop)
         time.sleep(_FADE_S + self.audio.latency_s)
         self._ended.set()
         if self._finder is not None:
@@ -172,6 +197,12 @@ class App:
         Raises:
             ControlError: no bundle of sound has this name, or there are as many voices as there may be.
         """
+        if concerns_band(command):
+            if self.band is None:
+                raise ControlError("no band plays; begin with --band, such as --band usual")
+            return self.band.post(command, when)
+        if isinstance(command, Panic) and self.band is not None:
+            self.band.panic()
         if isinstance(command, Load):
             try:
                 info = describe(command.bundle, paths=False)
@@ -188,6 +219,8 @@ class App:
 
     def value(self, path: tuple[str, ...]) -> Value | None:
         """The present value of the control at (voice, ...), None if there is none."""
+        if path[0] == "band":
+            return None if self.band is None else self.band.value(path[1:])
         controls = self.session.controls().get(path[0], self._controls.get(path[0]))
         try:
             return None if controls is None else get_value(controls, path[1:])
@@ -211,6 +244,7 @@ class App:
         ]
         if seen is not None:
             rows += [("bar", seen.bar), ("tempo", seen.tempo_bpm), ("chord", seen.chord), ("underruns", seen.underruns)]
+        rows += self.band.status() if self.band is not None else []
         for voice in self.session.voices():
             state = "loading" if not voice.loaded else "playing" if voice.playing else "stopped"
             rows += [("voice", voice.name), ("bundle", Path(voice.bundle).name), ("voice_state", state)]
@@ -244,13 +278,31 @@ class App:
             reply_port=self.settings.reply,
         )
 
+    def _open_band(self) -> "Guest":
+        from bridge.band_guest import Guest
+
+        settings, audio = self.settings, self.audio
+        options = BandOptions(
+            band=band_named(settings.band), source="none", sink=settings.band_out, soundfont=settings.soundfont,
+            working=BandSettings(warmup=0, seed=settings.seed),
+        )  # fmt: skip
+        # The ring of a device holds its lead less the block that is read: the first of that block waits for the rest.
+        block_s = BLOCK / audio.sample_rate
+        return Guest(
+            options, self.session, lambda: max(0.0, audio.latency_s - block_s), self.say, sounding=settings.band_sound
+        )
+
+    def _addresses(self) -> AddressSpace:
+        return AddressSpace(self._controls, None if self.band is None else self.band.band.controls)
+
     def _open_midi(self) -> None:
         """A keyboard is welcome, but no reason to wait or to stay silent: this runs beside the start."""
-        from bridge.midi.ports import open_keys
+        from bridge.midi.ports import MidiInput, Player
         from bridge.midi.sources import NoMidiError
 
         try:
-            midi = open_keys(self.settings.midi_in, self.session.post)
+            player = Player(self.session.post)
+            midi = MidiInput(self.settings.midi_in, player if self.band is None else self.band.listener(player))
         except NoMidiError as error:
             if self.settings.midi_in:
                 self.say(f"no MIDI in: {error}")
@@ -291,7 +343,7 @@ class App:
                     self.say(fault)
 
     def _carry_once(self) -> None:
-        events = self.session.poll()
+        events = [*self.session.poll(), *(self.band.poll() if self.band is not None else ())]
         for event in events:
             self._note(event)
         for line in (*self.audio.poll(), *(self.midi.poll() if self.midi is not None else ())):
@@ -308,7 +360,7 @@ class App:
             now = self.session.controls()
             if any(type(now[name]) is not type(self._controls.get(name)) for name in now):
                 self._controls = {**self._controls, **now}
-                self._space = AddressSpace(self._controls)
+                self._space = self._addresses()
                 if self.server is not None:
                     self.server.set_space(self._space)
 
@@ -321,8 +373,9 @@ class App:
 
     def _abandon(self) -> None:
         self._ended.set()
-        if self.server is not None:
-            self._quietly(self.server.stop)
+        for port in (self.band, self.server):
+            if port is not None:
+                self._quietly(port.stop)
         self._quietly(self.audio.stop)
         self._quietly(self.session.close)
 

@@ -2,15 +2,19 @@
 
 import argparse
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.settings import SettingsError
 from engine.accompany import BandSettings
+from engine.band_controls import BandControls, roles_of, working
+from engine.controls import with_value
+from engine.errors import ControlError
 from engine.maker import HOUSE
 from engine.music.harmony import HarmonyError, parse_progression
 from engine.music.score import ROLES
 
-__all__ = ["BandOptions", "options_from", "parser", "within"]
+__all__ = ["BandOptions", "controls_from", "options_from", "parser", "within"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +30,9 @@ class BandOptions:
         count_in: begin with a bar of clicks (own clock only).
         thru: pass the player's keys on, on the channel of the role that is played.
         sound: part of an audio output's name, ``default`` or ``null``: play plain tones there, too; empty: MIDI only.
+        soundfont: file to play it with instead; empty: one that is found, where FluidSynth is installed.
         input_ms, output_ms: how late messages arrive, and how late they will be heard: both are made up for.
+        controls: what can be turned while it plays, at first; of these, `working` is told by the band.
         working: how the accompanist works.
     """
 
@@ -39,8 +45,10 @@ class BandOptions:
     count_in: bool = True
     thru: bool = False
     sound: str = ""
+    soundfont: str = ""
     input_ms: float = 0.0
     output_ms: float = 0.0
+    controls: BandControls = field(default_factory=BandControls)
     working: BandSettings = field(default_factory=BandSettings)
 
 
@@ -63,8 +71,15 @@ def parser() -> argparse.ArgumentParser:
     add("--listen", type=int, metavar="BARS", help="bars before the band joins; default 0 with --chords, else 1")
     add("--no-count-in", dest="count_in", action="store_false", help="begin without a bar of clicks")
     add("--thru", action="store_true", help="pass on what you play, on the channel of your role")
-    add("--sound", nargs="?", const="default", default="", metavar="DEVICE", help="plain tones on an audio output, too")
-    add("--dynamics", type=float, default=0.5, metavar="0..1", help="how far the band follows your loudness")
+    add("--sound", nargs="?", const="default", default="", metavar="DEVICE", help="sound on an audio output, too")
+    add("--soundfont", default="", metavar="FILE", help="for --sound, through FluidSynth; default: one that is found")
+    add("--dynamics", metavar="0..1", help="how far the band follows your loudness; default 0.5")
+    add("--steps", metavar="N", help="passes of the network for a bar, if there is time; default 12")
+    add("--temperature", metavar="0..2", help="1 as the network says, more is odder; default 1")
+    add("--top-p", metavar="0..1", help="only the likeliest pitches that reach this share; default 1")
+    add("--chord-pull", metavar="N", help="how much pitches are drawn to the chord; default as usual")
+    add("--density", default="", metavar="ROLE=SHARE,..", help="how much roles play, 0..1, such as bass=0.2,drum=0.5")
+    add("--register", default="", metavar="ROLE=PITCH,..", help="about which MIDI pitch, such as piano=72")
     add("--input-ms", type=float, default=0.0, metavar="MS", help="how late your keys arrive")
     add("--output-ms", type=float, default=0.0, metavar="MS", help="send so much earlier")
     add("--seed", type=int, default=0)
@@ -84,15 +99,14 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         progression = parse_progression(args.chords) if args.chords.strip() else ()
     except HarmonyError as error:
         raise SettingsError(str(error)) from None
-    targets = tuple(args.roles.split(",")) if args.roles else tuple(role for role in ROLES if role != args.play)
-    wrong = [role for role in targets if role not in ROLES or role == args.play]
+    wrong = [role for role in args.roles.split(",") if role and (role not in ROLES or role == args.play)]
     if wrong:
         raise SettingsError(
             f"roles takes names among {', '.join(r for r in ROLES if r != args.play)}; got {wrong[0]!r}"
         )
+    controls = controls_from(args)
     try:
         within("tempo", args.tempo, 20.0, 400.0)
-        within("dynamics", args.dynamics, 0.0, 1.0)
         within("seed", args.seed, 0, 2**31 - 1)
         within("listen", args.listen or 0, 0, 1000)
         within("split", args.split or 0, 0, 127)
@@ -101,15 +115,7 @@ def options_from(args: argparse.Namespace) -> BandOptions:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     warmup = args.listen if args.listen is not None else (0 if progression else 1)
-    working = BandSettings(
-        player=args.play,
-        targets=targets,
-        progression=progression,
-        split=args.split,
-        warmup=warmup,
-        dynamics=args.dynamics,
-        seed=args.seed,
-    )
+    settings = BandSettings(progression=progression, split=args.split, warmup=warmup, seed=args.seed)
     return BandOptions(
         band=args.bundle or HOUSE,
         source=args.source,
@@ -120,10 +126,41 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         count_in=args.count_in,
         thru=args.thru,
         sound=args.sound,
+        soundfont=args.soundfont,
         input_ms=args.input_ms,
         output_ms=args.output_ms,
-        working=working,
+        controls=controls,
+        working=working(controls, settings),
     )
+
+
+def controls_from(args: argparse.Namespace) -> BandControls:
+    """What can be turned while the band plays, as the flags have it at first.
+
+    Raises:
+        SettingsError: a value that cannot be taken; says which would be.
+    """
+    controls = BandControls()
+    for path, value in _given(args):
+        try:
+            controls = with_value(controls, path, value)
+            roles_of(controls)
+        except ControlError as error:
+            raise SettingsError(f"{' '.join(path)}: {error}") from None
+    return controls
+
+
+def _given(args: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(path, value) of each control that a flag sets."""
+    yield ("player",), args.play
+    yield ("targets",), args.roles
+    for name in ("dynamics", "steps", "temperature", "top_p", "chord_pull"):
+        if getattr(args, name) is not None:
+            yield (name,), getattr(args, name)
+    for name in ("density", "register"):
+        for part in getattr(args, name).split(",") if getattr(args, name) else ():
+            role, _, value = part.partition("=")
+            yield (name, role.strip()), value.strip()
 
 
 def within(name: str, value: float, low: float, high: float) -> float:

@@ -8,7 +8,7 @@ import heapq
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,14 @@ from engine.ledger import STALE_S, Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
 
-__all__ = ["BandSound"]
+__all__ = ["BandSound", "BlockClock", "Sound"]
 
 F32 = npt.NDArray[np.float32]
 
 _RING_S: Final = 4.0  # the longest a note sounds
 _RELEASE_S: Final = 0.03
 _APART_S: Final = 0.05  # block times this far from the clock's are set anew
+_PULL: Final = 0.02  # of a smaller difference, made up for in each block: reads come in bursts
 _KEPT: Final = 160  # rendered keys kept
 _LEVEL: Final = 0.11
 _ROLE_OF: Final = {channel: role for role, channel in CHANNELS.items()}
@@ -42,6 +43,40 @@ _KICKS, _SNARES = frozenset((35, 36, 41, 43, 45, 47, 48, 50)), frozenset((37, 38
 _LONG_METAL: Final = frozenset((46, 49, 51, 52, 53, 55, 57, 59))
 
 
+class Sound(Protocol):
+    """What makes the band heard. Threads: `obey` any; `read` the audio port's."""
+
+    def obey(self, order: Order) -> None:
+        """Take what a MIDI output is told."""
+        ...
+
+    def read(self, frames: int) -> Audio:
+        """[2, frames], the next samples."""
+        ...
+
+
+class BlockClock:
+    """When each block of an audio port will be heard. Threads: the port's.
+
+    Args:
+        rate: Hz.
+        latency_s: tells how long after a read its sound is heard.
+        now: seconds.
+    """
+
+    def __init__(self, rate: int, latency_s: Callable[[], float], now: Callable[[], float]) -> None:
+        self._rate, self._latency_s, self._now = rate, latency_s, now
+        self._next_s = 0.0
+
+    def next(self, frames: int) -> float:
+        """The time at which the block that is read now is heard; the one after it follows without a gap."""
+        apart_s = self._now() + self._latency_s() - self._next_s
+        self._next_s += apart_s if abs(apart_s) > _APART_S else _PULL * apart_s
+        begin_s = self._next_s
+        self._next_s += frames / self._rate
+        return begin_s
+
+
 class BandSound:
     """Orders of a sender in, sound out.
 
@@ -56,14 +91,14 @@ class BandSound:
     def __init__(
         self, sample_rate: int, latency_s: Callable[[], float], now: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._rate, self._latency_s, self._now = sample_rate, latency_s, now
+        self._rate = sample_rate
+        self._clock = BlockClock(sample_rate, latency_s, now)
         self._guard = threading.Lock()
         self._pulse: Pulse | None = None
         self._booked: list[tuple[float, int, Booking]] = []
         self._voices: list[tuple[F32, int, int, int, float]] = []  # key's sound, its first frame, frames, pan, gain
         self._keys: dict[tuple[int, int], F32] = {}
-        self._frame, self._anchor_s = 0, 0.0
-        self._order = 0
+        self._frame = self._order = 0
 
     def obey(self, order: Order) -> None:
         """Take what concerns sound; everything else is passed over."""
@@ -94,10 +129,7 @@ class BandSound:
     def read(self, frames: int) -> Audio:
         """[2, frames], what will be heard `latency_s` from now."""
         with self._guard:
-            heard_s = self._now() + self._latency_s()
-            if abs(self._anchor_s + self._frame / self._rate - heard_s) > _APART_S:
-                self._anchor_s = heard_s - self._frame / self._rate
-            begin_s = self._anchor_s + self._frame / self._rate
+            begin_s = self._clock.next(frames)
             self._begin_voices(begin_s, begin_s + frames / self._rate)
             out = self._mix(frames)
             self._frame += frames

@@ -31,6 +31,9 @@ class Settings:
         session: folder of takes and recordings; None: a new one under ``takes``.
         midi_in: part of a MIDI input's name; ``none`` for none; None: the first there is.
         seed: of the voices. tempo: of the transport, quarter notes a minute. progression: chords, one a bar.
+        band: who accompanies: ``house``, ``usual`` or a bundle that can; empty: no band.
+        band_out: the band's MIDI output by part of its name; ``virtual`` for a port of our own; ``none``.
+        band_sound: the band is heard in the mix, too. soundfont: file to play it with; empty: one that is found.
         fill_ms: sound each voice keeps ready. lead_ms: sound the device keeps ready.
         play: voices sound at once.
         record: file in the session's folder to record to from the start.
@@ -51,6 +54,10 @@ class Settings:
     seed: int = 0
     tempo: float = 120.0
     progression: str = ""
+    band: str = ""
+    band_out: str = "virtual"
+    band_sound: bool = False
+    soundfont: str = ""
     fill_ms: float = 60.0
     lead_ms: float = 30.0
     play: bool = True

@@ -6,11 +6,11 @@ It owns no clock, no port and no maker, so a performance of an hour is tested in
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.band import BAR_TICKS, BEATS, CHANNELS, BarMade, BarRequest
+from engine.band import BAR_TICKS, BEATS, CHANNELS, BarMade, BarRequest, in_register
 from engine.capture import Capture, chord_heard
 from engine.ledger import Booking
 from engine.music.harmony import NO_CHORD, Chord
@@ -60,6 +60,7 @@ class BandSettings:
         dynamics: 0..1, how far the band's loudness follows the player's.
         seed: of the makers.
         density: as in `BarRequest`.
+        register: by role, MIDI pitch about which it is to play; absent: where it was made.
     """
 
     player: str = "lead"
@@ -74,6 +75,7 @@ class BandSettings:
     dynamics: float = 0.5
     seed: int = 0
     density: Mapping[str, float] = field(default_factory=dict)
+    register: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class Accompanist:
 
     def __init__(self, settings: BandSettings) -> None:
         self.settings = settings
+        self.conducted: Callable[[int], tuple[Chord | None, ...]] | None = None
+        """A conductor's chords of a bar, one a beat, asked when the bar is planned; they go before the progression."""
         self.capture = Capture(highest=settings.player == "lead", split=settings.split)
         self.counts = dict.fromkeys((*SOURCES, "late", "failed"), 0)
         self._pulse: Pulse | None = None
@@ -166,6 +170,11 @@ class Accompanist:
         """The bar that plays; None while time stands still."""
         return self._bar
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer of the maker is on its way."""
+        return self._flying is not None
+
     def planned(self, bar: int) -> tuple[Bar, str] | None:
         """What is planned for a bar, and its source; None if nothing is yet."""
         row = self._bars.get(bar)
@@ -176,6 +185,11 @@ class Accompanist:
         if (pulse is None and self._pulse is not None) or (pulse is not None and jumped):
             self._forget()
         self._pulse = pulse
+
+    def adopt(self, settings: BandSettings) -> None:
+        """Work like this from the next bar on; a bar that is being made or planned stays as it is."""
+        self.settings = settings
+        self.capture.highest = settings.player == "lead"
 
     def hear(self, message: Sequence[int], at_s: float) -> None:
         """A MIDI message of the player, and when it arrived."""
@@ -234,7 +248,7 @@ class Accompanist:
         inside = 1.0 - (line_s - now_s) * pulse.ticks_per_s / BAR_TICKS
         left_s = line_s - self.settings.safety_s - now_s
         known = self._bars.get(coming)
-        if known is not None and self._flying is None and self._outdated(known[1], known[2], left_s):
+        if known is not None and self._flying is None and self._outdated(coming, known[1], known[2], left_s):
             self._reserve[coming] = known[0], known[2]
             del self._bars[coming]
             self._actions.append(Unplay(coming * BAR_TICKS))
@@ -244,13 +258,11 @@ class Accompanist:
         elif known is None and self._flying is None and inside >= self._phase():
             self._ask(pulse, coming, now_s, line_s)
 
-    def _outdated(self, source: str, chords: tuple[Chord | None, ...], left_s: float) -> bool:
-        """Whether another chord is held than a bar was made for, and there is time to make it again."""
-        return (
-            source == "made"
-            and self.capture.chord not in (None, chords[0])
-            and left_s > _MARGIN * self._usual_s()
-        )  # fmt: skip
+    def _outdated(self, bar: int, source: str, chords: tuple[Chord | None, ...], left_s: float) -> bool:
+        """Whether other chords are told than a bar was made for, and there is time to make it again."""
+        if source != "made" or left_s <= _MARGIN * self._usual_s():
+            return False
+        return self._told(bar) not in (None, chords)
 
     def _enter(self, bar: int) -> None:
         """Bar `bar` begins."""
@@ -278,8 +290,8 @@ class Accompanist:
         if heard:
             tracks[settings.player] = tuple(_moved(note, -start) for note in heard if note.start < bar * BAR_TICKS)
         self._number += 1
-        wanted = self._wanted(bar, now)
-        after = self._wanted(bar + 1, now)
+        wanted = self._harmony(bar, now)
+        after = self._harmony(bar + 1, now)
         past = tuple(self._chords.get(b) or self._harmony(b, now) for b in range(first, bar))
         self._flying = BarRequest(
             number=self._number,
@@ -322,7 +334,7 @@ class Accompanist:
 
     def _fall_back(self, bar: int, now_s: float) -> None:
         assert self._pulse is not None, "only while time goes on"
-        chords = self._wanted(bar, self._pulse.tick_at(now_s))
+        chords = self._harmony(bar, self._pulse.tick_at(now_s))
         spare = self._reserve.get(bar)
         if spare is not None and spare[1] == chords:
             self._commit(bar, spare[0], "reserve", now_s, chords)
@@ -341,7 +353,10 @@ class Accompanist:
     def _sound(self, bar: Bar) -> Bar:
         """What of an answer can be played: wanted roles, notes that start in the bar, not too many."""
         rows = {
-            role: tuple(sorted(n for n in notes if 0 <= n.start < BAR_TICKS))[:_MOST_NOTES]
+            role: in_register(
+                tuple(sorted(n for n in notes if 0 <= n.start < BAR_TICKS))[:_MOST_NOTES],
+                self.settings.register.get(role),
+            )
             for role, notes in bar.items() if role in self.settings.targets
         }  # fmt: skip
         return {role: notes for role, notes in rows.items() if notes}
@@ -351,16 +366,18 @@ class Accompanist:
         rows = [(b, self._bars[b][0].get(role, ())) for b in range(first, until) if b in self._bars]
         return tuple(_moved(note, (bar - first) * BAR_TICKS) for bar, notes in rows for note in notes)
 
-    def _wanted(self, bar: int, now: float) -> tuple[Chord | None, ...]:
-        """Chords of a bar to come, as far as known at tick `now`: held, else typed, else the last that was heard."""
+    def _told(self, bar: int) -> tuple[Chord | None, ...] | None:
+        """Chords held below the split, else a conductor's; None where neither says."""
         if self.capture.chord is not None:
             return (self.capture.chord,) * BEATS
-        return self._harmony(bar, now)
+        row = None if self.conducted is None else self.conducted(bar)
+        return row if row is not None and any(chord is not None for chord in row) else None
 
     def _harmony(self, bar: int, now: float) -> tuple[Chord | None, ...]:
-        rows = self.settings.progression
-        if self.capture.chord is not None:
-            return (self.capture.chord,) * BEATS
+        """Chords of a bar, as far as known at tick `now`: told, else typed, else the last that was heard."""
+        told, rows = self._told(bar), self.settings.progression
+        if told is not None:
+            return told
         if rows:
             row = rows[bar % len(rows)]
             return tuple(row[beat * len(row) // BEATS] for beat in range(BEATS))

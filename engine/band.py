@@ -5,7 +5,7 @@ a column is a sixteenth note.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -13,7 +13,10 @@ from engine.music.harmony import Chord
 from engine.music.score import Note
 from engine.music.units import TICKS_PER_BEAT
 
-__all__ = ["BAR_TICKS", "BEATS", "CHANNELS", "COLUMNS", "COLUMN_TICKS", "PROGRAMS", "BarMade", "BarRequest", "Maker"]
+__all__ = [
+    "BAR_TICKS", "BEATS", "CHANNELS", "COLUMNS", "COLUMN_TICKS", "PROGRAMS", "BarMade", "BarRequest", "Maker",
+    "in_register",
+]  # fmt: skip
 
 BEATS: Final = 4
 BAR_TICKS: Final = BEATS * TICKS_PER_BEAT
@@ -96,3 +99,14 @@ class Maker(Protocol):
     def make(self, request: BarRequest) -> BarMade:
         """The bars asked for, if it can by the deadline; late is allowed, the answer is then not played."""
         ...
+
+
+def in_register(notes: tuple[Note, ...], pitch: int | None) -> tuple[Note, ...]:
+    """Notes moved together by the whole octaves that bring their middle nearest to a MIDI pitch; None leaves them."""
+    if pitch is None or not notes:
+        return notes
+    pitches = sorted(note.pitch for note in notes)
+    octaves = round((pitch - pitches[len(pitches) // 2]) / 12)
+    while octaves and not 0 <= pitches[0] + 12 * octaves <= pitches[-1] + 12 * octaves <= 127:
+        octaves -= 1 if octaves > 0 else -1
+    return tuple(replace(note, pitch=note.pitch + 12 * octaves) for note in notes) if octaves else notes

@@ -34,7 +34,7 @@ class Capture:
     """
 
     def __init__(self, *, highest: bool = True, split: int | None = None) -> None:
-        self._highest, self._split = highest, split
+        self.highest, self._split = highest, split
         self._notes: deque[Note] = deque(maxlen=8192)
         self._open: dict[tuple[int, int], tuple[float, int]] = {}
         self._chord_keys: set[tuple[int, int]] = set()
@@ -94,7 +94,7 @@ class Capture:
             if start <= until
         ]  # fmt: skip
         found = sorted(note for note in (*self._notes, *held) if first <= note.start <= until + COLUMN_TICKS / 2)
-        if not self._highest:
+        if not self.highest:
             return tuple(_once(found))
         best: dict[int, Note] = {}
         for note in found:

@@ -17,12 +17,16 @@ from typing import Final
 
 from engine.band import BarMade, BarRequest, Maker
 from engine.errors import BundleError, EngineError
+from engine.models.getmusic import GetmusicControls
 from engine.models.houseband import HouseBand
 
-__all__ = ["HOUSE", "MakerFailed", "MakerProcess", "MakerReady", "open_band", "usual_band"]
+__all__ = ["HOUSE", "USUAL", "MakerFailed", "MakerProcess", "MakerReady", "band_named", "open_band", "usual_band"]
 
 HOUSE: Final = "house"
 """The band that needs no weights."""
+
+USUAL: Final = "usual"
+"""Whoever plays where nobody is named, see `usual_band`."""
 
 _NICE: Final = -5  # before what the machine does beside a performance, where the system lets us
 _STOP_S: Final = 1.0
@@ -55,13 +59,9 @@ def open_band(name: str, *, threads: int = 1) -> Maker:
     Raises:
         BundleError: no such bundle, or it cannot accompany.
     """
-    if name == HOUSE:
+    if band_named(name) == HOUSE:
         return HouseBand()
-    from engine.bundle import describe, open_getmusic
-
-    info = describe(name)
-    if info.family != "getmusic":
-        raise BundleError(f"{name} makes {info.family}, which cannot accompany: take {HOUSE} or a getmusic bundle")
+    from engine.bundle import open_getmusic
     from engine.models.getmusic_maker import GetmusicMaker
 
     maker = GetmusicMaker(open_getmusic(name, threads=threads))
@@ -69,11 +69,40 @@ def open_band(name: str, *, threads: int = 1) -> Maker:
     return maker
 
 
+def band_named(name: str, *, paths: bool = True) -> str:
+    """The name of the band that a name means, if there is such a band and it can accompany.
+
+    Args:
+        paths: a folder may be given, too.
+
+    Raises:
+        BundleError: no such bundle, or it makes something else.
+    """
+    if name == USUAL:
+        return usual_band()
+    if name != HOUSE:
+        from engine.bundle import describe
+
+        info = describe(name, paths=paths)
+        if info.family != "getmusic":
+            raise BundleError(f"{name} makes {info.family}, which cannot accompany: take {HOUSE} or a getmusic bundle")
+    return name
+
+
 def usual_band() -> str:
     """Who plays where nobody is named: the first bundle that makes notes, else the band that needs none."""
     from engine.bundle import bundles
 
     return next((info.name for info in bundles() if info.family == "getmusic"), HOUSE)
+
+
+def _steer(maker: Maker, controls: GetmusicControls) -> None:
+    """Have the next bars made like this; a band without a network has nothing to turn."""
+    if not isinstance(maker, HouseBand):
+        from engine.models.getmusic_maker import GetmusicMaker
+
+        if isinstance(maker, GetmusicMaker):
+            maker.controls = controls
 
 
 def _maker_main(name: str, line: Connection) -> None:
@@ -90,7 +119,10 @@ def _maker_main(name: str, line: Connection) -> None:
             return
         line.send(MakerReady(name, time.perf_counter() - began_s))
         while True:
-            request: BarRequest = line.recv()
+            request: BarRequest | GetmusicControls = line.recv()
+            if isinstance(request, GetmusicControls):
+                _steer(maker, request)
+                continue
             try:
                 line.send(maker.make(request))
             except EngineError as error:
@@ -106,15 +138,23 @@ class MakerProcess:
 
     Args:
         name: as `open_band`.
+        controls: of its network; kept for a process that takes the place of one that died.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, controls: GetmusicControls | None = None) -> None:
+        self.name = name
+        self._controls = controls or GetmusicControls()
         self._starts: deque[float] = deque(maxlen=_HELD_BACK)
         self._process: SpawnProcess | None = None
         self._line: Connection | None = None
         self._asked = 0
+        self._ready = False
         self._start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is loaded, and has been heard to say so."""
+        return self._ready
 
     @property
     def line(self) -> Connection | None:
@@ -124,14 +164,16 @@ class MakerProcess:
     def ask(self, request: BarRequest) -> bool:
         """Hand a request on; False if there is no process to take it."""
         self._revive()
-        if self._line is None:
-            return False
-        try:
-            self._line.send(request)
-        except (BrokenPipeError, OSError):
+        if not self._say(request):
             return False
         self._asked = request.number
         return True
+
+    def steer(self, controls: GetmusicControls) -> None:
+        """Have bars made like this from the next request on; one that is being made is not disturbed."""
+        if controls != self._controls:
+            self._controls = controls
+            self._say(controls)
 
     def poll(self, timeout_s: float = 0.0) -> BarMade | MakerReady | MakerFailed | None:
         """The next answer, if there is one."""
@@ -145,6 +187,7 @@ class MakerProcess:
         except (EOFError, OSError):
             self._end()
             return MakerFailed(self._asked, "its process has ended")
+        self._ready = self._ready or isinstance(said, MakerReady)
         return said
 
     def stop(self) -> None:
@@ -161,11 +204,18 @@ class MakerProcess:
         self._starts.append(time.monotonic())
         context = multiprocessing.get_context("spawn")
         self._line, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_maker_main, args=(self._name, theirs), name="ripieno-maker", daemon=True
-        )
+        self._process = context.Process(target=_maker_main, args=(self.name, theirs), name="ripieno-maker", daemon=True)
         self._process.start()
         theirs.close()
+        self._say(self._controls)
+
+    def _say(self, said: BarRequest | GetmusicControls) -> bool:
+        try:
+            if self._line is not None:
+                self._line.send(said)
+        except (BrokenPipeError, OSError):
+            return False
+        return self._line is not None
 
     def _end(self) -> None:
         if self._line is not None:
@@ -180,3 +230,4 @@ class MakerProcess:
                 self._process.join()
             self._process.close()
         self._process = self._line = None
+        self._ready = False

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from engine.band_messages import BandCounts, BandLoad, BandNote, BandPlan, BandStart, BandStop
 from engine.controls import Live, Value
 from engine.fill_messages import (
     CancelInfill,
@@ -25,6 +26,12 @@ __all__ = [
     "SESSION_COMMANDS",
     "VOICE_COMMANDS",
     "Applied",
+    "BandCounts",
+    "BandLoad",
+    "BandNote",
+    "BandPlan",
+    "BandStart",
+    "BandStop",
     "Beats",
     "CancelInfill",
     "Changed",
@@ -215,6 +222,9 @@ Command = (
     | FillNote
     | ForgetNotes
     | CancelInfill
+    | BandStart
+    | BandStop
+    | BandLoad
 )
 
 VOICE_COMMANDS: Final[Mapping[str, type]] = {
@@ -239,6 +249,9 @@ SESSION_COMMANDS: Final[Mapping[str, type]] = {
     "getmusic/note": FillNote,
     "getmusic/forget": ForgetNotes,
     "getmusic/cancel": CancelInfill,
+    "band/start": BandStart,
+    "band/stop": BandStop,
+    "band/load": BandLoad,
     "panic": Panic,
 }
 """Commands of the whole session, by address below the root."""
@@ -390,5 +403,8 @@ Event = (
     | InfillProgress
     | InfillDone
     | FilledNote
+    | BandPlan
+    | BandNote
+    | BandCounts
     | Telemetry
 )

@@ -236,6 +236,11 @@ class Session:
         return self._mixer.position
 
     @property
+    def moment(self) -> tuple[int, float]:
+        """The first sample of the latest read, and the clock when it was asked for; (0, 0.0) before the first."""
+        return self._mark
+
+    @property
     def take(self) -> Path | None:
         """The take being written."""
         return self._stage.take.path

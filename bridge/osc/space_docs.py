@@ -76,6 +76,8 @@ def as_markdown(
     lines = [_HEAD, *_TABLE, *(_row(m, m.address) for m in session), ""]
     if commands:
         lines += ["## Any voice", "", *_TABLE, *(_row(m, f"/VOICE/{m.path[1]}") for m in commands), ""]
+    if any(m.kind == "control" and m.path[0] == "band" for m in rows):
+        lines += _controls("band", methods)
     for voice in voices:
         lines += _controls(voice, methods)
     lines += [line for title, others in more for line in _controls(title, others)]
@@ -152,6 +154,9 @@ Only ints, floats and texts, so that Pure Data can read everything.
 | `/event/infill_progress` | number, done, total | how far the fill asked for as `number` is |
 | `/event/infill_done` | number, variation, path, notes | a variation of it is written; its new notes follow |
 | `/event/filled_note` | number, variation, track, start, pitch, length, velocity | a note it made, in ticks |
+| `/event/band_plan` | bar, source, chords, notes, ahead_ms | what the band will play in a bar; its notes follow |
+| `/event/band_note` | bar, role, start, pitch, length, velocity | one of them, in ticks from the bar's line |
+| `/event/band_counts` | made, fallbacks, late, failed, ons, offs, stale, sounding | with them: the band so far |
 | `/telemetry/session` | sample, bar, beat, tempo_bpm, chord, level_db, underruns, latency_ms | see `/telemetry` |
 | `/telemetry/voice` | voice, bundle, playing, level_db, fill_ms, realtime, late, cpu | with it, one a voice |
 """
@@ -160,6 +165,7 @@ Only ints, floats and texts, so that Pure Data can read everything.
 def main() -> int:
     """Print OSC.md for the voices that there may be, by the names that `ripieno live` gives them."""
     from bridge.osc.table import methods_of
+    from engine.band_controls import BandControls
     from engine.models.musika import MusikaControls
     from engine.models.musika_live import MusikaLiveControls
     from engine.models.tone import ToneControls
@@ -167,7 +173,7 @@ def main() -> int:
     published = "musika, playing a bundle of the published networks"
     page = as_markdown(
         ("musika", "tone"),
-        methods_of({"musika": MusikaLiveControls(), "tone": ToneControls()}),
+        methods_of({"musika": MusikaLiveControls(), "tone": ToneControls()}, BandControls()),
         [(published, methods_of({"musika": MusikaControls()}))],
     )
     sys.stdout.write(page)

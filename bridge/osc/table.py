@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.controls import Live, Value, describe, parameters, walk
 from engine.errors import ControlError
-from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, Beats, Infill, Jump, Load, Tempo
+from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, BandLoad, Beats, Infill, Jump, Load, Tempo
 
 __all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of"]
 
@@ -35,6 +35,7 @@ _REQUIRED: Final[Mapping[type, int]] = {
     Jump: 1,
     Load: 1,
     Infill: 2,
+    BandLoad: 1,
 }  # arguments without a safe default
 
 
@@ -68,8 +69,8 @@ def accepted(live: Live, kind: type) -> str:
     return describe(live, kind)
 
 
-def methods_of(voices: Mapping[str, object]) -> dict[str, Method]:
-    """Every address of the session and of these voices, in the order in which people want to read them.
+def methods_of(voices: Mapping[str, object], band: object | None = None) -> dict[str, Method]:
+    """Every address of the session, of a band with these controls, and of these voices, as people want to read them.
 
     Raises:
         ControlError: a voice's name cannot be part of an address, or is taken by the session.
@@ -78,19 +79,25 @@ def methods_of(voices: Mapping[str, object]) -> dict[str, Method]:
     taken = {method.path[0] for method in methods} | {
         name.split("/")[1] for name in (*BUILT_IN, *OWN_ADDRESSES, *OWN_BRANCHES)
     }
+    methods += [] if band is None else _controls("band", band)
     for voice, controls in voices.items():
         if not voice or not _NOT_IN_NAMES.isdisjoint(voice) or not voice.isascii() or not voice.isprintable():
             raise ControlError(f"a voice's name is ASCII without space or any of # * , / ? [ ] {{ }}, got {voice!r}")
         if voice in taken:
             raise ControlError(f"/{voice} belongs to the session; call the voice something else")
         methods += [_command((voice, name), "voice", kind) for name, kind in VOICE_COMMANDS.items()]
-        for control in walk(controls, (voice,)):
-            parameter = (control.path[-1], control.kind, control.live)
-            address = "/" + "/".join(control.path)
-            methods.append(
-                Method(address, "control", control.path, (parameter,), 1, control.live.meaning, control.value)
-            )
+        methods += _controls(voice, controls)
     return {method.address: method for method in methods}
+
+
+def _controls(owner: str, controls: object) -> list[Method]:
+    return [
+        Method(
+            "/" + "/".join(control.path), "control", control.path, ((control.path[-1], control.kind, control.live),), 1,
+            control.live.meaning, control.value,
+        )
+        for control in walk(controls, (owner,))
+    ]  # fmt: skip
 
 
 def _command(path: tuple[str, ...], kind: str, command: type) -> Method:

@@ -2,7 +2,7 @@
 
 First band for a newcomer, fallback and test for everything around it, and the least that a trained band must beat. It
 knows a few figures a role, chosen by the seed for eight bars at a time, a fill in the last of every four, and less to
-play while the player plays much.
+play while the player plays much, or where less is wanted.
 """
 
 import random
@@ -61,7 +61,8 @@ class HouseBand:
         busy = _busyness(request)
         for bar in range(request.bar, request.bar + request.bars):
             chords = request.chords[bar - request.first]
-            bars.append(_bar(bar, chords, request.targets, request.seed - request.bar, busy))
+            made = _bar(bar, chords, request.targets, request.seed - request.bar, busy)
+            bars.append({role: _thinned(notes, request.density.get(role)) for role, notes in made.items()})
         if self._seconds:
             time.sleep(self._seconds)
         return BarMade(
@@ -95,6 +96,23 @@ def _bar(
         if "string" in targets:
             row["string"] = _block("5---------------", chords, _LOWEST["string"])
     return {role: notes for role, notes in row.items() if notes}
+
+
+def _thinned(notes: tuple[Note, ...], share: float | None) -> tuple[Note, ...]:
+    """Notes of the columns that weigh most in the bar, so many that `share` of all columns has an onset.
+
+    A pattern that has fewer stays as it is: this band can leave out, but not add.
+    """
+    columns = sorted({note.start // COLUMN_TICKS for note in notes}, key=lambda column: (-_weight(column), column))
+    if share is None or round(share * COLUMNS) >= len(columns):
+        return notes
+    kept = frozenset(columns[: round(share * COLUMNS)])
+    return tuple(note for note in notes if note.start // COLUMN_TICKS in kept)
+
+
+def _weight(column: int) -> int:
+    """How strong a column of a bar is: 4 for its line, 3 for its half, 2 for a beat, 1 for an eighth, else 0."""
+    return next(weight for weight, unit in ((4, 16), (3, 8), (2, 4), (1, 2), (0, 1)) if column % unit == 0)
 
 
 def _busyness(request: BarRequest) -> float:

@@ -11,10 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("engine", "bridge", "export", "training")
-EXTRAS = {"engine": (), "bridge": ("link",), "export": ("export", "train"), "training": ("train",)}
+EXTRAS = {"engine": (), "bridge": ("link", "fluid"), "export": ("export", "train"), "training": ("train",)}
 """Room to the extras that must be there for it to run; what plays must be there always."""
 
 DISTRIBUTIONS = {
+    "fluidsynth": "pyfluidsynth",
     "PIL": "pillow",
     "pythonosc": "python-osc",
     "rtmidi": "python-rtmidi",

@@ -1,0 +1,86 @@
+"""All that can be turned while a band plays, declared once; and how an accompanist works when it is turned so."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Annotated
+
+from engine.accompany import BandSettings
+from engine.controls import Live
+from engine.errors import ControlError
+from engine.models.getmusic import GetmusicControls
+from engine.music.score import ROLES
+
+__all__ = ["BandControls", "Densities", "Registers", "maker_controls", "roles_of", "working"]
+
+_Density = Annotated[float, Live(-1.0, 1.0, "share of sixteenths on which a note begins; below 0 as the band likes")]
+_Register = Annotated[int, Live(-1, 127, "MIDI pitch about which it plays, met by octaves; below 0 as the band likes")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Densities:
+    """How much each role plays."""
+
+    lead: _Density = -1.0
+    bass: _Density = -1.0
+    drum: _Density = -1.0
+    guitar: _Density = -1.0
+    piano: _Density = -1.0
+    string: _Density = -1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registers:
+    """How high each role plays; drums have no register."""
+
+    lead: _Register = -1
+    bass: _Register = -1
+    guitar: _Register = -1
+    piano: _Register = -1
+    string: _Register = -1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BandControls(GetmusicControls):
+    """How the band plays: what its network is told, and what its accompanist does. Heard from the next bar made on."""
+
+    dynamics: Annotated[float, Live(0.0, 1.0, "how far the band's loudness follows yours")] = 0.5
+    player: Annotated[str, Live(0, 16, "the role that you play", choices=ROLES)] = "lead"
+    targets: Annotated[str, Live(0, 64, "roles of the band, such as bass,drum; empty: all but yours")] = ""
+    density: Densities = Densities()
+    register: Registers = Registers()
+
+
+def roles_of(controls: BandControls) -> tuple[str, ...]:
+    """The roles that the band plays, in the usual order.
+
+    Raises:
+        ControlError: `targets` names something else, or nothing but the player's role.
+    """
+    words = [word for word in controls.targets.replace(",", " ").split() if word]
+    wrong = [word for word in words if word not in ROLES]
+    if wrong:
+        raise ControlError(f"targets takes roles among {', '.join(ROLES)}, got {wrong[0]!r}")
+    roles = tuple(role for role in ROLES if role in (words or ROLES) and role != controls.player)
+    if not roles:
+        raise ControlError(f"targets takes roles other than yours, which is {controls.player}")
+    return roles
+
+
+def working(controls: BandControls, settings: BandSettings) -> BandSettings:
+    """`settings` with what the controls say of them.
+
+    Raises:
+        ControlError: as `roles_of`.
+    """
+    return replace(
+        settings,
+        player=controls.player,
+        targets=roles_of(controls),
+        dynamics=controls.dynamics,
+        density={role: share for role in ROLES if (share := getattr(controls.density, role)) >= 0.0},
+        register={role: pitch for role in ROLES if role != "drum" and (pitch := getattr(controls.register, role)) >= 0},
+    )
+
+
+def maker_controls(controls: BandControls) -> GetmusicControls:
+    """The part that a network is told."""
+    return GetmusicControls(**{field.name: getattr(controls, field.name) for field in fields(GetmusicControls)})
