@@ -15,7 +15,7 @@ import torch
 from engine.music.audio import Audio
 from training.config import Data
 from training.data.described import PARTS, Described, attributes
-from training.evaluate import MEL_BANDS, log_mel_features
+from training.evaluate import log_mel_features
 from training.models.encodec import Encodec
 from training.models.musicgen_files import Musicgen
 from training.task import Table
@@ -51,7 +51,8 @@ class Listener:
 
 def _features(audio: Audio, sample_rate: int) -> F64:
     """Mean, spread and greatest rise of each mel band's level."""
-    levels = log_mel_features(audio, sample_rate)[:, :MEL_BANDS].astype(np.float64)  # the first of its three frames
+    # A row is three frames side by side, of which the first is enough here.
+    levels = np.hsplit(log_mel_features(audio, sample_rate).astype(np.float64), 3)[0]
     rises = np.maximum(np.diff(levels, axis=0), 0.0)
     return np.concatenate([levels.mean(axis=0), levels.std(axis=0), rises.mean(axis=0)])
 
