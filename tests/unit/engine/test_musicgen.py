@@ -9,7 +9,7 @@ import torch
 
 from engine.errors import ControlError, ShapeError
 from engine.models.musicgen import Musicgen, MusicgenControls, apart, together
-from engine.models.musicgen_melody import melody_classes, no_melody
+from engine.models.musicgen_melody import chroma_filters, melody_classes, no_melody
 from engine.models.musicgen_state import MusicgenState, Told
 from engine.music.codes import delayed
 from tests.tiny_musicgen import ENTRIES, KINDS, open_tiny, tiny_parts
@@ -302,6 +302,12 @@ def test_the_strongest_pitch_class_is_told() -> None:
     assert [int(classes[int(at)]) for at in middles] == [0, 9, 11, 5]
     assert np.array_equal(melody_classes(sound, 32000, 50)[: len(classes)].argmax(axis=1), classes)
     assert not melody_classes(np.zeros(100, np.float32), 32000)[:, 1:].any()
+
+
+def test_pitch_classes_are_weighed_as_by_the_release() -> None:
+    librosa = pytest.importorskip("librosa")
+    wanted = librosa.filters.chroma(sr=32000, n_fft=1 << 14, tuning=0, n_chroma=12)
+    assert np.abs(chroma_filters(32000) - wanted).max() < 1e-6
 
 
 def test_codes_of_both_sides_are_told_together() -> None:
