@@ -29,7 +29,7 @@ __all__ = [
 
 _WINDOW: Final = 1024
 _BANDS: Final = 64
-_FLOOR: Final = 1e-8  # power of a mel band that counts as silence: -80 dB
+_FLOOR: Final = 1e-5  # power of a mel band that counts as silence, 70 dB below a tone of full scale
 HELD: Final = Data(pieces=8, bars=4, seed=900_001)
 """Pieces for tables: of a seed that no recipe trains on."""
 

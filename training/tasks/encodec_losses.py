@@ -14,7 +14,7 @@ from engine.music.spectrum import mel_matrix
 
 __all__ = ["Balancer", "MelDistance", "believed", "doubted", "matching"]
 
-_FLOOR: Final = 1e-5  # of mel bands before their logarithm
+_FLOOR: Final = 1e-5  # power of mel bands below which no logarithm looks: what lies there is not heard
 _EPS: Final = 1e-12
 
 
@@ -38,6 +38,7 @@ class MelDistance(nn.Module):
     ) -> None:
         super().__init__()
         self._windows, self._exponent = tuple(windows), exponent
+        self._floor = _FLOOR ** (0.5 * exponent)
         for window in windows:
             shape = torch.hann_window(window)
             self.register_buffer(f"window_{window}", shape / shape.square().sum().sqrt(), persistent=False)
@@ -60,7 +61,7 @@ class MelDistance(nn.Module):
             total = made.new_zeros((), dtype=torch.float32)
             for window in self._windows:
                 one, two = self.bands(made.float(), window), self.bands(target.float(), window)
-                logs = one.clamp(min=_FLOOR).log10() - two.clamp(min=_FLOOR).log10()
+                logs = one.clamp(min=self._floor).log10() - two.clamp(min=self._floor).log10()
                 total = total + functional.l1_loss(one, two) + logs.square().mean()
             return total / (2 * len(self._windows))
 
