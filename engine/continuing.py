@@ -104,6 +104,9 @@ class Continued:
 
     def told(self) -> Iterator[str]:
         """Lines for people."""
+        if not self.made:
+            yield "interrupted before there was sound, nothing was written"
+            return
         more = "" if self.complete else f" of {self.asked:.1f} s, then it was interrupted"
         heard = f"after {self.heard:.1f} s that were heard, " if self.heard else ""
         speed = self.steps / max(self.took_s, 1e-9)
@@ -157,12 +160,13 @@ def continued(task: ContinueTask) -> Job[Continued]:
                 asked = yield Progress(joiner.frames + len(made), frames)
             joiner.write(np.stack(made, axis=1) if made else prompt[:, :0], last=True)
         took_s = time.perf_counter() - began_s
-        os.replace(draft, task.out)
+        if joiner.frames:
+            os.replace(draft, task.out)
     except OSError as error:
         raise RecordError(f"{task.out} cannot be written ({error}); choose another folder") from None
     finally:
         draft.unlink(missing_ok=True)
-    if task.picture is not None:
+    if task.picture is not None and joiner.frames:
         _draw(task, joiner)
     return Continued(
         path=str(task.out), licence=licence, sample_rate=rate, heard=prompt.shape[1] / frame_rate,

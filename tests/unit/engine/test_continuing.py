@@ -14,7 +14,7 @@ from engine.conductor import Conductor
 from engine.continuation import continue_main
 from engine.continuing import ContinueTask, continued, limited
 from engine.errors import BundleError, ControlError, EngineError, RecordError
-from engine.stream import Progress, work
+from engine.stream import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
 
 FADE_S = 0.06
@@ -144,6 +144,12 @@ def test_asked_to_end_it_keeps_what_is_made() -> None:
     assert made.made == pytest.approx(told[-1].done / 50)
     assert whole.shape[1] == given.shape[1] + round(made.made * rate)
     assert "interrupted" in next(made.told())
+
+
+def test_asked_to_end_before_there_is_sound_it_writes_nothing() -> None:
+    made = finish(continued(task()))
+    assert list(made.told()) == ["interrupted before there was sound, nothing was written"]
+    assert os.listdir() == []
 
 
 def test_closed_it_leaves_nothing() -> None:
