@@ -1,10 +1,12 @@
 """Tiny language models of sound with seeded random weights, exported as the published ones are."""
 
+import atexit
 import json
+import shutil
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -88,15 +90,21 @@ def save_tiny(path: Path, kind: str) -> Path:
     return path
 
 
+@cache
+def _exported(kind: str, build: str) -> Path:
+    """Its bundle, made once for all tests; not to be changed."""
+    folder = Path(mkdtemp(prefix="tiny-musicgen-"))
+    atexit.register(shutil.rmtree, folder, True)
+    export(save_tiny(folder / "tiny.safetensors", kind), folder / kind, build)
+    return folder / kind
+
+
 def write_tiny(folder: Path, kind: str = "plain", build: str = "fp32") -> Path:
     """Its bundle."""
-    folder.mkdir(parents=True, exist_ok=True)
-    export(save_tiny(folder / "tiny.safetensors", kind), folder, build)
-    return folder
+    return Path(shutil.copytree(_exported(kind, build), folder, dirs_exist_ok=True))
 
 
 @cache
 def open_tiny(kind: str = "plain") -> Musicgen:
     """Its model, ready to play; it holds no state, so tests share it."""
-    with TemporaryDirectory() as folder:
-        return open_musicgen(str(write_tiny(Path(folder) / kind, kind)))
+    return open_musicgen(str(_exported(kind, "fp32")))
