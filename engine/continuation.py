@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.continuing import Continued, ContinueTask, continued
+from engine.continuing import Continued, ContinueTask, continued, first_bundle
 from engine.controls import walk, with_value
 from engine.errors import ControlError, EngineError
 from engine.models.musicgen import MusicgenControls
@@ -109,13 +109,11 @@ def _controls(parsed: argparse.Namespace) -> MusicgenControls:
 
 
 def _defaults(bundle: str) -> MusicgenControls:
+    """As the bundle says; of one that is something else the opening tells."""
     from engine.bundle import describe
 
-    if bundle:
-        told = describe(bundle).controls
-        if isinstance(told, MusicgenControls):
-            return replace(told)
-    return MusicgenControls()
+    told = describe(bundle or first_bundle()).controls
+    return replace(told) if isinstance(told, MusicgenControls) else MusicgenControls()
 
 
 def _conductor(parsed: argparse.Namespace) -> Any:

@@ -24,7 +24,7 @@ from engine.music.audio import Audio, read_audio
 from engine.signal.resample import Resampler
 from engine.stream import Job, Progress
 
-__all__ = ["ContinueTask", "Continued", "continued", "limited"]
+__all__ = ["ContinueTask", "Continued", "continued", "first_bundle", "limited"]
 
 I64 = npt.NDArray[np.int64]
 
@@ -127,7 +127,7 @@ def continued(task: ContinueTask) -> Job[Continued]:
     """
     from engine.bundle import describe, open_musicgen
 
-    name = task.bundle or _first_bundle()
+    name = task.bundle or first_bundle()
     licence = describe(name).licence
     model = open_musicgen(name, threads=task.threads, words=bool(task.text))
     began_s = time.perf_counter()
@@ -182,7 +182,12 @@ def limited(audio: Audio) -> Audio:
     return np.where(over > 0.0, loud, audio).astype(np.float32)
 
 
-def _first_bundle() -> str:
+def first_bundle() -> str:
+    """The first bundle that continues sound.
+
+    Raises:
+        BundleError: there is none.
+    """
     from engine.bundle import FOLDERS_VARIABLE, bundles
 
     name = next((info.name for info in bundles() if info.family == "musicgen"), None)
