@@ -125,19 +125,20 @@ def test_band_plays_with_the_voices_and_every_note_ends_at_panic_and_at_the_end(
     try:
         assert until(lambda: len(live.plans()) >= 4), live.lines
         assert until(lambda: ear.ons() > 20)
-        bars = {values[0]: values for values in live.plans()}
+        plans = live.plans()
+        bars = {values[0]: values for values in plans}
         assert all(chords == ("Am", "F", "C", "G")[bar % 4] for bar, (_, _, chords, *_) in bars.items())
         assert {values[1] for values in bars.values()} == {"made"}
         notes = [values for address, values in live.told if address == "/event/band_note"]
-        assert sum(values[3] for values in live.plans()[:-1]) <= len(notes)
+        assert 0 < sum(values[3] for values in plans[:-1]) <= len(notes)
 
         live.ask("/transport/tempo", 240.0)
         live.ask("/band/targets", "bass,drum")
         live.ask("/band/density/bass", 0.0625)
         assert until(lambda: ("/changed", ["/band/density/bass", 0.0625]) in live.told)
         time.sleep(2.5)
-        last = live.plans()[-1][0]
-        roles = [(v[1]) for address, v in live.told if address == "/event/band_note" and v[0] == last]
+        last = live.plans()[-2][0]  # of the latest, notes may still be on their way
+        roles = [v[1] for address, v in list(live.told) if address == "/event/band_note" and v[0] == last]
         assert set(roles) == {"bass", "drum"}
         assert roles.count("bass") == 1
 
@@ -149,7 +150,7 @@ def test_band_plays_with_the_voices_and_every_note_ends_at_panic_and_at_the_end(
         assert until(lambda: live.plans()[-1][2] == "D", 5.0), live.plans()[-1]
 
         live.ask("/panic")
-        assert until(lambda: not ear.sounding(), 3.0)
+        assert until(lambda: not +ear.sounding(), 3.0)
         time.sleep(0.1)
         count = ear.ons()
         assert live.fact("band_state") == "resting"
@@ -160,7 +161,7 @@ def test_band_plays_with_the_voices_and_every_note_ends_at_panic_and_at_the_end(
         live.process.send_signal(signal.SIGINT)
         assert live.process.wait(20.0) == 0
         time.sleep(0.3)
-        assert not ear.sounding()
+        assert not +ear.sounding()
     finally:
         keys.delete()
     assert not any("Traceback" in line for line in live.lines)
@@ -171,15 +172,16 @@ def test_nothing_sounds_on_when_the_program_is_killed_or_told_to_rest(live: Live
     ears.append(Ear(OUT))
     ear = ears[0]
     assert until(lambda: ear.ons() > 10), live.lines
+    # An ear that comes late hears ends of notes whose beginnings it missed: only what is above zero hangs.
     live.ask("/transport/beats", 3)
-    assert until(lambda: not ear.sounding() and any("4/4 only" in line for line in live.lines), 5.0)
+    assert until(lambda: not +ear.sounding() and any("4/4 only" in line for line in live.lines), 5.0)
     live.ask("/transport/beats", 4)
     count = ear.ons()
     assert until(lambda: ear.ons() > count + 10)
     live.ask("/transport/locate", 40)
     assert until(lambda: any(values[0] >= 41 for values in live.plans()))
     live.ask("/band/stop")
-    assert until(lambda: not ear.sounding(), 3.0)
+    assert until(lambda: not +ear.sounding(), 3.0)
     live.ask("/band/load", "tone")
     assert until(lambda: any(address == "/error" and "cannot accompany" in str(v) for address, v in live.told))
     live.ask("/band/start")
@@ -187,4 +189,4 @@ def test_nothing_sounds_on_when_the_program_is_killed_or_told_to_rest(live: Live
     assert until(lambda: ear.ons() > count + 10)
     live.process.send_signal(signal.SIGKILL)
     live.process.wait(10.0)
-    assert until(lambda: not ear.sounding(), 5.0)
+    assert until(lambda: not +ear.sounding(), 5.0)

@@ -253,3 +253,31 @@ def test_mad_answer_is_cut_to_what_can_be_played() -> None:
 
 def test_counts_name_every_source() -> None:
     assert set(SOURCES) <= set(Accompanist(SETTINGS).counts)
+
+
+def test_a_conductor_goes_before_the_progression_and_a_change_is_made_again_in_time() -> None:
+    concert, told = Concert(), parse_progression("D")[0] * 4
+    concert.band.conducted = lambda bar: told
+    concert.bars(1.82)
+    assert {str(chord) for chord in concert.planned[-1].chords} == {"D"}
+    made_for = concert.planned[-1].bar
+    told = parse_progression("Em")[0] * 4
+    concert.bars(0.15)
+    assert [news.bar for news in concert.planned].count(made_for) == 2
+    assert {str(chord) for chord in concert.planned[-1].chords} == {"Em"}
+
+
+def test_where_a_conductor_says_nothing_the_progression_holds() -> None:
+    concert = Concert()
+    concert.band.conducted = lambda bar: (None,) * 4
+    concert.bars(2.6)
+    assert [str(news.chords[0]) for news in concert.planned] == ["Am", "F"][: len(concert.planned)]
+
+
+def test_wishes_hold_from_the_next_bar_and_a_register_is_met_by_octaves() -> None:
+    concert = Concert().bars(1.2)
+    concert.band.adopt(replace(SETTINGS, targets=("bass",), register={"bass": 60}))
+    concert.bars(2.0)
+    last = concert.planned[-1].tracks
+    assert set(last) == {"bass"}
+    assert all(54 <= note.pitch <= 74 for note in last["bass"])

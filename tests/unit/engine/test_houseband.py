@@ -64,3 +64,10 @@ def test_busy_player_is_left_room() -> None:
     fewer = [len(HouseBand().make(replace(busy, seed=s)).bars[0]["piano"]) for s in range(20)]
     usual = [len(HouseBand().make(replace(REQUEST, seed=s)).bars[0]["piano"]) for s in range(20)]
     assert sum(fewer) < sum(usual)
+
+
+def test_less_is_left_out_where_less_is_wanted_the_strongest_columns_last() -> None:
+    few = HouseBand().make(replace(REQUEST, density={"drum": 0.0625, "bass": 0.0})).bars[0]
+    assert {note.start for note in few["drum"]} == {0}
+    assert not few["bass"]
+    assert HouseBand().make(replace(REQUEST, density={"drum": 1.0})).bars == HouseBand().make(REQUEST).bars
