@@ -131,6 +131,7 @@ def infill(task: InfillTask) -> Job[Infilled]:
     wanted = Wanted(
         targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.wishes.ranges,
         chord_tones=task.wishes.chord_tones, scale_tones=task.wishes.scale_tones, pull=task.wishes.pull,
+        seed=task.wishes.settings.seed,
     )  # fmt: skip
     sheet = Sheet(model, score, roles, wanted)
     began_s = time.perf_counter()
@@ -160,7 +161,7 @@ def first_bundle() -> str:
     """
     from engine.bundle import FOLDERS_VARIABLE, bundles
 
-    name = next((info.name for info in bundles() if not info.streams), None)
+    name = next((info.name for info in bundles() if info.family == "getmusic"), None)
     if name is None:
         raise BundleError(f"no bundle that makes notes is here: put one into a folder that {FOLDERS_VARIABLE} names")
     return name

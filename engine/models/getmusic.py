@@ -27,6 +27,7 @@ from engine.models.getmusic_board import Board, Limits
 from engine.models.getmusic_limits import rows_of
 from engine.models.getmusic_net import Network, network_of
 from engine.models.getmusic_plan import PLANS, Window, blocks, official_passes, quotas, windows
+from engine.models.getmusic_usual import Usual
 from engine.music.absorbing import STEPS, step_of
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
@@ -163,6 +164,11 @@ class Getmusic:
             ManifestError: the bundle has none.
         """
         return _dictionary(str(self.facts.get("dictionary", "")))
+
+    @cached_property
+    def usual(self) -> Usual | None:
+        """How bands usually play, if the bundle says so."""
+        return Usual.of(self.facts)
 
     def fill(
         self,

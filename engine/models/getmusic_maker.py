@@ -192,10 +192,16 @@ class _Sheet:
     def _conducted(self) -> F32:
         """Harmony beat by beat, and how dense the bars to be made are wanted."""
         columns = self._grid.shape[1]
-        density = np.full((len(ROLES), columns), UNKNOWN, np.float32)
-        for role, share in self._request.density.items():
+        request, usual = self._request, self._model.usual
+        density, register = (np.full((len(ROLES), columns), UNKNOWN, np.float32) for _ in range(2))
+        if usual is not None:
+            # The seed of a performance is that of its bar 0: it plays in one way from beginning to end.
+            seed = (request.seed - request.bar) % 2**31
+            density, register = usual.wishes(request.targets, columns, seed, first_bar=self._first, lead=None)
+            density[:, : self._line] = register[:, : self._line] = UNKNOWN
+        for role, share in request.density.items():
             density[ROLES.index(role), self._line :] = share
-        return conducted(self._beats, columns, COLUMNS // BEATS, density)
+        return conducted(self._beats, columns, COLUMNS // BEATS, density, register)
 
 
 def _shift(tracks: Sequence[Track], chords: Sequence[Sequence[Chord | None]], rule: str) -> int:

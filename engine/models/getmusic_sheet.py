@@ -15,6 +15,7 @@ from engine.errors import ControlError
 from engine.models.getmusic import Getmusic
 from engine.models.getmusic_board import Limits
 from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic_usual import played
 from engine.music.bars import COLUMNS, Bars
 from engine.music.chords import chord_of
 from engine.music.grid import Encoded, decode, encode
@@ -42,6 +43,7 @@ class Wanted:
     Args:
         targets: roles. bars: first and last, from 0; beyond the end the piece goes on.
         chords: one a bar from bar 0 on, repeated; None for what is heard.
+        seed: chooses how parts play that begin from nothing, see `engine.models.getmusic_usual`.
         ranges, chord_tones, scale_tones, pull: see `limits_of`; `pull` is the network's usual one if not given.
     """
 
@@ -52,6 +54,7 @@ class Wanted:
     chord_tones: Collection[str] = ()
     scale_tones: Collection[str] = ()
     pull: float | None = None
+    seed: int = 0
 
 
 class Sheet:
@@ -93,7 +96,9 @@ class Sheet:
             model.dictionary, shift=self._encoded.shift, ranges=wanted.ranges, chord_tones=wanted.chord_tones,
             scale_tones=wanted.scale_tones, tones=tones, pull=pull,
         )  # fmt: skip
-        self.features: F32 | None = conducted(chords, columns, COLUMNS) if model.network.conducted else None
+        self.features: F32 | None = None
+        if model.network.conducted:
+            self.features = conducted(chords, columns, COLUMNS, *self._usual(columns))
 
     @property
     def lost(self) -> str:
@@ -166,6 +171,16 @@ class Sheet:
         lines = self._encoded.bars.starts[:-1] + self._start
         bars = [self._score.bar_at(int(line))[0] for line in lines]
         return [self._wanted.chords[bar % len(self._wanted.chords)].transposed(self._encoded.shift) for bar in bars]
+
+    def _usual(self, columns: int) -> tuple[F32 | None, F32 | None]:
+        """Density and register of parts that are to begin from nothing."""
+        usual, wanted = self._model.usual, self._wanted
+        roles = zip(self._roles, self.left.tracks, strict=True)
+        cold = set(wanted.targets) - {role for role, track in roles if role and track.notes}
+        if usual is None or not cold:
+            return None, None
+        lead = played(self.grid[2 * ROLES.index("lead")], self._model.dictionary, "lead")
+        return usual.wishes(cold, columns, wanted.seed, first_bar=self.first_bar, lead=lead)
 
     def _targets(self) -> Mask:
         bars = self._encoded.bars

@@ -166,7 +166,9 @@ def facts(loaded: Loaded) -> dict[str, Any]:
     """What the engine must know."""
     config = loaded.network.config
     live = isinstance(loaded.network, Live)
+    usual = {"usual": loaded.notes["usual"]} if loaded.notes.get("usual") else {}
     return {
+        **usual,
         "kind": loaded.kind,
         "dictionary": loaded.dictionary.text,
         "layers": config.layers,

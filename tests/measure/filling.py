@@ -22,6 +22,7 @@ import numpy as np
 from engine.bundle import open_getmusic
 from engine.models.getmusic import FillSettings, Getmusic
 from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic_usual import played
 from engine.music.chords import chord_of
 from engine.music.score import ROLES
 from engine.stream import work
@@ -50,12 +51,20 @@ def filled(
         chord_of(int(state)) for state in Bands(model.dictionary).written(grid)
     ]  # one a bar, as infill hears them
     tones = tones_of(chords, grid.shape[1])
-    density, register = Wishes(model.dictionary).of(grid) if told else (None, None)
+    density, register = Wishes(model.dictionary).of(grid) if told else _usual(model, grid, first, settings.seed)
     features = conducted(chords, grid.shape[1], density=density, register=register) if model.network.conducted else None
     limits = limits_of(model.dictionary, tones=tones, pull=usual_pull(model.network) if pull is None else pull)
     began_s = time.perf_counter()
     made = work(model.fill(grid, targets, settings, limits=limits, features=features))
     return made.grids[0], made.passes, time.perf_counter() - began_s
+
+
+def _usual(model: Getmusic, grid: np.ndarray, first: int, seed: int) -> tuple[Any, Any]:
+    """As infill: parts that begin from nothing play in a usual way."""
+    if model.usual is None or first:
+        return None, None
+    lead = played(grid[0], model.dictionary, "lead")
+    return model.usual.wishes(ACCOMPANIMENT, grid.shape[1], seed, lead=lead)
 
 
 def measure(model: Getmusic, songs: list[Window], bars: int, settings: FillSettings, pull: float) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from engine.music.grid import decode
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, TempoChange
 from training.bands_play import live_player, play_on
+from training.bands_usual import usual_playing
 from training.config import Recipe
 from training.data.band_batches import Wishes, live_batch, stream_places, stream_view
 from training.data.grids import BAR, Grids, Transposer, Window
+from training.data.licences import may_ship
 from training.data.masks import Chances
 from training.models.getmusic import Cells
 from training.models.getmusic_files import load, metadata
@@ -106,6 +108,12 @@ class LiveBand:
 
         how = f"{self.passes} passes for two bars, temperature {self.temperature:g}, chord pull {self.pull:g}"
         return measure(grids, play, how, songs=self.songs)
+
+
+def _licence(of_pieces: Sequence[str]) -> str:
+    """That of weights: the code's, as long as all that they learned from may be shipped."""
+    told = ", ".join(of_pieces)
+    return f"MIT; learned from pieces under {told}" if all(map(may_ship, of_pieces)) else f"as the pieces: {told}"
 
 
 def _spread(network: Live) -> None:
@@ -211,8 +219,9 @@ class _Live(Task):
         tensors = {name: value.detach().cpu().contiguous() for name, value in averages["network"].state_dict().items()}
         notes = {
             "source": f"trained by this program on {len(self._grids.entries)} pieces of {self._settings.store}",
-            "licence": "; ".join(sorted({entry.licence for entry in self._grids.entries})),
+            "licence": _licence(sorted({entry.licence for entry in self._grids.entries})),
             "lagged_chords": False,
             "key_shift": "near",
+            "usual": usual_playing(self._grids),
         }
         safetensors.torch.save_file(tensors, folder / FILE, metadata(self._network, self._dictionary, notes))

@@ -77,7 +77,8 @@ def test_what_is_published_loads_and_says_where_it_is_from(tmp_path: Path) -> No
     loaded = load(tmp_path / "live" / FILE)
     assert loaded.kind == "live"
     assert loaded.dictionary.text == WORDS.text
-    assert loaded.notes["licence"] == "CC0"
+    assert loaded.notes["licence"] == "MIT; learned from pieces under CC0"
+    assert len(loaded.notes["usual"]) == 128
     assert loaded.notes["lagged_chords"] is False
     assert loaded.notes["key_shift"] == "near"
     run(published_recipe(store, steps=1), tmp_path / "full")

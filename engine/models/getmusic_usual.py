@@ -1,0 +1,97 @@
+"""How dense and how high a band usually plays: what a network is told of parts that nobody has wished anything of.
+
+A bundle may carry some stretches of real playing as densities and registers. One of them, chosen by seed among those
+whose lead is most like the one that is there, is taken for the parts that are to begin from nothing: left to itself a
+network that goes on from its own first bar would grow ever sparser.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ManifestError
+from engine.music.bandfeatures import COLUMNS, UNKNOWN
+from engine.music.score import ROLES
+from engine.music.vocabulary import Dictionary
+from engine.sampling import uniforms
+
+__all__ = ["BARS", "FACT", "Usual", "played"]
+
+F32 = npt.NDArray[np.float32]
+
+BARS: Final = 4
+"""Bars of a stretch; it goes round and round."""
+
+FACT: Final = "usual"
+_TRACKS: Final = len(ROLES)
+_CHOICE: Final = 23  # what random numbers are for; see `engine.models.getmusic_board`
+_NEAREST: Final = 24
+_DENSITY, _REGISTER = 0.15, 0.06  # differences of a lead that count alike
+
+
+class Usual:
+    """The stretches of a bundle.
+
+    Args:
+        rows: [N, BARS, 2, 6] densities and registers by bar, below 0 where a part is not there.
+    """
+
+    def __init__(self, rows: F32) -> None:
+        self._rows = rows
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "Usual | None":
+        """Those of a bundle; None if it has none.
+
+        Raises:
+            ManifestError: what it has is none.
+        """
+        given = facts.get(FACT)
+        if given is None:
+            return None
+        try:
+            rows = np.asarray(given, np.float32).reshape(-1, BARS, 2, _TRACKS)
+        except (TypeError, ValueError):
+            rows = np.zeros((0, BARS, 2, _TRACKS), np.float32)
+        if not len(rows) or not (np.isfinite(rows) & (rows >= -1.0) & (rows <= 1.0)).all():
+            raise ManifestError(f"getmusic: fact '{FACT}' is no list of densities and registers; export it again")
+        return cls(rows)
+
+    def wishes(
+        self, roles: Collection[str], columns: int, seed: int, *, first_bar: int = 0, lead: tuple[float, float] | None
+    ) -> tuple[F32, F32]:
+        """Density and register [6, columns] of `roles`, all others unknown.
+
+        Args:
+            columns: from the line of `first_bar` on.
+            lead: density and register of the lead that is there; None if none is.
+        """
+        places = uniforms(1, seed, _CHOICE)[0]
+        order = np.arange(len(self._rows))
+        if lead is not None:
+            own = np.stack([_known(self._rows[:, :, part, 0]) for part in (0, 1)], axis=1)
+            far = ((own - lead) / (_DENSITY, _REGISTER)) ** 2
+            order = np.argsort(far.sum(axis=1), kind="stable")[:_NEAREST]
+        row = self._rows[order[int(places * len(order))]]
+        bars = (first_bar + np.arange(-(-columns // COLUMNS))) % BARS
+        told = np.repeat(row[bars], COLUMNS, axis=0)[:columns].transpose(1, 2, 0).copy()
+        told[:, [role not in roles for role in ROLES]] = UNKNOWN
+        return told[0], told[1]
+
+
+def _known(values: F32) -> F32:
+    """[N] mean of what is known of [N, BARS]."""
+    known = values >= 0.0
+    return np.asarray(np.where(known, values, 0.0).sum(axis=1) / np.maximum(1, known.sum(axis=1)), np.float32)
+
+
+def played(tokens: npt.NDArray[np.int64], dictionary: Dictionary, role: str) -> tuple[float, float] | None:
+    """Density and register of what a pitch row ([L]) plays; None if it plays nothing."""
+    own = dictionary.ranges[role]
+    there = tokens[(tokens >= own.start) & (tokens < own.stop)]
+    if not there.size:
+        return None
+    pitches = [pitch for token in there.tolist() for pitch in dictionary.pitches(token)]
+    return there.size / len(tokens), sum(pitches) / len(pitches) / 127.0
