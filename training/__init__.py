@@ -8,5 +8,6 @@
 - ``loop``, ``checkpoint``, ``report``, ``previews``: the one loop, what is kept, what is shown on the way.
 - ``evaluate``: what is measured.
 - ``bands``, ``bands_baselines``, ``bands_play``, ``bands_report``: the same for bands, beside simple players;
+  ``bands_usual``: how they usually play;
   ``fill`` finds hidden cells, ``roll`` draws them.
 """
