@@ -14,6 +14,7 @@ from engine.music.midifile import read_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Meter, Note, Score, Track
 from engine.stream import work
+from engine.wishes import Wishes
 from tests.tiny_getmusic import write_tiny_getmusic
 
 METERS = ((4, 4), (3, 4), (5, 4), (7, 8), (6, 8), (2, 2), (12, 8), (1, 16))
@@ -66,7 +67,8 @@ def test_everything_else_stays_note_for_note(
         was = read_midi(source)
         task = InfillTask(
             source=source, out=out, targets=tuple(targets), bars=(first, first + count - 1), chords=chords,
-            bundle=str(bundles / kind), settings=FillSettings(steps=2, densities=dict.fromkeys(targets, 0.3)),
+            bundle=str(bundles / kind),
+            wishes=Wishes(settings=FillSettings(steps=2, densities=dict.fromkeys(targets, 0.3))),
         )  # fmt: skip
         refused = ""
         try:
