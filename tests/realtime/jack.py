@@ -24,8 +24,7 @@ def needs(*programs: str) -> None:
 class JackServer:
     """jackd's dummy driver under a name of its own, the default of this process and its children while it is used.
 
-    Synchronous (-S): a cycle waits for its clients, so that a busy machine makes it late instead of dropping sound; and
-    waits long (-t, milliseconds), so that a client that had no turn for half a second is not shut out.
+    Synchronous (-S): a cycle waits for its clients, so that a busy machine makes it late instead of dropping sound.
     """
 
     def __init__(self, folder: Path, *, rate: int = 48_000, period: int = 128) -> None:
@@ -37,8 +36,6 @@ class JackServer:
             "jackd",
             "--no-realtime",
             "-S",
-            "-t",
-            "20000",
             "-n",
             self.name,
             "-d",
