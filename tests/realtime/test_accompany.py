@@ -51,7 +51,10 @@ class Program:
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
-            self.rows.append(json.loads(line))
+            try:
+                self.rows.append(json.loads(line))
+            except ValueError:
+                self.rows.append({"event": "not JSON", "line": line})
 
     def __enter__(self) -> "Program":
         return self
@@ -60,9 +63,14 @@ class Program:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._reader.join(10.0)  # a pipe that is closed while somebody reads it makes the reader fail
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
+        for row in self.rows:  # shown where a test fails
+            if row["event"] != "planned":
+                print(row)
+        assert not [row for row in self.rows if row["event"] == "not JSON"]
 
     def planned(self) -> list[dict[str, Any]]:
         return [row for row in list(self.rows) if row["event"] == "planned"]
