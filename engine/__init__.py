@@ -18,6 +18,7 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``continuing``, ``continuation``: a sound file gone on with, and by command.
 - ``orders``, ``worker``, ``player``: what a session and a voice say, one voice's turn, its process seen from outside.
 - ``mixer``, ``schedule``, ``record``: lanes and their fades, when a command holds, sound to files.
+- ``hearing``: the latest of the live input, at the session's samples.
 - ``take``, ``replay``: the log of a performance, and the same sound from it again.
 - ``cast``, ``voice``, ``studio``, ``telemetry``, ``session``: a voice with its restarts and swaps, recordings, what is
   told, and the three doors.
