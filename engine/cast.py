@@ -15,7 +15,7 @@ from engine.schedule import Due
 from engine.take import TakeWriter
 from engine.worker import Pacing
 
-__all__ = ["Cast", "Retired", "Stage", "VoiceSpec"]
+__all__ = ["Cast", "Retired", "Stage", "VoiceSpec", "VoiceStatus"]
 
 _RETIRE_S: Final = 0.5  # a ring is unmapped only this long after the mixer let go of it
 
@@ -39,6 +39,19 @@ class VoiceSpec:
     playing: bool = True
     controls: Mapping[tuple[str, ...], Value] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoiceStatus:
+    """One voice, for people and ports: `loaded` it can sound, `loading` a bundle is on its way."""
+
+    name: str
+    bundle: str
+    seed: int
+    playing: bool
+    loaded: bool
+    loading: bool
+    controls: Any
 
 
 @dataclass(kw_only=True, slots=True)

@@ -377,6 +377,7 @@ class Telemetry:
         level_db: peak of the mix in the last interval.
         underruns: reads that had to be covered so far (ours, not the sound card's).
         latency_ms: of the commands applied in the last interval, the greatest; 0 if none.
+        input_db: peak of the live input in the last interval; -120 for silence or no input.
     """
 
     sample: int
@@ -387,6 +388,7 @@ class Telemetry:
     level_db: float
     underruns: int
     latency_ms: float
+    input_db: float = -120.0
     voices: tuple[VoiceTelemetry, ...] = ()
 
 

@@ -7,16 +7,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
 
-from engine.cast import Stage, VoiceSpec
+from engine.cast import Stage, VoiceSpec, VoiceStatus
 from engine.conductor import Conductor
 from engine.errors import ControlError, EngineError, ShapeError
+from engine.hearing import HEARD_S, INPUT, Hearing
 from engine.jobs import Jobs
 from engine.messages import (
     NOW,
@@ -55,19 +55,6 @@ _HORIZON_S: Final = 0.1  # a command's sample is fixed when it is this near to w
 _EVENTS_KEPT: Final = 10_000  # for a host that does not poll
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VoiceStatus:
-    """One voice, for people and ports: `loaded` it can sound, `loading` a bundle is on its way."""
-
-    name: str
-    bundle: str
-    seed: int
-    playing: bool
-    loaded: bool
-    loading: bool
-    controls: Any
-
-
 class Session:
     """Voices, conductor and mix of one performance.
 
@@ -76,6 +63,7 @@ class Session:
         read, read_into                the audio pump only: copies from the voices' rings, mixes, covers what is
                                        missing; never waits, locks or logs (in-process, it also gives the workers
                                        their turns)
+        hear                           one thread, an input port's; never waits
         start, close                   one thread, before and after all others
         a thread of its own            housekeeping: passes orders on, watches the voices, keeps the take
         a child process a voice        see `engine.worker`
@@ -90,7 +78,7 @@ class Session:
         block: the most samples that one `read` will ask for.
         tempo_bpm, beats: of the transport, at first.
         output_latency_ms: from `read` to the ear, set by the port that knows; part of what `Applied` tells.
-        keep_s: how much of the past `Keep` can reach.
+        keep_s: how much of the past `Keep` can reach. heard_s: how much of the live input `hearing` holds.
         header: more facts for the head of the take.
     """
 
@@ -108,11 +96,13 @@ class Session:
         beats: int = 4,
         output_latency_ms: float = 0.0,
         keep_s: float = 64.0,
+        heard_s: float = HEARD_S,
         header: Mapping[str, Any] | None = None,
     ) -> None:
         if len({spec.name for spec in voices}) != len(voices):
             raise ControlError(f"voices need different names, got {', '.join(spec.name for spec in voices)}")
         self.sample_rate = sample_rate
+        self.hearing = Hearing(sample_rate, heard_s)
         self._block, self._in_process = block, in_process
         self._mixer = Mixer(sample_rate, keep_s if folder is not None else 0.0)
         self._numbers = itertools.count(1)
@@ -144,8 +134,8 @@ class Session:
             take=TakeWriter(None if folder is None else new_take(folder), facts),
         )
         self._take_missed = False
-        self._teller = Teller(self._stage, self._mixer, output_latency_ms)
-        self._studio = Studio(folder, self._stage, self._mixer, keep_s)
+        self._teller = Teller(self._stage, self._mixer, self.hearing, output_latency_ms)
+        self._studio = Studio(folder, self._stage, self._mixer, self.hearing, keep_s)
         self._jobs = Jobs(folder, self._stage, in_process=in_process)
         self._voices: dict[str, Voice] = {}
         for spec in voices:
@@ -207,6 +197,10 @@ class Session:
         if out.ndim != 2 or out.shape[0] != 2:
             raise ShapeError(f"the mix is [2, frames], got {out.shape}")
         out[:] = self.read(out.shape[1])
+
+    def hear(self, audio: Audio, sample: int) -> None:
+        """Take [2, N] of live input that came in while the mix sounded from `sample` on; see `Hearing.write`."""
+        self.hearing.write(audio, sample)
 
     def poll(self) -> list[Event]:
         """What has happened since the last call, oldest first; ten times a second a `Telemetry`. Any thread."""
@@ -309,6 +303,8 @@ class Session:
     def _voice_of(self, command: Command) -> Voice | None:
         if isinstance(command, Set):
             name = command.path[0] if command.path else ""
+            if name == INPUT:
+                return None
         elif isinstance(command, Play | Stop | Jump | Load | Unload):
             name = command.voice
         else:

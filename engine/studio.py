@@ -1,4 +1,4 @@
-"""What a session does with its mix beside sounding: recordings, and keeping what has just been played."""
+"""What a session does beside sounding: recordings, keeping what has just been played, and its ear's controls."""
 
 import contextlib
 import json
@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.cast import Stage
-from engine.errors import RecordError
-from engine.messages import Event, Failed, Keep, Record, Recorded, RecordStop
+from engine.controls import Value
+from engine.errors import ControlError, RecordError
+from engine.hearing import INPUT, Hearing
+from engine.messages import Changed, Event, Failed, Keep, Record, Recorded, RecordStop, Set
 from engine.mixer import Mixer
 from engine.music.audio import Audio
 from engine.record import Recorder, free_name, write_later
@@ -30,8 +32,9 @@ class Studio:
         keep_s: how much of the past can be kept.
     """
 
-    def __init__(self, folder: Path | None, stage: Stage, mixer: Mixer, keep_s: float) -> None:
+    def __init__(self, folder: Path | None, stage: Stage, mixer: Mixer, hearing: Hearing, keep_s: float) -> None:
         self._folder, self._stage, self._mixer, self._keep_s = folder, stage, mixer, keep_s
+        self._hearing = hearing
         self._current: tuple[Recorder, Due] | None = None
         self._recorders: tuple[tuple[Recorder, Due], ...] = ()
         self._news: deque[Event] = deque()  # from writer threads
@@ -51,9 +54,11 @@ class Studio:
                     self._stop(due, round(sample))
                 case Keep(bars=bars):
                     self._keep(due, bars)
+                case Set(path=path, value=value) if path[:1] == (INPUT,):
+                    self._turn_input(due, path, value, round(sample))
                 case _:
                     return False
-        except RecordError as error:
+        except (RecordError, ControlError) as error:
             self._stage.failed(due, str(error))
         except OSError as error:  # a disk has many ways to fail, and none may end the housekeeping
             self._stage.failed(due, f"{error.filename or self._folder}: {error.strerror or error}; try another folder")
@@ -80,6 +85,13 @@ class Studio:
         for recorder, _ in self._recorders:
             recorder.finish()
         self.tend()
+
+    def _turn_input(self, due: Due, path: tuple[str, ...], value: Value, sample: int) -> None:
+        """The input is no part of what a take replays: its controls are kept there for people only."""
+        value = self._hearing.turn(path[1:], value, sample)
+        self._stage.take.note(turned="/".join(path), value=value, sample=sample)
+        self._stage.events.append(Changed(path=path, value=value))
+        self._stage.applied(due, "", sample)
 
     def _room(self) -> Path:
         if self._folder is None:

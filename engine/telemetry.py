@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from engine.cast import Stage
+from engine.hearing import Hearing
 from engine.messages import Telemetry, VoiceTelemetry
 from engine.mixer import Mixer
 from engine.signal.level import peak_db
@@ -18,9 +19,9 @@ _EVERY_S: Final = 0.1
 class Teller:
     """Threads: the session's housekeeping; `output_latency_ms` may be set by any."""
 
-    def __init__(self, stage: Stage, mixer: Mixer, output_latency_ms: float) -> None:
+    def __init__(self, stage: Stage, mixer: Mixer, hearing: Hearing, output_latency_ms: float) -> None:
         self.output_latency_ms = output_latency_ms
-        self._stage, self._mixer = stage, mixer
+        self._stage, self._mixer, self._hearing = stage, mixer, hearing
         self._told_s, self._latency_ms = -1.0, 0.0
 
     def tell(self, voices: Collection[Voice], first: int, read_s: float) -> None:
@@ -50,6 +51,7 @@ class Teller:
         chord = conductor.chord_at(conductor.tick_at(float(here)), float(here))
         level, self._mixer.peak = self._mixer.peak, 0.0
         latency_ms, self._latency_ms = self._latency_ms, 0.0
+        input_db, self._hearing.peak = self._hearing.level, 0.0
         return Telemetry(
             sample=here,
             bar=bar,
@@ -59,6 +61,7 @@ class Teller:
             level_db=peak_db(level),
             underruns=sum(voice.covers for voice in voices),
             latency_ms=latency_ms,
+            input_db=input_db,
             voices=tuple(self._of(voice, here) for voice in voices),
         )
 

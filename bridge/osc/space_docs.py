@@ -157,7 +157,7 @@ Only ints, floats and texts, so that Pure Data can read everything.
 | `/event/band_plan` | bar, source, chords, notes, ahead_ms | what the band will play in a bar; its notes follow |
 | `/event/band_note` | bar, role, start, pitch, length, velocity | one of them, in ticks from the bar's line |
 | `/event/band_counts` | made, fallbacks, late, failed, ons, offs, stale, sounding | with them: the band so far |
-| `/telemetry/session` | sample, bar, beat, tempo_bpm, chord, level_db, underruns, latency_ms | see `/telemetry` |
+| `/telemetry/session` | sample, bar, beat, tempo_bpm, chord, level_db, underruns, latency_ms, input_db | if asked for |
 | `/telemetry/voice` | voice, bundle, playing, level_db, fill_ms, realtime, late, cpu | with it, one a voice |
 """
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from engine.controls import walk
 from engine.errors import ControlError, ShapeError
 from engine.hearing import Hearing, InputControls
+from engine.messages import BEAT, NOW, Applied, Changed, Event, Failed, Set, Telemetry
+from engine.session import Session
 
 RATE = 1_000
 SPAN = 5 * RATE
@@ -175,3 +177,44 @@ def test_a_reader_beside_the_writer_sees_whole_sound() -> None:
         done.set()
         reader.join()
     assert not torn
+
+
+def play(session: Session, samples: int) -> list[Event]:
+    session.read(samples)
+    return session.poll()
+
+
+def test_a_session_hears_tells_the_level_and_turns_the_gain_when_asked() -> None:
+    with Session(48_000, in_process=True) as session:
+        session.hear(np.full((2, 4_800), 0.5, np.float32), 0)
+        levels = [event.input_db for event in play(session, 9_600) if isinstance(event, Telemetry)]
+        assert max(levels) == pytest.approx(-6.0, abs=0.1)
+        number = session.post(Set(("input", "gain"), -20.0), BEAT)
+        events = play(session, 48_000)
+        (applied,) = [event for event in events if isinstance(event, Applied) and event.number == number]
+        assert applied.sample == 24_000  # the next beat at 120 bpm
+        assert Changed(path=("input", "gain"), value=-20.0) in events
+        session.hear(np.full((2, 43_200), 0.5, np.float32), 4_800)
+        sound = session.hearing.last(48_000)[0]
+        assert np.all(sound[:4_800] == 0.5)
+
+
+def test_a_session_refuses_what_no_control_of_the_input_takes() -> None:
+    with Session(48_000, in_process=True) as session:
+        session.post(Set(("input", "gain"), 99.0), NOW)
+        session.post(Set(("input", "colour"), 1.0), NOW)
+        failed = [event for event in play(session, 4_800) if isinstance(event, Failed)]
+    assert [event.reason for event in failed] == [
+        "takes -60..24 dB, got 99.0",
+        "no control colour; there are: gain, mute, monitor",
+    ]
+
+
+def test_what_is_heard_is_no_part_of_the_mix() -> None:
+    sounds = []
+    for heard in (False, True):
+        with Session(48_000, in_process=True) as session:
+            if heard:
+                session.hear(noise(48_000), 0)
+            sounds.append(session.read(24_000))
+    np.testing.assert_array_equal(*sounds)
