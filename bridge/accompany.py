@@ -35,7 +35,8 @@ def accompany_main(argv: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     picture = not args.plain and sys.stdout.isatty()
-    view: BandView = JsonView() if args.json else PictureView(options.working) if picture else LinesView()
+    out = sys.stdout
+    view: BandView = JsonView(out) if args.json else PictureView(options.working) if picture else LinesView()
     with contextlib.suppress(AttributeError, OSError):
         os.nice(_NICE)
     clock: BandTime
@@ -43,7 +44,8 @@ def accompany_main(argv: Sequence[str]) -> int:
         clock = MidiTime(options.input_ms / 1000.0)
     else:
         clock = OwnTime(options.tempo, count_in=options.count_in)
-    with view:
+    # Whoever reads the JSON reads nothing else: what libraries print goes where errors go.
+    with contextlib.redirect_stdout(sys.stderr if args.json else out), view:
         band = Band(options, view, clock)
         try:
             if args.json:

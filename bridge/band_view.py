@@ -2,12 +2,13 @@
 
 import json
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TextIO
 
 from bridge.midi.out import OutStats
 from engine.accompany import SOURCES, BandSettings, Bar, Dropped, Planned
@@ -149,9 +150,14 @@ def _lateness(late_s: Sequence[float]) -> str:
 
 
 class JsonView:
-    """Each piece of news as one line of JSON with an ``event``: say, planned, dropped, standing (every second)."""
+    """Each piece of news as one line of JSON with an ``event``: say, planned, dropped, standing (every second).
 
-    def __init__(self) -> None:
+    Args:
+        out: where they go, for a program to read; standard output if not given.
+    """
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = sys.stdout if out is None else out
         self._last_s = -math.inf
         self._late: list[float] = []
 
@@ -194,9 +200,9 @@ class JsonView:
         })  # fmt: skip
         self._late.clear()
 
-    @staticmethod
-    def _write(row: Mapping[str, Any]) -> None:
-        print(json.dumps(row), flush=True)
+    def _write(self, row: Mapping[str, Any]) -> None:
+        self._out.write(json.dumps(row) + "\n")  # at once: another thread's line must not come between
+        self._out.flush()
 
 
 class PictureView:

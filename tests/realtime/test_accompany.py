@@ -44,7 +44,8 @@ class Program:
         words = ("accompany", "--json", "--bundle", "house", "--chords", "Am F C G", *flags)
         self.process = subprocess.Popen(
             [sys.executable, "ripieno.py", *words], cwd=ROOT,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "CI": "true"},  # with this, pyfluidsynth prints what it has found
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

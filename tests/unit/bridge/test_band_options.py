@@ -1,5 +1,6 @@
 """Flags of the band: what they mean, and one sentence for what cannot be."""
 
+import io
 import json
 from types import MappingProxyType
 
@@ -84,6 +85,14 @@ def test_json_lines_carry_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert (rows[3]["at_s"], rows[3]["tick"]) == (7.0, 2400.0)
     assert rows[3]["late_ms"] == [1.0, 2.0]
     assert rows[3]["out"]["ons"] == 7
+
+
+def test_json_lines_go_where_the_reader_is(capsys: pytest.CaptureFixture[str]) -> None:
+    reader = io.StringIO()
+    with JsonView(reader) as view:
+        view.say("hello")
+    assert reader.getvalue() == '{"event": "say", "line": "hello"}\n'
+    assert not capsys.readouterr().out
 
 
 def test_lines_name_the_bar_its_chord_and_where_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
