@@ -13,7 +13,7 @@ from bridge.band_options import BandOptions
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError, host_and_port
-from engine.accompany import BandSettings
+from engine.band_plan import BandSettings
 from engine.bundle import TONE, BundleInfo, bundles, describe
 from engine.controls import Value, get_value
 from engine.errors import BundleError, ControlError, EngineError

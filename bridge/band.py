@@ -12,14 +12,16 @@ from bridge.band_options import BandOptions
 from bridge.band_sound import Sound
 from bridge.band_time import BandTime, Moment
 from bridge.band_view import BandView, Standing
+from bridge.midi.orders import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
 from bridge.midi.out import MidiOutput, NoOutput
 from bridge.midi.ports import MidiInput
-from bridge.midi.sender import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, SenderSetup, Strike, Tempo, Withdraw
+from bridge.midi.sender import SenderSetup
 from bridge.midi.sources import NoMidiError
 from bridge.settings import SettingsError
-from engine.accompany import Accompanist, Action, Ask, Play, Silence, Unplay
+from engine.accompany import Accompanist
 from engine.band import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
 from engine.band_controls import maker_controls, working
+from engine.band_plan import Action, Ask, Play, Silence, Unplay
 from engine.controls import with_value
 from engine.errors import EngineError
 from engine.ledger import Booking

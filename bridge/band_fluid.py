@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 
 from bridge.band_sound import BandSound, BlockClock, Sound
-from bridge.midi.sender import Book, Hush, Order, Panic, Raw, Release, Strike, Tempo, Withdraw
+from bridge.midi.orders import Order, Tempo, carried_out
 from bridge.settings import SettingsError
-from engine.ledger import Due, Ledger
+from engine.ledger import Ledger
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
 
@@ -114,7 +114,10 @@ class FluidSound:
         begin_s = self._clock.next(frames)
         dues = []
         while self._orders:
-            dues += self._carry_out(self._orders.popleft(), begin_s)
+            order = self._orders.popleft()
+            if isinstance(order, Tempo):
+                self._pulse = order.pulse
+            dues += carried_out(order, self._ledger, begin_s)
         dues += self._ledger.turn(begin_s + frames / self._rate, self._pulse)
         parts, done = [], 0
         for due in dues:
@@ -124,26 +127,6 @@ class FluidSound:
             self._give(due.message)
         parts.append(self._samples(frames - done))
         return np.concatenate(parts, axis=1)
-
-    def _carry_out(self, order: Order, now_s: float) -> list[Due]:
-        match order:
-            case Book(notes):
-                self._ledger.book(notes)
-            case Withdraw(tick, channels):
-                self._ledger.withdraw(tick, channels)
-            case Tempo(pulse):
-                self._pulse = pulse
-            case Strike(id, channel, pitch, velocity):
-                return self._ledger.strike(id, channel, pitch, velocity, now_s)
-            case Release(id, channel, pitch):
-                return self._ledger.let_go(id, channel, pitch, now_s)
-            case Hush():
-                return self._ledger.hush(now_s)
-            case Panic():
-                return self._ledger.finish(now_s, panic=True)
-            case Raw(messages):
-                return [Due(now_s, message) for message in messages]
-        return []
 
     def _give(self, message: bytes) -> None:
         kind, channel = message[0] & 0xF0, message[0] & 0x0F

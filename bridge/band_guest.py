@@ -15,8 +15,8 @@ from bridge.band_sound import Sound
 from bridge.band_time import SessionTime
 from bridge.band_view import Standing
 from bridge.midi.ports import Listener
-from engine.accompany import Dropped, Planned
 from engine.band import BAR_TICKS
+from engine.band_plan import Dropped, Planned
 from engine.controls import Value, get_value, with_value
 from engine.errors import BundleError, ControlError
 from engine.maker import band_named

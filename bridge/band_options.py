@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.settings import SettingsError
-from engine.accompany import BandSettings
 from engine.band_controls import BandControls, roles_of, working
+from engine.band_plan import BandSettings
 from engine.controls import with_value
 from engine.errors import ControlError
 from engine.maker import HOUSE

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
 from bridge.midi.out import OutStats
-from engine.accompany import SOURCES, BandSettings, Bar, Dropped, Planned
 from engine.band import BAR_TICKS, COLUMN_TICKS, COLUMNS
+from engine.band_plan import SOURCES, BandSettings, Bar, Dropped, Planned
 from engine.music.score import Note
 from engine.music.units import TICKS_PER_BEAT
 

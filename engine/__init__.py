@@ -10,8 +10,9 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``stream``, ``ring``, ``conductor``: the Streamer and Job protocols, the audio queue, musical time and harmony.
 - ``models/``: one family of files, one model, with its controls, its state and its Streamer or Job.
 - ``band_messages``, ``band_controls``: what a session's band is told and tells; all of it that can be turned.
-- ``band``, ``capture``, ``ledger``, ``accompany``: what a band is asked for, what a player played, every note-on with
-  its note-off, and the accompanist that has bar n + 1 made while bar n plays; ``maker``: by whom, in its own process.
+- ``band``, ``capture``, ``ledger``: what a band is asked for, what a player played, every note-on with its note-off.
+- ``band_plan``, ``accompany``: actions, and the accompanist that has bar n + 1 made while bar n plays; ``maker``: by
+  whom, in its own process.
 - ``bundle``, ``opening``: folders of graphs, and how a voice gets its streamer.
 - ``filling``, ``wishes``, ``infill``, ``jobs``, ``pianoroll``: a MIDI file filled, how, by command, in a session, and
   as a picture; ``fill_messages``: what is said of it.

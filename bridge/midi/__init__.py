@@ -5,5 +5,6 @@
 - ``sources``, ``sinks``: which inputs and outputs there are, and which one a name means.
 - ``ports``, ``driver``: an input opened by name, lost and found again; the process that owns it, because drivers may
   end the process they are in.
+- ``orders``: what whoever owns an output of notes is told, a port or a synthesizer.
 - ``out``, ``sender``: an output, watched likewise; the process that owns it and keeps the time of every note.
 """

@@ -12,7 +12,8 @@ from typing import Final
 
 from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.sender import Book, Hush, Order, Panic, Raw, SenderSetup, Sent, Strike, Tempo, sender_main, watch_main
+from bridge.midi.orders import Book, Hush, Order, Panic, Raw, Strike, Tempo
+from bridge.midi.sender import SenderSetup, Sent, sender_main, watch_main
 from bridge.midi.sinks import OUT_CLIENT, PORT
 from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError
 from engine.music.pulse import Pulse

@@ -17,15 +17,13 @@ from typing import Any, Final
 from bridge.audio.port import PortError
 from bridge.midi.clock import ClockSender
 from bridge.midi.driver import MidiOpened, MidiRefusal
+from bridge.midi.orders import Halt, Order, Roll, Tempo, carried_out
 from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
 from bridge.midi.sources import MidiSource, NoMidiError, api_of
-from engine.ledger import Booking, Due, Ledger
+from engine.ledger import Due, Ledger
 from engine.music.pulse import Pulse
 
-__all__ = [
-    "Book", "Halt", "Hush", "Order", "Panic", "Raw", "Release", "Roll", "Sender", "SenderSetup", "Sent", "Strike",
-    "Tempo", "Withdraw", "sender_main", "watch_main",
-]  # fmt: skip
+__all__ = ["Sender", "SenderSetup", "Sent", "sender_main", "watch_main"]
 
 _SPIN_S: Final = 0.0015  # before a deadline: sleep in short steps instead of waiting for orders
 _STEP_S: Final = 0.0001
@@ -35,79 +33,6 @@ _WATCH_S: Final = 2.0
 _AGAIN_S: Final = 0.3
 _MISSES: Final = 3
 _NOTE_ON: Final = 0x90
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """Play these at their ticks."""
-
-    notes: tuple[Booking, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """Forget what would start at `tick` or later, on these channels or on all."""
-
-    tick: float
-    channels: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tempo:
-    """Musical time from now on; None: it stands still."""
-
-    pulse: Pulse | None
-
-
-@dataclass(frozen=True, slots=True)
-class Roll:
-    """Send a clock from this tick on, if a clock is sent at all."""
-
-    tick: float
-
-
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """End the clock, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hush:
-    """End all notes, forget all that is booked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Panic:
-    """As `Hush`, and tell every used channel to be silent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Strike:
-    """A key that is passed on as it is played."""
-
-    id: int
-    channel: int
-    pitch: int
-    velocity: int
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """The end of a struck key."""
-
-    id: int
-    channel: int
-    pitch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Messages that are no notes (programs, controllers), sent at once and again whenever the port comes back."""
-
-    messages: tuple[bytes, ...]
-
-
-Order = Book | Withdraw | Tempo | Roll | Halt | Hush | Panic | Strike | Release | Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,29 +92,16 @@ class Sender:
         """Do what is said, at once."""
         now_s = self._now() + self._lead_s
         match order:
-            case Book(notes):
-                self._ledger.book(notes)
-            case Withdraw(tick, channels):
-                self._ledger.withdraw(tick, channels)
             case Tempo(pulse):
                 self._pulse = pulse
-            case Strike(id, channel, pitch, velocity):
-                self._pass(self._ledger.strike(id, channel, pitch, velocity, now_s))
-            case Release(id, channel, pitch):
-                self._pass(self._ledger.let_go(id, channel, pitch, now_s))
-            case Hush():
-                self._pass(self._ledger.hush(now_s))
-            case Panic():
-                self._pass(self._ledger.finish(now_s, panic=True))
-            case Raw(messages):
-                for message in messages:
-                    self._send(message)
             case Roll(tick) if self._clock is not None:
                 for message in (*self._clock.stop(), *self._clock.roll(tick)):
                     self._send(message)
             case Halt() if self._clock is not None:
                 for message in self._clock.stop():
                     self._send(message)
+            case _:
+                self._pass(carried_out(order, self._ledger, now_s))
 
     def wait_s(self) -> float:
         """Seconds until there is something to send; infinite for never."""

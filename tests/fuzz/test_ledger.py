@@ -10,23 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.midi.clock import ClockFollower
-from bridge.midi.sender import (
-    Book,
-    Halt,
-    Hush,
-    Order,
-    Panic,
-    Raw,
-    Release,
-    Roll,
-    Sender,
-    SenderSetup,
-    Strike,
-    Tempo,
-    Withdraw,
-)  # fmt: skip
-from engine.accompany import Accompanist, Ask, BandSettings, Play, Silence, Unplay
+from bridge.midi.orders import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.midi.sender import Sender, SenderSetup
+from engine.accompany import Accompanist
 from engine.band import BAR_TICKS, BarMade, BarRequest
+from engine.band_plan import Ask, BandSettings, Play, Silence, Unplay
 from engine.ledger import SHORTEST_S, Booking, Due, Ledger
 from engine.models.houseband import HouseBand
 from engine.music.harmony import parse_progression

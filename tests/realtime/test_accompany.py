@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from bridge.audio.port import PortError
+from bridge.midi.orders import Book, Hush, Tempo
 from bridge.midi.out import MidiOutput
-from bridge.midi.sender import Book, Hush, SenderSetup, Tempo
+from bridge.midi.sender import SenderSetup
 from engine.ledger import Booking
 from engine.music.pulse import Pulse
 from tests.realtime.jack import JackServer, needs

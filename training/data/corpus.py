@@ -6,7 +6,7 @@ A corpus is a folder of sound files or a number of composed pieces; everything a
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,7 @@ __all__ = [
     "density_curve",
     "open_corpus",
     "split",
+    "to_compose",
 ]
 
 F32 = npt.NDArray[np.float32]
@@ -133,6 +134,14 @@ class Corpus(ABC):
         """Tempo in bpm and onset times in seconds."""
 
 
+def to_compose(data: Data) -> Iterator[tuple[str, int, Genre]]:
+    """Name, seed and genre of every piece that a recipe has composed."""
+    for index in range(data.pieces):
+        genre: Genre = data.genres[index % len(data.genres)]
+        seed = data.seed * 1_000_003 + index
+        yield f"{genre}-{seed:06d}", seed, genre
+
+
 class Composed(Corpus):
     """Pieces that are composed and rendered when they are asked for; the same numbers give the same corpus.
 
@@ -144,14 +153,12 @@ class Composed(Corpus):
         self._made: dict[str, tuple[int, Genre]] = {}
         self._bars = data.bars
         entries = []
-        for index in range(data.pieces):
-            genre: Genre = data.genres[index % len(data.genres)]
-            seed = data.seed * 1_000_003 + index
+        for name, seed, genre in to_compose(data):
             piece = compose(seed, genre, bars=data.bars)
             # By its notes, not by its seed: when the composer learns something new, cached sound is made anew.
             digest = checksum([repr(asdict(piece)).encode()])
             self._made[digest] = (seed, genre)
-            entries.append(Entry(f"{genre}-{seed:06d}", digest, piece.duration_s))
+            entries.append(Entry(name, digest, piece.duration_s))
         self.entries = tuple(entries)
 
     def piece(self, entry: Entry) -> Piece:

@@ -16,7 +16,7 @@ from engine.music.harmony import Key
 from engine.music.units import samples_per_tick
 from training.config import Data
 from training.data.compose import compose
-from training.data.corpus import Corpus, Entry, checksum
+from training.data.corpus import Corpus, Entry, checksum, to_compose
 from training.data.piece import TICKS_PER_BAR, Genre, Piece
 from training.data.synth import conditions, stems
 from training.data.voices import STEMS
@@ -71,13 +71,11 @@ class Described(Corpus):
         self._made: dict[str, tuple[int, Genre]] = {}
         self._bars = data.bars
         entries = []
-        for index in range(data.pieces):
-            genre: Genre = data.genres[index % len(data.genres)]
-            seed = data.seed * 1_000_003 + index
+        for name, seed, genre in to_compose(data):
             played = _play(seed, genre, data.bars)
             digest = checksum([repr((asdict(played.piece), played.parts)).encode()])
             self._made[digest] = (seed, genre)
-            entries.append(Entry(f"{genre}-{seed:06d}", digest, played.piece.duration_s))
+            entries.append(Entry(name, digest, played.piece.duration_s))
         self.entries = tuple(entries)
 
     def played(self, entry: Entry) -> Played:

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.band_fluid import FluidSound, open_sound, soundfonts
 from bridge.band_sound import BandSound
-from bridge.midi.sender import Book, Hush, Panic, Raw, Release, Strike, Tempo, Withdraw
+from bridge.midi.orders import Book, Hush, Panic, Raw, Release, Strike, Tempo, Withdraw
 from bridge.settings import SettingsError
 from engine.ledger import Booking
 from engine.music.audio import Audio

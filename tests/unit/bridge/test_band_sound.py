@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bridge.band_sound import BandSound
-from bridge.midi.sender import Book, Halt, Hush, Tempo, Withdraw
+from bridge.midi.orders import Book, Halt, Hush, Tempo, Withdraw
 from engine.ledger import Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse

@@ -1,6 +1,7 @@
 """Orders become messages at their time."""
 
-from bridge.midi.sender import Book, Halt, Hush, Panic, Raw, Release, Roll, Sender, SenderSetup, Strike, Tempo, Withdraw
+from bridge.midi.orders import Book, Halt, Hush, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.midi.sender import Sender, SenderSetup
 from engine.ledger import Booking
 from engine.music.pulse import Pulse
 

@@ -5,18 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from engine.accompany import (
-    SOURCES,
-    Accompanist,
-    Ask,
-    BandSettings,
-    Dropped,
-    Planned,
-    Play,
-    Silence,
-    Unplay,
-)
+from engine.accompany import Accompanist
 from engine.band import BAR_TICKS, BarMade, BarRequest
+from engine.band_plan import SOURCES, Ask, BandSettings, Dropped, Planned, Play, Silence, Unplay
 from engine.ledger import Booking
 from engine.models.houseband import HouseBand
 from engine.music.harmony import parse_progression

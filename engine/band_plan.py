@@ -1,0 +1,149 @@
+"""What a live band is told to do and what it tells: its settings, the actions it wants done, and the plainest bar."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.band import BAR_TICKS, BEATS, BarRequest
+from engine.ledger import Booking
+from engine.music.harmony import NO_CHORD, Chord
+from engine.music.score import ROLES, Note
+
+__all__ = [
+    "SOURCES",
+    "Action",
+    "Ask",
+    "BandSettings",
+    "Bar",
+    "Dropped",
+    "Planned",
+    "Play",
+    "Silence",
+    "Unplay",
+    "pad",
+]  # fmt: skip
+
+SOURCES: Final = ("made", "reserve", "repeat", "pad", "silence")
+"""Where a bar can come from, the best first; all but the first are fallbacks."""
+
+Bar = Mapping[str, tuple[Note, ...]]
+"""Notes by role, starts counted from the bar's line."""
+
+_PAD_VELOCITY: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BandSettings:
+    """How an accompanist works.
+
+    Args:
+        player: role that is played. targets: roles that are made.
+        progression: chords, one row a bar, from bar 0 round and round; empty: chords are held or heard.
+        split: keys below it hold a chord for the band, which goes before the progression; None: none does.
+        warmup: bars at the start in which the band only listens.
+        context: bars of the past that a maker is told.
+        earliest, latest: share of a bar after which the next is asked for; later where makers are quick.
+        safety_s: a bar must be there so long before its line.
+        dynamics: 0..1, how far the band's loudness follows the player's.
+        seed: of the makers.
+        density: as in `BarRequest`.
+        register: by role, MIDI pitch about which it is to play; absent: where it was made.
+    """
+
+    player: str = "lead"
+    targets: tuple[str, ...] = ROLES[1:]
+    progression: tuple[tuple[Chord, ...], ...] = ()
+    split: int | None = None
+    warmup: int = 1
+    context: int = 8
+    earliest: float = 0.5
+    latest: float = 0.75
+    safety_s: float = 0.03
+    dynamics: float = 0.5
+    seed: int = 0
+    density: Mapping[str, float] = field(default_factory=dict)
+    register: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Have this made."""
+
+    request: BarRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Have these played."""
+
+    notes: tuple[Booking, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unplay:
+    """Forget notes of the band that would start at `tick` or later."""
+
+    tick: float
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """End all notes, forget those to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the band will play in a bar, told before it begins.
+
+    Args:
+        source: one of `SOURCES`.
+        tracks: notes by role, from the bar's line.
+        chords: one a beat.
+        ahead_s: seconds left until its line.
+        seconds, steps: as `BarMade`; 0 for a fallback.
+    """
+
+    bar: int
+    source: str
+    tracks: Bar
+    chords: tuple[Chord | None, ...]
+    ahead_s: float
+    seconds: float = 0.0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An answer that was not played, and why; a bar that began before anything was planned for it."""
+
+    bar: int
+    why: str
+
+
+Action = Ask | Play | Unplay | Silence | Planned | Dropped
+
+
+def pad(chords: Sequence[Chord | None], targets: Sequence[str]) -> Bar:
+    """The chord, held: strings if there are any, else piano, else guitar; and its bass."""
+    row: dict[str, tuple[Note, ...]] = {}
+    spans: list[tuple[int, int, Chord]] = []
+    for beat, chord in enumerate(chords):
+        if chord is None or chord == NO_CHORD:
+            continue
+        if spans and spans[-1][2] == chord and spans[-1][1] == beat:
+            spans[-1] = spans[-1][0], beat + 1, chord
+        else:
+            spans.append((beat, beat + 1, chord))
+    beat_ticks = BAR_TICKS // BEATS
+    for role in ("string", "piano", "guitar"):
+        if role in targets:
+            row[role] = tuple(
+                Note(a * beat_ticks, pitch, (b - a) * beat_ticks, _PAD_VELOCITY)
+                for a, b, chord in spans for pitch in chord.voiced(55)
+            )  # fmt: skip
+            break
+    if "bass" in targets:
+        row["bass"] = tuple(
+            Note(a * beat_ticks, 36 + chord.bass, (b - a) * beat_ticks, _PAD_VELOCITY + 20) for a, b, chord in spans
+        )
+    return {role: notes for role, notes in row.items() if notes}
