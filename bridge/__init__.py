@@ -6,5 +6,6 @@
 - ``band``, ``band_time``, ``band_guest``: the live band's ports and work, under a clock of its own, a MIDI clock or a
   session; the band as a session's guest. ``accompany``, ``band_options``, ``band_view``: alone, its flags, its picture.
 - ``band_sound``, ``band_fluid``: the band heard without a synthesizer: plain tones, or a soundfont through FluidSynth.
+- ``ear``: the live input of a performance.
 - ``settings``, ``app``, ``view``: flags and TOML to frozen settings; a Session and its ports; the terminal view.
 """

@@ -24,6 +24,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--reply", type=int, metavar="PORT", help="where news go on this machine; default 9001")
     add("--oscquery", type=int, metavar="PORT", help="serve an OSCQuery page")
     add("--session", metavar="DIR", help="folder of takes and recordings; default: a new one under takes/")
+    add("--input", metavar="NAME", help="what the band hears: part of an input's name, default, file:PATH, or none")
+    add("--input-channels", metavar="A,B", help="the input's channels for left and right, from 1; default 1,2")
+    add("--input-gain", type=float, metavar="DB", help="-60..24; default 0")
+    add("--input-monitor", type=float, metavar="DB", help="hear the input in the output, too; beware of feedback")
+    add("--heard-s", type=float, metavar="S", help="how much of what was heard is kept, 5..120; default 30")
     add("--midi-in", metavar="NAME", help="part of a MIDI input's name, or none; default: the first there is")
     add("--seed", type=int, help="of the voices")
     add("--tempo", type=float, metavar="BPM", help="default 120")
@@ -52,11 +57,12 @@ def settings_from(argv: Sequence[str]) -> Settings:
     settings = Settings() if path is None else from_file(path)
     if "bundles" in given:
         given["bundles"] = [name for group in given["bundles"] for name in group]
-    if "channels" in given:
-        try:
-            given["channels"] = [int(part) for part in given["channels"].split(",")]
-        except ValueError:
-            raise SettingsError(f"channels takes two numbers such as 1,2; got {given['channels']}") from None
+    for name in ("channels", "input_channels"):
+        if name in given:
+            try:
+                given[name] = [int(part) for part in given[name].split(",")]
+            except ValueError:
+                raise SettingsError(f"{name} takes two numbers such as 1,2; got {given[name]}") from None
     return with_values(settings, given)
 
 

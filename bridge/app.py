@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.audio.port import BLOCK, NULL, AudioPort, NoDeviceError, open_port
 from bridge.band_guest import concerns_band
 from bridge.band_options import BandOptions
+from bridge.ear import Ear, beside, open_ear
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError, host_and_port
@@ -17,6 +18,7 @@ from engine.band_plan import BandSettings
 from engine.bundle import TONE, BundleInfo, bundles, describe
 from engine.controls import Value, get_value
 from engine.errors import BundleError, ControlError, EngineError
+from engine.hearing import INPUT
 from engine.maker import band_named
 from engine.messages import (
     NOW,
@@ -94,6 +96,7 @@ class App:
     server: OscServer | None = field(init=False, default=None)
     midi: "MidiInput | None" = field(init=False, default=None)
     band: "Guest | None" = field(init=False, default=None)
+    ear: Ear | None = field(init=False, default=None)
     page: Any = field(init=False, default=None)
     _space: AddressSpace = field(init=False)
     _controls: dict[str, object] = field(init=False, default_factory=dict)
@@ -114,37 +117,23 @@ class App:
         voices = voices_of(settings)
         folder = _session_folder(settings)
         self.audio = self._open_audio()
-        rate = self.audio.sample_rate
-        specs = [
-            VoiceSpec(
-                name=name,
-                bundle=info.name if info.path is None else str(info.path),
-                seed=settings.seed,
-                playing=settings.play,
-            )
-            for name, info in voices
-        ]
         self._controls = {name: info.controls for name, info in voices}
         self._names = set(self._controls)
-        self.session = Session(
-            rate,
-            voices=specs,
-            folder=folder,
-            tempo_bpm=settings.tempo,
-            fill_ms=settings.fill_ms,
-            output_latency_ms=1000.0 * self.audio.latency_s,
-            header={"bundles": {name: info.hash for name, info in voices}},
-        )
+        self.session = self._open_session(voices, folder)
         try:
             if settings.band:
                 self.band = self._open_band()
+            self.ear = open_ear(settings, self.session, self.audio)
             self._space = self._addresses()
             self.server = self._open_osc()
             self.session.start()  # processes load while the ports open
             if settings.progression:
                 self.session.post(Progression(chords=settings.progression), NOW)
-            self.audio.start(self.session.read if self.band is None else self.band.mixed)
+            source = self.session.read if self.band is None else self.band.mixed
+            self.audio.start(source if self.ear is None else self.ear.source(source))
             self.session.output_latency_ms = 1000.0 * self.audio.latency_s
+            if self.ear is not None:
+                self.ear.start()
             self.server.start()
             if self.band is not None:
                 self.band.start()
@@ -186,6 +175,8 @@ class App:
                 self._quietly(port.stop)
         if self._carrier is not None:
             self._carrier.join()
+        if self.ear is not None:
+            self._quietly(self.ear.stop)
         self._quietly(self.audio.stop)
         self._quietly(self.session.close)
 
@@ -221,7 +212,8 @@ class App:
         """The present value of the control at (voice, ...), None if there is none."""
         if path[0] == "band":
             return None if self.band is None else self.band.value(path[1:])
-        controls = self.session.controls().get(path[0], self._controls.get(path[0]))
+        heard = {INPUT: self.session.hearing.controls}
+        controls = {**self._controls, **self.session.controls(), **heard}.get(path[0])
         try:
             return None if controls is None else get_value(controls, path[1:])
         except ControlError:
@@ -245,6 +237,7 @@ class App:
         if seen is not None:
             rows += [("bar", seen.bar), ("tempo", seen.tempo_bpm), ("chord", seen.chord), ("underruns", seen.underruns)]
         rows += self.band.status() if self.band is not None else []
+        rows += self.ear.status(-120.0 if seen is None else seen.input_db) if self.ear is not None else []
         for voice in self.session.voices():
             state = "loading" if not voice.loaded else "playing" if voice.playing else "stopped"
             rows += [("voice", voice.name), ("bundle", Path(voice.bundle).name), ("voice_state", state)]
@@ -257,13 +250,39 @@ class App:
         left, right = settings.channels
         try:
             return open_port(
-                settings.device, sample_rate=settings.rate, channels=(left, right), lead_ms=settings.lead_ms
+                settings.device,
+                sample_rate=settings.rate,
+                channels=(left, right),
+                lead_ms=settings.lead_ms,
+                beside=beside(settings),
             )
         except NoDeviceError as error:
             if settings.device is not None:  # asked for by name: playing to nowhere instead would go unnoticed
                 raise
             self.say(f"playing to nowhere: {error}")
             return open_port(NULL, sample_rate=settings.rate)
+
+    def _open_session(self, voices: Sequence[tuple[str, BundleInfo]], folder: Path) -> Session:
+        settings = self.settings
+        specs = [
+            VoiceSpec(
+                name=name,
+                bundle=info.name if info.path is None else str(info.path),
+                seed=settings.seed,
+                playing=settings.play,
+            )
+            for name, info in voices
+        ]
+        return Session(
+            self.audio.sample_rate,
+            voices=specs,
+            folder=folder,
+            tempo_bpm=settings.tempo,
+            fill_ms=settings.fill_ms,
+            output_latency_ms=1000.0 * self.audio.latency_s,
+            heard_s=settings.heard_s,
+            header={"bundles": {name: info.hash for name, info in voices}},
+        )
 
     def _open_osc(self) -> OscServer:
         host, port = host_and_port(self.settings.osc)
@@ -293,7 +312,8 @@ class App:
         )
 
     def _addresses(self) -> AddressSpace:
-        return AddressSpace(self._controls, None if self.band is None else self.band.band.controls)
+        band = None if self.band is None else self.band.band.controls
+        return AddressSpace(self._controls, band, None if self.ear is None else self.session.hearing.controls)
 
     def _open_midi(self) -> None:
         """A keyboard is welcome, but no reason to wait or to stay silent: this runs beside the start."""
@@ -346,8 +366,9 @@ class App:
         events = [*self.session.poll(), *(self.band.poll() if self.band is not None else ())]
         for event in events:
             self._note(event)
-        for line in (*self.audio.poll(), *(self.midi.poll() if self.midi is not None else ())):
-            self.say(line)
+        for port in (self.audio, self.midi, self.ear):
+            for line in port.poll() if port is not None else ():
+                self.say(line)
         if events:
             if self.server is not None:
                 self.server.publish(events)
@@ -369,11 +390,13 @@ class App:
         port = self.server.port if self.server is not None else 0
         names = ", ".join(f"{name} ({info.name})" for name, info in voices)
         self.say(f"playing {names} on {self.audio.name} at {self.audio.sample_rate} Hz; OSC at {host}:{port}")
+        if self.ear is not None:
+            self.say(f"hearing {self.ear.name}")
         self.say(f"takes and recordings: {folder}")
 
     def _abandon(self) -> None:
         self._ended.set()
-        for port in (self.band, self.server):
+        for port in (self.band, self.server, self.ear):
             if port is not None:
                 self._quietly(port.stop)
         self._quietly(self.audio.stop)

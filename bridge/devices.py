@@ -1,4 +1,4 @@
-"""``ripieno devices``: the audio outputs and MIDI inputs of this machine, by the names that the settings take."""
+"""``ripieno devices``: the audio and MIDI devices of this machine, by the names that the settings take."""
 
 import argparse
 import contextlib
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from bridge.audio.outputs import HOW_TO_GET_SOUND, Output, outputs
 from bridge.audio.port import PortError
+from bridge.audio.scan import HOW_TO_BE_HEARD, HOW_TO_GET_SOUND, Device, inputs, outputs
 from bridge.midi.sources import MidiSource, midi_sources
 
 __all__ = ["devices_main", "quiet", "survey"]
@@ -19,18 +19,20 @@ T = TypeVar("T")
 
 def devices_main(argv: Sequence[str]) -> int:
     """List them; 0 also when there is none, which is said in a line each."""
-    parser = argparse.ArgumentParser(prog="ripieno devices", description="List audio outputs and MIDI inputs.")
+    parser = argparse.ArgumentParser(prog="ripieno devices", description="List audio and MIDI devices.")
     parser.add_argument("--json", action="store_true", help="for programs")
     args = parser.parse_args(argv)
-    (audio, audio_why), (midi, midi_why) = survey(outputs), survey(midi_sources)
+    (audio, audio_why), (heard, heard_why), (midi, midi_why) = survey(outputs), survey(inputs), survey(midi_sources)
     notes = [
         *([audio_why or f"no audio output: {HOW_TO_GET_SOUND}"] if not audio else []),
+        *([f"no audio input: {HOW_TO_BE_HEARD}"] if not heard and not heard_why else []),
         *([midi_why or "no MIDI input: connect a keyboard, or play with --midi-in virtual"] if not midi else []),
     ]
     if args.json:
-        print(json.dumps({"audio": _audio_rows(audio), "midi": [asdict(s) for s in midi], "notes": notes}, indent=2))
+        rows = {"audio": _audio_rows(audio), "inputs": _audio_rows(heard), "midi": [asdict(s) for s in midi]}
+        print(json.dumps({**rows, "notes": notes}, indent=2))
     else:
-        _show(audio, midi, notes)
+        _show(audio, heard, midi, notes)
     return 0
 
 
@@ -56,39 +58,41 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _audio_rows(audio: Sequence[Output]) -> list[dict[str, Any]]:
+def _audio_rows(audio: Sequence[Device]) -> list[dict[str, Any]]:
     return [
         {
-            "hostapi": output.hostapi,
-            "name": output.name,
-            "channels": output.channels,
-            "sample_rate": output.sample_rate,
-            "latency_ms": round(1000.0 * output.latency_s, 2),
-            "default": output.chosen,
+            "hostapi": device.hostapi,
+            "name": device.name,
+            "channels": device.channels,
+            "sample_rate": device.sample_rate,
+            "latency_ms": round(1000.0 * device.latency_s, 2),
+            "default": device.chosen,
         }
-        for output in audio
+        for device in audio
     ]
 
 
-def _show(audio: Sequence[Output], midi: Sequence[MidiSource], notes: Sequence[str]) -> None:
+def _show(audio: Sequence[Device], heard: Sequence[Device], midi: Sequence[MidiSource], notes: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    if audio:
-        table = Table("audio output", "host API", box=box.SIMPLE)
+    for kind, devices in (("audio output", audio), ("audio input", heard)):
+        if not devices:
+            continue
+        table = Table(kind, "host API", box=box.SIMPLE)
         for title in ("channels", "rate", "latency", "default"):
             table.add_column(title, justify="right")
-        for output in audio:
+        for device in devices:
             table.add_row(
-                escape(output.name),
-                escape(output.hostapi),
-                str(output.channels),
-                f"{output.sample_rate} Hz",
-                f"{1000.0 * output.latency_s:.1f} ms",
-                "yes" if output.chosen else "",
+                escape(device.name),
+                escape(device.hostapi),
+                str(device.channels),
+                f"{device.sample_rate} Hz",
+                f"{1000.0 * device.latency_s:.1f} ms",
+                "yes" if device.chosen else "",
             )
         console.print(table)
     if midi:

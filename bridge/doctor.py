@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Final
 
-from bridge.audio.outputs import HOW_TO_GET_SOUND, outputs
+from bridge.audio.port import PortError
 from bridge.audio.pump import raise_priority
+from bridge.audio.scan import HOW_TO_BE_HEARD, HOW_TO_GET_SOUND, Device, inputs, outputs, portaudio
 from bridge.devices import survey
 from bridge.midi.sources import midi_sources
 from bridge.settings import Settings, host_and_port
@@ -101,6 +102,28 @@ def check_audio() -> Check:
         return Check("audio", "note", why or "no output", "" if why else f"{HOW_TO_GET_SOUND}; --device null is silent")
     first = next((output for output in found if output.chosen), found[0])
     return Check("audio", "ok", f"{len(found)} outputs, by default {first.title} at {first.sample_rate} Hz")
+
+
+def check_input() -> Check:
+    """Inputs, and whether the usual one takes what we would ask of it; nothing is opened for longer than that."""
+    found, why = survey(inputs)
+    if not found:
+        return Check("input", "note", why or "no input", "" if why else f"{HOW_TO_BE_HEARD}; --input none needs none")
+    first = next((device for device in found if device.chosen), found[0])
+    _, refusal = survey(lambda: _tried(first))
+    if refusal:
+        return Check("input", "note", f"{first.title}: {refusal}", "close what else uses it, or choose another --input")
+    return Check("input", "ok", f"{len(found)} inputs, by default {first.title} at {first.sample_rate} Hz")
+
+
+def _tried(device: Device) -> list[Device]:
+    """The input, if PortAudio says that it can be opened."""
+    sounddevice = portaudio()
+    try:
+        sounddevice.check_input_settings(device.index, min(2, device.channels), "float32", None, device.sample_rate)
+    except sounddevice.PortAudioError as error:
+        raise PortError(str(error)) from None
+    return [device]
 
 
 def check_jack() -> Check:
@@ -198,6 +221,7 @@ CHECKS: Final = {
     "onnxruntime": check_onnxruntime,
     "bundles": check_bundles,
     "audio": check_audio,
+    "input": check_input,
     "JACK": check_jack,
     "MIDI": check_midi,
     "OSC": check_osc,

@@ -29,6 +29,10 @@ class Settings:
         reply: port on this machine that replies and news go to, beside whoever asked.
         oscquery: port of the OSCQuery page; None: no page.
         session: folder of takes and recordings; None: a new one under ``takes``.
+        input: what the band hears: part of an input's name, ``default``, ``file:PATH``, or ``none``.
+        input_channels: of the input, as `channels`; the same one twice: for both sides.
+        input_gain: dB. input_monitor: dB at which the input is heard in the output, too; None: not at all.
+        heard_s: how much of what was heard is kept.
         midi_in: part of a MIDI input's name; ``none`` for none; None: the first there is.
         seed: of the voices. tempo: of the transport, quarter notes a minute. progression: chords, one a bar.
         band: who accompanies: ``house``, ``usual`` or a bundle that can; empty: no band.
@@ -50,6 +54,11 @@ class Settings:
     reply: int = 9001
     oscquery: int | None = None
     session: str | None = None
+    input: str = "none"
+    input_channels: tuple[int, ...] = (1, 2)
+    input_gain: float = 0.0
+    input_monitor: float | None = None
+    heard_s: float = 30.0
     midi_in: str | None = None
     seed: int = 0
     tempo: float = 120.0
@@ -72,8 +81,12 @@ class Settings:
         _within("lead_ms", self.lead_ms, 5.0, 500.0)
         _within("reply", self.reply, 0, 65_535)
         _within("oscquery", self.oscquery or 0, 0, 65_535)
-        if len(self.channels) != 2 or min(self.channels) < 1:
-            raise SettingsError(f"channels takes two numbers from 1, such as 1,2; got {self.channels}")
+        _within("input_gain", self.input_gain, -60.0, 24.0)
+        _within("input_monitor", self.input_monitor or 0.0, -60.0, 0.0)
+        _within("heard_s", self.heard_s, 5.0, 120.0)
+        for name, channels in (("channels", self.channels), ("input_channels", self.input_channels)):
+            if len(channels) != 2 or min(channels) < 1:
+                raise SettingsError(f"{name} takes two numbers from 1, such as 1,2; got {channels}")
         host_and_port(self.osc)
 
 

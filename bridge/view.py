@@ -31,6 +31,7 @@ _REFRESH_HZ: Final = 8
 _PLAIN_EVERY_S: Final = 10.0
 _METER: Final = 24
 _FLOOR_DB: Final = -60.0
+_SILENT_DB: Final = -120.0
 
 
 def meter(level_db: float, width: int = _METER) -> str:
@@ -111,7 +112,9 @@ class PlainView:
             f"{v.voice} {v.level_db:.0f} dB, {v.fill_ms:.0f} ms ahead, {v.realtime:.0f}x, late {v.late}"
             for v in seen.voices
         )
-        return f"bar {seen.bar}, {seen.tempo_bpm:g} bpm, {seen.level_db:.0f} dB, underruns {seen.underruns}; {voices}"
+        heard = f", in {seen.input_db:.0f} dB" if seen.input_db > _SILENT_DB else ""
+        level = f"{seen.level_db:.0f} dB{heard}"
+        return f"bar {seen.bar}, {seen.tempo_bpm:g} bpm, {level}, underruns {seen.underruns}; {voices}"
 
 
 class LiveView:
@@ -165,6 +168,8 @@ class LiveView:
             f"{meter(seen.level_db)} {seen.level_db:6.1f} dB   underruns {seen.underruns}",
             style="bold",
         )
+        if seen.input_db > _SILENT_DB:
+            head.append(f"\n{'in':>45} {meter(seen.input_db)} {seen.input_db:6.1f} dB")
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("voice", "bundle", "level", "", "ahead", "speed", "late", "cpu"):
             table.add_column(name, justify="left" if name in ("voice", "bundle", "level") else "right")

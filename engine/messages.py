@@ -184,7 +184,7 @@ class Keys:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """Record what sounds, into a WAV or FLAC file of the session folder."""
+    """Record what sounds into a WAV or FLAC file of the session folder, and a live input into another beside it."""
 
     name: Annotated[str, Live(0, 128, "file name ending in .wav or .flac; empty: named by date and time")] = ""
 

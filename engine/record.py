@@ -150,6 +150,11 @@ class Recorder:
         if self.last is not None and position + audio.shape[1] >= self.last:
             self._end = True
 
+    @property
+    def begun(self) -> bool:
+        """Whether `first` is settled: something was offered."""
+        return self._offered
+
     def finish(self) -> None:
         """Write what is queued and end, at the latest in a few seconds; for a session that closes."""
         self._end = True

@@ -1,4 +1,4 @@
-"""A performance: post commands, read audio, poll events."""
+"""A performance: post commands, read audio, poll events; and let it hear."""
 
 import importlib.metadata
 import itertools
@@ -199,7 +199,7 @@ class Session:
         out[:] = self.read(out.shape[1])
 
     def hear(self, audio: Audio, sample: int) -> None:
-        """Take [2, N] of live input that came in while the mix sounded from `sample` on; see `Hearing.write`."""
+        """Take [2, N] or [1, N] that came in while the mix sounded from `sample` on; see `Hearing.write`."""
         self.hearing.write(audio, sample)
 
     def poll(self) -> list[Event]:

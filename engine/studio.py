@@ -20,6 +20,41 @@ from engine.take import TakeWriter
 __all__ = ["Studio"]
 
 _MARGIN_S: Final = 2.0  # the oldest of what is kept may be overwritten while it is copied
+_MOST_S: Final = 1.0  # of what was heard, written at a time; and how long a recording waits for the end of it
+
+
+class _Heard:
+    """A recording of the live input beside one of the mix: as long, sample for sample, zero where nothing was heard.
+
+    Threads: the session's housekeeping.
+    """
+
+    def __init__(self, path: Path, mix: Recorder, due: Due, hearing: Hearing) -> None:
+        self.recorder, self.due = Recorder(path, mix.sample_rate, mix.first), due
+        self._mix, self._hearing = mix, hearing
+        self._next: int | None = None
+
+    def tend(self, here: int) -> None:
+        """Take what was heard since; `here` is the session's sample that is read next."""
+        mix, recorder, hearing = self._mix, self.recorder, self._hearing
+        if self._next is None:
+            if not mix.begun:
+                return
+            self._next = mix.first
+        recorder.last = mix.last if not mix.done else mix.first + mix.samples
+        most, until = round(_MOST_S * mix.sample_rate), hearing.end
+        if recorder.last is not None and here > recorder.last + most:
+            until = max(until, recorder.last)  # an input that has gone holds nothing up
+        while self._next < until:
+            end = min(until, self._next + most)
+            recorder.offer(self._next, hearing.last(end - self._next, end))
+            self._next = end
+        if recorder.last is not None and recorder.last <= self._next:
+            recorder.offer(recorder.last, hearing.last(0))  # it may have been told of its end only now
+
+    def finish(self) -> None:
+        """The session closes: what was not heard yet stays out."""
+        self.recorder.finish()
 
 
 class Studio:
@@ -37,6 +72,7 @@ class Studio:
         self._hearing = hearing
         self._current: tuple[Recorder, Due] | None = None
         self._recorders: tuple[tuple[Recorder, Due], ...] = ()
+        self._heard: list[_Heard] = []
         self._news: deque[Event] = deque()  # from writer threads
 
     def tap(self, position: int, audio: Audio) -> None:
@@ -69,7 +105,9 @@ class Studio:
         self._stage.take.reached(self._mixer.position)
         while self._news:
             self._stage.events.append(self._news.popleft())
-        for recorder, due in self._recorders:
+        for heard in self._heard:
+            heard.tend(self._mixer.position)
+        for recorder, due in (*self._recorders, *((heard.recorder, heard.due) for heard in self._heard)):
             if not recorder.done:
                 continue
             if recorder.failed:
@@ -77,6 +115,7 @@ class Studio:
             else:
                 self._stage.events.append(Recorded(path=str(recorder.path), samples=recorder.samples))
             self._recorders = tuple(row for row in self._recorders if row[0] is not recorder)
+            self._heard = [heard for heard in self._heard if heard.recorder is not recorder]
             if self._current is not None and self._current[0] is recorder:
                 self._current = None
 
@@ -84,6 +123,9 @@ class Studio:
         """Finish what is being recorded."""
         for recorder, _ in self._recorders:
             recorder.finish()
+        for heard in self._heard:
+            heard.tend(self._mixer.position)
+            heard.finish()
         self.tend()
 
     def _turn_input(self, due: Due, path: tuple[str, ...], value: Value, sample: int) -> None:
@@ -104,8 +146,18 @@ class Studio:
         recorder = Recorder(free_name(self._room(), name), self._stage.sample_rate, sample)
         self._current = recorder, due
         self._recorders = (*self._recorders, self._current)
+        if self._hearing.heard:
+            self._record_input(due, recorder)
         self._stage.take.note(record=recorder.path.name, sample=sample)
         self._stage.applied(due, "", sample)
+
+    def _record_input(self, due: Due, mix: Recorder) -> None:
+        """What is heard, beside the mix; if that cannot be, the mix is recorded all the same."""
+        try:
+            path = free_name(self._room(), f"{mix.path.stem}-input{mix.path.suffix}")
+            self._heard.append(_Heard(path, mix, due, self._hearing))
+        except RecordError as error:
+            self._stage.failed(due, f"the input is not recorded, only the mix: {error}")
 
     def _stop(self, due: Due, sample: int) -> None:
         if self._current is None or self._current[0].last is not None:

@@ -1,14 +1,11 @@
-"""The process that owns the sound device: PortAudio in C, fed from a ring in shared memory.
+"""The process that owns the output: PortAudio in C, fed from a ring in shared memory.
 
-It is a process of its own for two reasons, both measured. A driver may never come back from a call: when a JACK server
-dies, PortAudio 19.6 hangs while closing and aborts the process at its end. And here no other Python thread holds the
-interpreter. No sound passes through Python here: the C callback plays from the memory that the pump writes.
+No sound passes through Python here: the C callback plays from the memory that the pump writes, and records, where the
+device is an input as well, into memory that the ears read.
 """
 
-import contextlib
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -17,11 +14,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from bridge.audio.outputs import Output, choose, outputs, rescan
-from bridge.audio.port import NoDeviceError, PortError
-from bridge.audio.pump import FADE_S, Interleaved, raise_priority
+from bridge.audio.child import Heard, Opened, Wish, serve
+from bridge.audio.duplex import Duplex
+from bridge.audio.port import PortError
+from bridge.audio.pump import FADE_S, Interleaved
+from bridge.audio.recording import DriverStats, HeardRing
+from bridge.audio.scan import Device, choose, inputs, outputs, pick, refused
 
-__all__ = ["CAPACITY", "CardRing", "Opened", "Refusal", "Wish", "card_main"]
+__all__ = ["CAPACITY", "CardRing", "card_main"]
 
 CAPACITY: Final = 1 << 16
 """Frames of the ring, a power of two as PortAudio's ring buffer wants: 0.68 s at 96 kHz."""
@@ -29,7 +29,6 @@ CAPACITY: Final = 1 << 16
 _BARRIER: Final = threading.Lock()
 _TURN_S: Final = 0.002
 _SLOW_S: Final = 0.1  # how often the parent, the stream and its flags are looked at
-_RETRY_S: Final = 1.0
 
 # Cells of the ring's header, 64-bit; each has one writer: the pump above the line, the card below.
 _WRITTEN, _PREFILL, _CLOSED = 0, 1, 2
@@ -106,119 +105,102 @@ class CardRing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What the parent wants opened, as in `open_port`; `patient`: try again until it is there."""
+class _Stream:
+    """A running stream: the device's channels for each ring's, and the answer."""
 
-    name: str | None
-    sample_rate: int | None
-    channels: tuple[int, int]
-    latency: str | float
-    patient: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Opened:
-    """The answer: what was opened; `width` is what the ring must carry, `latency_s` the driver's own."""
-
-    name: str
-    sample_rate: int
-    width: int
-    latency_s: float
+    mixer: Any
+    channels: tuple[int, ...]
+    heard: tuple[int, ...]
+    opened: Opened
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The other answer: why not; `nothing`: there is no device at all; `final`: it does not try again."""
+def card_main(ring: CardRing, heard: HeardRing, wish: Wish, line: Connection) -> None:
+    """Open, answer, play until the parent hangs up or the device goes. Runs as the process's main.
 
-    reason: str
-    nothing: bool = False
-    final: bool = True
+    Args:
+        heard: what is recorded, if the device is also the input wished for.
+    """
 
+    def work(stream: _Stream) -> None:
+        ring.width, heard.width = stream.opened.width, max(1, len(stream.heard))
+        line.send(stream.opened)
+        _play(stream, ring, Duplex(stream.mixer, stream.heard, heard) if stream.heard else None, heard, line)
+        stream.mixer.stop()
+        stream.mixer.close()
 
-_Found = tuple[Any, tuple[int, ...], Opened]
-"""An rtmixer stream, the device's channels for the ring's, and the answer."""
-
-
-def card_main(ring: CardRing, wish: Wish, line: Connection) -> None:
-    """Open, answer, play until the parent hangs up or the device goes. Runs as the process's main."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Drivers write to the terminal as they please; what matters goes through `line`.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    raise_priority()  # drivers' threads inherit it
-    try:
-        found = _open_patiently(wish, line)
-        if found is not None:
-            mixer, channels, opened = found
-            ring.width = opened.width
-            line.send(opened)
-            _play(mixer, channels, ring, line)
-            mixer.stop()
-            mixer.close()
-    except (EOFError, OSError):
-        os._exit(1)  # the parent has gone
-    except Exception as error:
-        with contextlib.suppress(OSError):
-            line.send(Refusal(f"{type(error).__name__}: {error}"))
-        os._exit(1)
+    serve(line, wish.patient, lambda: _open(wish), work)
 
 
-def _open_patiently(wish: Wish, line: Connection) -> _Found | None:
-    """What was wished for; None if the parent lost interest, or was told that it cannot be had."""
-    told = ""
-    while True:
-        try:
-            return _open(wish)
-        except PortError as error:
-            nothing = isinstance(error, NoDeviceError)
-            if not wish.patient:
-                line.send(Refusal(str(error), nothing))
-                return None
-            # That nothing is there yet goes without saying; that it is there and refuses does not.
-            if not nothing and str(error) != told:
-                told = str(error)
-                line.send(Refusal(told, final=False))
-        if line.poll(_RETRY_S):
-            return None
-        rescan()
-
-
-def _open(wish: Wish) -> _Found:
+def _open(wish: Wish) -> _Stream:
     """A running stream, still silent."""
     import rtmixer
     import sounddevice
 
     output = choose(outputs(), wish.name)
-    left, right = wish.channels
-    channels = (left,) if left == right or output.channels == 1 else (left, right)
-    if not 1 <= min(channels) <= max(channels) <= output.channels:
-        raise PortError(f"{output.title} has channels 1..{output.channels}, got {wish.channels}: choose among those")
+    channels = pick(output, wish.channels)
     rate = wish.sample_rate or output.sample_rate
+    both = _both(output, channels, rate, wish)
+    if both is not None:
+        return both
     try:
         mixer = rtmixer.Mixer(
             device=output.index, channels=max(channels), samplerate=rate, latency=wish.latency, blocksize=0
         )
         mixer.start()
     except sounddevice.PortAudioError as error:
-        raise PortError(_refused(output, rate, error)) from None
+        raise refused(output, rate, error) from None
     opened = Opened(name=output.title, sample_rate=rate, width=len(channels), latency_s=float(mixer.latency))
-    return mixer, channels, opened
+    return _Stream(mixer=mixer, channels=channels, heard=(), opened=opened)
 
 
-def _refused(output: Output, rate: int, error: Exception) -> str:
-    remedy = f"ask for {output.sample_rate} Hz" if rate != output.sample_rate else "close what else uses it"
-    return f"{output.title} refuses {rate} Hz ({error}): {remedy}, or choose another output"
+def _both(output: Device, channels: tuple[int, ...], rate: int, wish: Wish) -> _Stream | None:
+    """A stream that plays and records, if the input wished for is the same device and it can do both at once.
+
+    Two devices have two clocks, and a driver that waits for both drops what one of them is ahead: they get a stream
+    each. Why an input cannot be had is said where it is opened alone.
+    """
+    import rtmixer
+    import sounddevice
+
+    if wish.hear is None:
+        return None
+    try:
+        device = choose(inputs(), wish.hear.name, "input")
+        heard = pick(device, wish.hear.channels)
+    except PortError:
+        return None
+    if device.index != output.index:
+        return None
+    try:
+        mixer = rtmixer.MixerAndRecorder(
+            device=output.index,
+            channels=(max(heard), max(channels)),
+            samplerate=rate,
+            latency=wish.latency,
+            blocksize=0,
+        )
+        mixer.start()
+    except sounddevice.PortAudioError:
+        return None
+    in_s, out_s = mixer.latency
+    opened = Opened(
+        name=output.title,
+        sample_rate=rate,
+        width=len(channels),
+        latency_s=float(out_s),
+        heard=Heard(name=device.title, sample_rate=rate, width=len(heard), latency_s=float(in_s)),
+    )
+    return _Stream(mixer=mixer, channels=channels, heard=heard, opened=opened)
 
 
-def _play(mixer: Any, channels: tuple[int, ...], ring: CardRing, line: Connection) -> None:
+def _play(stream: _Stream, ring: CardRing, duplex: Duplex | None, heard: HeardRing, line: Connection) -> None:
     """Hand on what the pump has written, until the parent hangs up; leaves the process if the stream ends."""
     import rtmixer
 
-    cells, sound = ring.cells, ring.sound
-    queue = rtmixer.RingBuffer(4 * len(channels), buffer=sound)
+    mixer, cells, sound = stream.mixer, ring.cells, ring.sound
+    queue = rtmixer.RingBuffer(4 * len(stream.channels), buffer=sound)
+    driver = DriverStats(mixer)
     action: Any = None
-    flags: Any = None
     seen = 0
     slow_s = time.perf_counter()
     while True:
@@ -234,18 +216,23 @@ def _play(mixer: Any, channels: tuple[int, ...], ring: CardRing, line: Connectio
             cells[_UNDERRUNS] += not cells[_CLOSED]
         if action is None and ready >= cells[_PREFILL] > 0 and not cells[_CLOSED]:
             _fade_in(sound, seen - ready, min(ready, round(FADE_S * mixer.samplerate)))
-            action = mixer.play_ringbuffer(queue, channels=channels)
+            if duplex is not None:
+                duplex.before_playing()
+            action = mixer.play_ringbuffer(queue, channels=stream.channels)
+            if duplex is not None:
+                duplex.playing(action, seen - ready)
+        if duplex is not None:
+            duplex.turn()
         if time.perf_counter() >= slow_s:
             slow_s = time.perf_counter() + _SLOW_S
             if line.poll():
                 return
             if not mixer.active:
                 os._exit(1)  # closing such a stream may never end
-            if flags is None:
-                flags = mixer.fetch_and_reset_stats()
-            elif flags not in mixer.actions:
-                cells[_FLAGS] += flags.stats.output_underflows
-                flags = None
+            counts = driver.look()
+            if counts is not None:
+                cells[_FLAGS] += counts.output_underflows
+                heard.flagged(counts.input_overflows)
         time.sleep(_TURN_S)
 
 

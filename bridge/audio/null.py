@@ -21,6 +21,7 @@ class NullPort:
     """
 
     name = NULL
+    input = None
 
     def __init__(self, *, sample_rate: int = 48_000, block: int = BLOCK, realtime: bool = True) -> None:
         self.sample_rate = sample_rate

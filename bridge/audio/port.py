@@ -2,12 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.errors import EngineError
 from engine.music.audio import Audio
 
-__all__ = ["BLOCK", "LEAD_MS", "NULL", "AudioPort", "NoDeviceError", "PortError", "PortStats", "Source", "open_port"]
+if TYPE_CHECKING:
+    from bridge.audio.input import AudioInput
+
+__all__ = [
+    "BLOCK",
+    "LEAD_MS",
+    "NULL",
+    "AudioPort",
+    "Beside",
+    "NoDeviceError",
+    "PortError",
+    "PortStats",
+    "Source",
+    "open_port",
+]
 
 Source = Callable[[int], Audio]
 """Frames wanted -> [2, frames]: `Session.read`. Called from one thread only, and must not wait."""
@@ -51,6 +65,14 @@ class PortStats:
     fill_ms: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """An input that is wanted beside an output, if they are one device: `name` and `channels` as in `open_input`."""
+
+    name: str | None = None
+    channels: tuple[int, int] = (1, 2)
+
+
 class AudioPort(Protocol):
     """Takes sound from a source at the pace of a sound card.
 
@@ -78,6 +100,12 @@ class AudioPort(Protocol):
     @property
     def stats(self) -> PortStats: ...
 
+    @property
+    def input(self) -> "AudioInput | None":
+        """The input that was wanted beside it, in the same stream; None if none was, or if it is another device. The
+        samples it tells are frames of the source, counted from its start. It ends with the port."""
+        ...
+
     def start(self, source: Source) -> None:
         """Sound from here on, faded in."""
         ...
@@ -99,6 +127,7 @@ def open_port(
     lead_ms: float = LEAD_MS,
     block: int = BLOCK,
     latency: str | float = "low",
+    beside: Beside | None = None,
 ) -> AudioPort:
     """Open the audio output with this name; it is silent until started.
 
@@ -110,6 +139,7 @@ def open_port(
         lead_ms: sound kept ready ahead of the device, 5..500: more is safer, less is quicker.
         block: frames read from the source at a time, 16..4096.
         latency: of the device: ``low``, ``high`` or seconds.
+        beside: an input that is wanted too; the port's `input`, if the device is both.
     Raises:
         NoDeviceError: no PortAudio library or no output device.
         PortError: no such device, or it refuses the rate or the channels; lists what there is.
@@ -120,4 +150,12 @@ def open_port(
         return NullPort(sample_rate=sample_rate or 48_000, block=block)
     from bridge.audio.device import DevicePort
 
-    return DevicePort(name, sample_rate=sample_rate, channels=channels, lead_ms=lead_ms, block=block, latency=latency)
+    return DevicePort(
+        name,
+        sample_rate=sample_rate,
+        channels=channels,
+        lead_ms=lead_ms,
+        block=block,
+        latency=latency,
+        beside=beside,
+    )

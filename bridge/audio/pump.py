@@ -44,6 +44,10 @@ class Sink(Protocol):
         """Times the ring ran empty; its reader then waits until it is full again, and fades in."""
         ...
 
+    def begin(self, frame: int) -> None:
+        """What is written first will be this frame of the source, counted from its start."""
+        ...
+
     def alive(self) -> bool:
         """Whether the device is there, as far as anybody knows."""
         ...
@@ -153,6 +157,7 @@ class Pump:
         """
         if self._next_sink:
             self._sink = self._next_sink.popleft()
+            self._sink.begin(self._frames)
             self._fill, self._moved_s = 0, self._clock()
             self.lost.clear()
         if self._sink is None:

@@ -62,14 +62,14 @@ class AddressSpace:
 
     Args:
         voices: name -> its controls, a frozen dataclass (see `engine.controls`).
-        band: controls of the band, if one plays.
+        band: controls of the band, if one plays. heard: of the live input, if there is one.
     Raises:
         ControlError: a voice's name cannot be part of an address, or is taken by the session.
     """
 
-    def __init__(self, voices: Mapping[str, object], band: object | None = None) -> None:
+    def __init__(self, voices: Mapping[str, object], band: object | None = None, heard: object | None = None) -> None:
         self.voices = tuple(voices)
-        self._methods = methods_of(voices, band)
+        self._methods = methods_of(voices, band, heard)
         self._hit: dict[str, list[Method]] = {}
 
     def route(self, address: str, args: Sequence[object]) -> list[Routed | Query | Refused]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bridge.osc.table import BUILT_IN, Method, accepted
 from engine.controls import Live, Value
+from engine.hearing import INPUT, InputControls
 
 __all__ = ["as_markdown", "as_oscquery", "main"]
 
@@ -76,8 +77,9 @@ def as_markdown(
     lines = [_HEAD, *_TABLE, *(_row(m, m.address) for m in session), ""]
     if commands:
         lines += ["## Any voice", "", *_TABLE, *(_row(m, f"/VOICE/{m.path[1]}") for m in commands), ""]
-    if any(m.kind == "control" and m.path[0] == "band" for m in rows):
-        lines += _controls("band", methods)
+    for owner in ("band", INPUT):
+        if any(m.kind == "control" and m.path[0] == owner for m in rows):
+            lines += _controls(owner, methods)
     for voice in voices:
         lines += _controls(voice, methods)
     lines += [line for title, others in more for line in _controls(title, others)]
@@ -128,7 +130,7 @@ Send to port 9000 (UDP, or TCP on the same port). Answers and events come to the
 - **Another voice** is made by loading a bundle into a name that no voice has yet: `/drone/load tone`, then
   `/drone/gain -6`. `/voices` tells the names.
 - **Patterns** reach several addresses: `/*/gain -6`, `/{musika,tone}/mute 1`. `*` stays within one part (and
-  `/*/stop` also ends a recording, which is `/record/stop`).
+  `/*/stop` also ends a recording, which is `/record/stop`; `/*/gain` also turns a live input).
 - **Bundles** with a time ahead (at most 10 s) take effect at that time, to the sample.
 - **Fast changes**: of many values for one control within 2 ms the last is taken.
 
@@ -173,7 +175,7 @@ def main() -> int:
     published = "musika, playing a bundle of the published networks"
     page = as_markdown(
         ("musika", "tone"),
-        methods_of({"musika": MusikaLiveControls(), "tone": ToneControls()}, BandControls()),
+        methods_of({"musika": MusikaLiveControls(), "tone": ToneControls()}, BandControls(), InputControls()),
         [(published, methods_of({"musika": MusikaControls()}))],
     )
     sys.stdout.write(page)

@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.controls import Live, Value, describe, parameters, walk
 from engine.errors import ControlError
+from engine.hearing import INPUT
 from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, BandLoad, Beats, Infill, Jump, Load, Tempo
 
 __all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of"]
@@ -69,8 +70,10 @@ def accepted(live: Live, kind: type) -> str:
     return describe(live, kind)
 
 
-def methods_of(voices: Mapping[str, object], band: object | None = None) -> dict[str, Method]:
-    """Every address of the session, of a band with these controls, and of these voices, as people want to read them.
+def methods_of(
+    voices: Mapping[str, object], band: object | None = None, heard: object | None = None
+) -> dict[str, Method]:
+    """Every address of the session, of a band and a live input with these controls, and of these voices.
 
     Raises:
         ControlError: a voice's name cannot be part of an address, or is taken by the session.
@@ -79,7 +82,9 @@ def methods_of(voices: Mapping[str, object], band: object | None = None) -> dict
     taken = {method.path[0] for method in methods} | {
         name.split("/")[1] for name in (*BUILT_IN, *OWN_ADDRESSES, *OWN_BRANCHES)
     }
+    taken.add(INPUT)
     methods += [] if band is None else _controls("band", band)
+    methods += [] if heard is None else _controls(INPUT, heard)
     for voice, controls in voices.items():
         if not voice or not _NOT_IN_NAMES.isdisjoint(voice) or not voice.isascii() or not voice.isprintable():
             raise ControlError(f"a voice's name is ASCII without space or any of # * , / ? [ ] {{ }}, got {voice!r}")

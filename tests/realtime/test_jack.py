@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.audio.outputs import outputs
 from bridge.audio.port import AudioPort, NoDeviceError, PortError, open_port
+from bridge.audio.scan import outputs
 from bridge.devices import survey
 from bridge.midi.ports import open_keys
 from engine.messages import Keys, Set

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.audio import card, outputs, port
+from bridge.audio import card, port, scan
 from bridge.audio.card import CAPACITY, CardRing
 from bridge.audio.null import NullPort
-from bridge.audio.outputs import Output, choose
 from bridge.audio.port import NoDeviceError, PortError, open_port
+from bridge.audio.scan import Device, choose
 
 
-def output(index: int, hostapi: str, name: str, *, default: bool = False, chosen: bool = False) -> Output:
-    return Output(
+def output(index: int, hostapi: str, name: str, *, default: bool = False, chosen: bool = False) -> Device:
+    return Device(
         index=index, hostapi=hostapi, name=name, channels=2, sample_rate=48_000, latency_s=0.01, default=default,
         chosen=chosen,
     )  # fmt: skip
@@ -86,7 +86,7 @@ def test_missing_library_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(NoDeviceError, match="libportaudio2"):
-        outputs.outputs()
+        scan.outputs()
 
 
 @pytest.mark.parametrize("asked", [{"lead_ms": 2.0}, {"lead_ms": 900.0}, {"block": 8}, {"block": 9000}])

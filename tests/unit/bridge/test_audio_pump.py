@@ -36,6 +36,9 @@ class Bucket:
         self.written: list[npt.NDArray[np.float32]] = []
         self._drunk = 0
 
+    def begin(self, frame: int) -> None:
+        self.first = frame
+
     def alive(self) -> bool:
         return self.there
 
@@ -174,6 +177,7 @@ def test_device_that_is_back_goes_on_where_time_is(pump: Pump, clock: Clock) -> 
     play(pump, clock, later, 0.2)
     assert not pump.lost.is_set()
     assert later.sound[0, 0] == position
+    assert (sink.first, later.first) == (0, position)
     later.underruns = 2
     pump.turn()
     assert pump.stats().underruns == 5

@@ -7,15 +7,16 @@ from importlib import metadata
 import pytest
 
 from bridge import devices, doctor
-from bridge.audio.outputs import Output
-from bridge.audio.port import NoDeviceError
+from bridge.audio.port import NoDeviceError, PortError
+from bridge.audio.scan import Device
 from bridge.doctor import Check
 from bridge.midi.sources import MidiSource, NoMidiError
 from bridge.settings import Settings
 
-SPEAKERS = Output(
+SPEAKERS = Device(
     index=0, hostapi="ALSA", name="Speakers [hw]", channels=2, sample_rate=44_100, latency_s=0.008, chosen=True
 )
+MICROPHONE = Device(index=1, hostapi="ALSA", name="Mic [hw]", channels=1, sample_rate=16_000, latency_s=0.02)
 
 
 def test_every_finding_that_is_not_fine_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,7 @@ def test_audio_names_the_output_that_would_play(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("broken", [True, False])
 def test_machine_without_sound_still_plays_to_nowhere(broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing() -> list[Output]:
+    def nothing() -> list[Device]:
         if broken:
             raise NoDeviceError("no PortAudio library: apt install libportaudio2")
         return []
@@ -96,6 +97,30 @@ def test_machine_without_sound_still_plays_to_nowhere(broken: bool, monkeypatch:
     assert found.state == "note"
     assert ("libportaudio2" in found.found) is broken
     assert doctor.check_jack().state == "ok"
+
+
+def test_the_usual_input_is_named_and_asked_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "inputs", lambda: [MICROPHONE])
+    monkeypatch.setattr(doctor, "_tried", lambda device: [device])
+    found = doctor.check_input()
+    assert found.state == "ok"
+    assert "ALSA: Mic [hw] at 16000 Hz" in found.found
+
+    def refuse(device: Device) -> list[Device]:
+        raise PortError("Device unavailable")
+
+    monkeypatch.setattr(doctor, "_tried", refuse)
+    found = doctor.check_input()
+    assert found.state == "note"
+    assert "Device unavailable" in found.found
+    assert "--input" in found.remedy
+
+
+def test_a_machine_without_an_input_is_told_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "inputs", list)
+    found = doctor.check_input()
+    assert found.state == "note"
+    assert "file:PATH" in found.remedy
 
 
 def test_few_cores_and_little_memory_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,10 +135,12 @@ def test_devices_are_listed_by_the_names_settings_take(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "outputs", lambda: [SPEAKERS])
+    monkeypatch.setattr(devices, "inputs", lambda: [MICROPHONE])
     monkeypatch.setattr(devices, "midi_sources", lambda: [MidiSource("ALSA", "Keys 20:0")])
     assert devices.devices_main([]) == 0
     table = capfd.readouterr().out
     assert "Speakers [hw]" in table
+    assert "Mic [hw]" in table
     assert "Keys 20:0" in table
     assert devices.devices_main(["--json"]) == 0
     assert json.loads(capfd.readouterr().out) == {
@@ -121,6 +148,12 @@ def test_devices_are_listed_by_the_names_settings_take(
             {
                 "hostapi": "ALSA", "name": "Speakers [hw]", "channels": 2, "sample_rate": 44_100, "latency_ms": 8.0,
                 "default": True,
+            }
+        ],
+        "inputs": [
+            {
+                "hostapi": "ALSA", "name": "Mic [hw]", "channels": 1, "sample_rate": 16_000, "latency_ms": 20.0,
+                "default": False,
             }
         ],
         "midi": [{"api": "ALSA", "name": "Keys 20:0"}],
@@ -135,8 +168,10 @@ def test_machine_without_anything_is_told_how_to_get_it(
         raise NoMidiError("no MIDI system: start JACK")
 
     monkeypatch.setattr(devices, "outputs", list)
+    monkeypatch.setattr(devices, "inputs", list)
     monkeypatch.setattr(devices, "midi_sources", absent)
     assert devices.devices_main([]) == 0
     out = capfd.readouterr().out
     assert "no audio output" in out
+    assert "no audio input" in out
     assert "start JACK" in out

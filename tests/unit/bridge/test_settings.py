@@ -15,6 +15,17 @@ def test_flags_go_before_the_file(tmp_path: Path) -> None:
     assert settings == Settings(tempo=133.5, osc="9100", bundles=("tone",), play=False)
 
 
+def test_the_input_and_how_it_is_heard_are_settings() -> None:
+    flags = ["--input", "scarlett", "--input-channels", "2,2", "--input-gain", "-3", "--input-monitor", "-12"]
+    settings = settings_from([*flags, "--heard-s", "60"])
+    assert settings == Settings(
+        input="scarlett", input_channels=(2, 2), input_gain=-3.0, input_monitor=-12.0, heard_s=60.0
+    )
+    assert (Settings().input, Settings().input_monitor) == ("none", None)
+    with pytest.raises(SettingsError, match="input_channels"):
+        settings_from(["--input-channels", "left"])
+
+
 def test_several_bundles_may_follow_one_flag_or_several() -> None:
     assert settings_from(["--bundle", "a", "b", "--bundle", "c"]).bundles == ("a", "b", "c")
 
@@ -29,6 +40,10 @@ def test_several_bundles_may_follow_one_flag_or_several() -> None:
         ({"seed": True}, "seed"),
         ({"channels": [1]}, "channels"),
         ({"channels": [0, 1]}, "channels"),
+        ({"input_channels": [1]}, "input_channels"),
+        ({"input_gain": 30.0}, "input_gain"),
+        ({"input_monitor": 3.0}, "input_monitor"),
+        ({"heard_s": 600.0}, "heard_s"),
         ({"osc": "nowhere"}, "osc"),
         ({"rate": 1}, "rate"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, is_own
 from engine.controls import Live, Value, parameters
 from engine.errors import ControlError
+from engine.hearing import InputControls
 from engine.messages import (
     BAR,
     BEAT,
@@ -209,10 +210,22 @@ def test_commands_have_the_address_that_asks_for_them() -> None:
     assert address_of(Keys((60,))) == "/keys"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a/b", "*", "a#", "é", "harmony", "transport", "panic", "error", "status"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a/b", "*", "a#", "é", "harmony", "transport", "panic", "error", "status", "input"]
+)
 def test_a_voice_may_not_have_every_name(name: str) -> None:
     with pytest.raises(ControlError):
         AddressSpace({name: ToneControls()})
+
+
+def test_the_inputs_controls_are_there_where_something_is_listened_to(space: AddressSpace) -> None:
+    (refused,) = space.route("/input/gain", (-6,))
+    assert isinstance(refused, Refused)
+    heard = AddressSpace({"tone": ToneControls()}, heard=InputControls())
+    assert heard.route("/input/gain", (-6, "bar")) == [Routed("/input/gain", Set(("input", "gain"), -6.0), BAR)]
+    assert heard.route("/input/monitor", ()) == [Query("/input/monitor", ("input", "monitor"))]
+    (too_loud,) = heard.route("/input/gain", (99,))
+    assert isinstance(too_loud, Refused)
 
 
 def test_what_the_server_sends_is_known_as_its_own() -> None:

@@ -1,6 +1,7 @@
 """What people are shown of a performance."""
 
 import io
+from dataclasses import replace
 
 from bridge.view import LiveView, PlainView, meter, sentence
 from engine.messages import Applied, Cover, Failed, Set, Telemetry, Tempo, VoiceDown, VoiceTelemetry
@@ -46,3 +47,7 @@ def test_the_live_view_draws_voices_and_the_last_lines() -> None:
     text = console.export_text()
     for part in ("Am7", "128.0 bpm", "starter", "31x", "received 7", "musika is down"):
         assert part in text
+    assert "-33.0 dB" not in text
+    view.show([replace(SEEN, input_db=-33.0)])
+    console.print(view._draw())
+    assert "-33.0 dB" in console.export_text()

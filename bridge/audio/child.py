@@ -1,0 +1,182 @@
+"""The processes that own sound devices: how one is started, asked and ended, and what it does while it waits.
+
+A device has a process of its own for two reasons, both measured. A driver may never come back from a call: when a JACK
+server dies, PortAudio 19.6 hangs while closing and aborts the process at its end. And there no other Python thread
+holds the interpreter.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final, TypeVar
+
+from bridge.audio.port import NoDeviceError, PortError
+from bridge.audio.pump import raise_priority
+from bridge.audio.scan import rescan
+
+__all__ = ["ANSWER_S", "Child", "Heard", "Opened", "Refusal", "Wish", "no_answer", "raised", "serve"]
+
+ANSWER_S: Final = 20.0
+"""The longest that opening a device may take at first."""
+
+_STOP_S: Final = 1.0
+_RETRY_S: Final = 1.0
+
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What the parent wants opened.
+
+    Args:
+        name, sample_rate, channels, latency: as in `open_port` or `open_input`.
+        patient: try again until it is there.
+        hear: of an output: the input that is wanted beside it, to be opened in the same stream if it is the same
+            device; its rate and latency are the output's.
+    """
+
+    name: str | None
+    sample_rate: int | None
+    channels: tuple[int, int]
+    latency: str | float
+    patient: bool = False
+    hear: "Wish | None" = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """An input that was opened; `width` is what its ring carries, `latency_s` the driver's own."""
+
+    name: str
+    sample_rate: int
+    width: int
+    latency_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """The answer of an output's process: what was opened.
+
+    Args:
+        width: what the ring must carry.
+        latency_s: the driver's own.
+        heard: the input that was opened with it, if one was wanted and is the same device.
+    """
+
+    name: str
+    sample_rate: int
+    width: int
+    latency_s: float
+    heard: Heard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The other answer: why not; `nothing`: there is no device at all; `final`: it does not try again."""
+
+    reason: str
+    nothing: bool = False
+    final: bool = True
+
+
+def serve(line: Connection, patient: bool, find: Callable[[], F], work: Callable[[F], None]) -> None:
+    """Be the process of a device: find it, work until the parent hangs up. Runs as the process's main.
+
+    Args:
+        patient: look again, once a second, until it is there.
+        find: opens the device; a `PortError` says why it cannot be had.
+        work: answers with what was opened, and returns when the parent has hung up.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Drivers write to the terminal as they please; what matters goes through `line`.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    raise_priority()  # drivers' threads inherit it
+    try:
+        found = _found(line, patient, find)
+        if found is not None:
+            work(found)
+    except (EOFError, OSError):
+        os._exit(1)  # the parent has gone
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            line.send(Refusal(f"{type(error).__name__}: {error}"))
+        os._exit(1)
+
+
+def _found(line: Connection, patient: bool, find: Callable[[], F]) -> F | None:
+    """What was wished for; None if the parent lost interest, or was told that it cannot be had."""
+    told = ""
+    while True:
+        try:
+            return find()
+        except PortError as error:
+            nothing = isinstance(error, NoDeviceError)
+            if not patient:
+                line.send(Refusal(str(error), nothing))
+                return None
+            # That nothing is there yet goes without saying; that it is there and refuses does not.
+            if not nothing and str(error) != told:
+                told = str(error)
+                line.send(Refusal(told, final=False))
+        if line.poll(_RETRY_S):
+            return None
+        rescan()
+
+
+class Child:
+    """One run of a device's process, as its parent sees it. Threads: one at a time.
+
+    Args:
+        main: the process's main; its last argument is its end of the line.
+        args: the others.
+    """
+
+    def __init__(self, main: Callable[..., None], *args: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        line, theirs = context.Pipe()
+        self.gone = False
+        """It has ended, or is to be ended."""
+        self._line: Connection = line
+        self._process: SpawnProcess = context.Process(
+            target=main, args=(*args, theirs), name="ripieno-audio", daemon=True
+        )
+        self._process.start()
+        theirs.close()  # so that its end is seen here
+
+    def answer(self, within_s: float) -> Opened | Heard | Refusal | None:
+        """What the process says to the wish; None if nothing yet."""
+        try:
+            if not self._line.poll(within_s):
+                return None
+            said = self._line.recv()
+        except (EOFError, OSError):
+            self.gone = True
+            return Refusal(f"the audio process ended with {self._process.exitcode}")
+        return said if isinstance(said, Opened | Heard | Refusal) else None
+
+    def end(self) -> None:
+        """Ask it to end, and see to it."""
+        self._line.close()
+        self._process.join(_STOP_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+
+def raised(refusal: Refusal) -> PortError:
+    """A refusal as the error that a caller gets."""
+    return NoDeviceError(refusal.reason) if refusal.nothing else PortError(refusal.reason)
+
+
+def no_answer() -> PortError:
+    """The sound system hangs."""
+    return PortError(f"the sound system did not answer within {ANSWER_S:g} s: restart it, or use null")

@@ -1,0 +1,219 @@
+"""From a device's ring to a listener: the right way round, at the session's rate, at the session's samples.
+
+What one turn does is plain code over a ring and a clock, so it runs in tests without threads and without waiting.
+"""
+
+import threading
+from collections import deque
+from typing import Final, Protocol
+
+import numpy as np
+
+from bridge.audio.input import InputStats, Listener
+from bridge.audio.pump import Interleaved
+from engine.music.audio import Audio
+from engine.signal.resample import Resampler
+
+__all__ = ["Capture", "Ears"]
+
+_TURN_S: Final = 0.005
+_MOST: Final = 4096  # frames taken at a time
+_JUMP_S: Final = 0.02  # estimates further from where the sound is put than this are followed at once
+_DRIFT_S: Final = 0.001  # nearer ones by stretching, once they are as far as this
+_SETTLED_S: Final = 0.0001  # until they are as near as this
+_STRETCHABLE: Final = 64  # samples among which one more or less is not heard
+
+
+class Capture(Protocol):
+    """What a device records, as we see it. Called from one thread; nothing here waits."""
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Channels of what is read: 2, or 1 for mono."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether positions are exact, or estimates that waver."""
+        ...
+
+    @property
+    def overruns(self) -> int:
+        """Times the ring was found full."""
+        ...
+
+    @property
+    def device_flags(self) -> int:
+        """Callbacks in which the driver reported a gap."""
+        ...
+
+    def read(self, most: int) -> Interleaved:
+        """The next frames [N, width], N at most `most`."""
+        ...
+
+    def position(self, frame: int) -> float | None:
+        """The session's sample that sounded when this frame came in, frames counted from 0; None: none did."""
+        ...
+
+
+class Ears:
+    """Takes what a device records to a listener.
+
+    Two clocks never agree for long. Where positions are estimates, what comes in is stretched by single samples to stay
+    where it belongs, which is not heard; only a leap is followed by a leap, which is counted.
+
+    Threads:
+        start, stop             the owner's
+        begin, turn             its own, or a test's
+        attach, detach          the one that minds the device
+        stats, say, poll        any
+
+    Args:
+        sample_rate: Hz of the session.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._rate = sample_rate
+        self._listener: Listener | None = None
+        self._capture: Capture | None = None
+        self._changes: deque[Capture | None] = deque()
+        self._lines: deque[str] = deque(maxlen=100)
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._resampler = Resampler(sample_rate, sample_rate, 2)
+        self._frame = 0  # of the capture, the next
+        self._at: float | None = None  # where that is put
+        self._next = 0  # where what comes out of the resampler is put
+        self._pulling = False
+        self._samples = self._losses = self._jumps = self._faults = 0
+        self._before = (0, 0)  # overruns and flags of the captures before
+        self._fault = ""
+
+    # life
+
+    def start(self, listener: Listener) -> None:
+        """Take turns in a thread of its own until `stop`."""
+        self.begin(listener)
+        self._thread = threading.Thread(target=self._run, name="audio-ears", daemon=True)
+        self._thread.start()
+
+    def begin(self, listener: Listener) -> None:
+        """Give what comes in to `listener` from now on, a turn at a time."""
+        self._listener = listener
+
+    def stop(self) -> None:
+        """End the thread; safe to call twice, and without `start`."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def attach(self, capture: Capture) -> None:
+        """From the next turn on, listen to this."""
+        self._changes.append(capture)
+
+    def detach(self) -> None:
+        """What was listened to has gone."""
+        self._losses += 1
+        self._changes.append(None)
+
+    @property
+    def stats(self) -> InputStats:
+        """What was counted so far."""
+        capture, (overruns, flags) = self._capture, self._before
+        if capture is not None:
+            overruns, flags = overruns + capture.overruns, flags + capture.device_flags
+        return InputStats(
+            samples=self._samples,
+            overruns=overruns,
+            device_flags=flags,
+            losses=self._losses,
+            jumps=self._jumps,
+            faults=self._faults,
+        )
+
+    def say(self, line: str) -> None:
+        """Leave a line for people."""
+        self._lines.append(line)
+
+    def poll(self) -> list[str]:
+        """Lines since the last call."""
+        lines = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        return lines
+
+    # work
+
+    def turn(self) -> None:
+        """Hand on what has come."""
+        while self._changes:
+            self._change(self._changes.popleft())
+        capture = self._capture
+        if capture is None or self._listener is None:
+            return
+        while len(frames := capture.read(_MOST)):
+            first, self._frame = self._frame, self._frame + len(frames)
+            position = capture.position(first)
+            if position is not None:
+                self._hand_on(capture, frames, position)
+            else:
+                self._at = None
+
+    def _change(self, capture: Capture | None) -> None:
+        old, self._capture = self._capture, capture
+        if old is not None:
+            self._before = self._before[0] + old.overruns, self._before[1] + old.device_flags
+        self._frame, self._at, self._pulling = 0, None, False
+
+    def _hand_on(self, capture: Capture, frames: Interleaved, position: float) -> None:
+        """Bring frames to the session's rate, and put them where they belong."""
+        away = 0.0 if self._at is None else position - self._at
+        if self._at is None or abs(away) > (0.5 if capture.exact else _JUMP_S * self._rate):
+            self._jumps += self._at is not None
+            self._resampler = Resampler(capture.rate, self._rate, capture.width)
+            self._at, self._next, self._pulling, away = position, round(position), False, 0.0
+        self._at += len(frames) * self._rate / capture.rate
+        audio = self._resampler.process(frames.T)
+        if not capture.exact:
+            longer = self._pull(away)
+            if longer and audio.shape[1] >= _STRETCHABLE:
+                audio = _stretched(audio, audio.shape[1] + longer)
+                self._at += longer
+        if audio.shape[1]:
+            self._give(audio)
+
+    def _pull(self, away: float) -> int:
+        """Samples to add: one more, one less or none, so that estimates are followed without wavering with them."""
+        off_s = abs(away) / self._rate
+        self._pulling = off_s > (_SETTLED_S if self._pulling else _DRIFT_S)
+        return (1 if away > 0.0 else -1) if self._pulling else 0
+
+    def _give(self, audio: Audio) -> None:
+        first, self._next = self._next, self._next + audio.shape[1]
+        self._samples += audio.shape[1]
+        if self._listener is None:
+            return
+        try:
+            self._listener(audio, first)
+        except Exception as error:  # a mistake of ours costs what was heard, never the listening
+            self._faults += 1
+            fault = f"{type(error).__name__}: {error}"
+            if fault != self._fault:
+                self._fault = fault
+                self.say(f"what is heard could not be taken: {fault}")
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_TURN_S):
+            self.turn()
+
+
+def _stretched(audio: Audio, samples: int) -> Audio:
+    """[C, N] as [C, samples], by lines between neighbours; its first and last sample stay."""
+    at = np.linspace(0.0, audio.shape[1] - 1, samples)
+    return np.stack([np.interp(at, np.arange(audio.shape[1]), row) for row in audio]).astype(np.float32)

@@ -1,0 +1,96 @@
+"""The live input of a performance: which one it is, how it begins, and what is told of it."""
+
+from collections.abc import Sequence
+
+from bridge.audio.clocks import Sounding
+from bridge.audio.input import FILE, NONE, AudioInput, open_input
+from bridge.audio.monitor import Monitor
+from bridge.audio.port import BLOCK, AudioPort, Beside, Source
+from bridge.audio.scan import DEFAULT
+from bridge.settings import Settings
+from engine.hearing import MONITOR_OFF_DB
+from engine.session import Session
+
+__all__ = ["Ear", "beside", "open_ear"]
+
+
+def beside(settings: Settings) -> Beside | None:
+    """The input to ask an output for, in case that it is the same device."""
+    name = settings.input.strip()
+    if not _is_device(name):
+        return None
+    left, right = settings.input_channels
+    return Beside(name=None if name.lower() == DEFAULT else name, channels=(left, right))
+
+
+def open_ear(settings: Settings, session: Session, audio: AudioPort) -> "Ear | None":
+    """The input that the settings ask for; None if they ask for none.
+
+    Raises:
+        PortError: it cannot be had.
+    """
+    if settings.input.strip().lower() == NONE:
+        return None
+    hearing = session.hearing
+    hearing.turn(("gain",), settings.input_gain, 0)
+    hearing.turn(("monitor",), MONITOR_OFF_DB if settings.input_monitor is None else settings.input_monitor, 0)
+    if audio.input is not None:
+        return Ear(audio.input, session)
+    # The ring of a device holds its lead less the block that is read: the first of that block waits for the rest.
+    block_s = BLOCK / audio.sample_rate
+    sounding = Sounding(lambda: session.moment, session.sample_rate, lambda: max(0.0, audio.latency_s - block_s))
+    left, right = settings.input_channels
+    port = open_input(
+        settings.input.strip(),
+        sample_rate=session.sample_rate,
+        sample_at=sounding.sample_at,
+        channels=(left, right),
+    )
+    return Ear(port, session)
+
+
+def _is_device(name: str) -> bool:
+    return name.lower() != NONE and not name.startswith(FILE)
+
+
+class Ear:
+    """An input and the session that hears through it.
+
+    Threads: `start` and `stop` by one; `source` before `start`; `poll` and `status` by any.
+    """
+
+    def __init__(self, port: AudioInput, session: Session) -> None:
+        self._port, self._session = port, session
+        self.name = port.name
+
+    def source(self, source: Source) -> Source:
+        """`source` and the monitor's sound."""
+        return Monitor(source, self._session.hearing, lambda: self._session.position)
+
+    def start(self) -> None:
+        """Hear from here on."""
+        self._port.start(self._session.hear)
+
+    def stop(self) -> None:
+        """Give the input back; safe to call twice."""
+        self._port.stop()
+
+    def poll(self) -> Sequence[str]:
+        """Lines for people since the last call."""
+        return self._port.poll()
+
+    def status(self, level_db: float) -> list[tuple[str, int | float | str]]:
+        """The input in a few words and numbers; `level_db` as it was told last."""
+        stats, hearing = self._port.stats, self._session.hearing
+        return [
+            ("input", self._port.name),
+            ("input_rate", self._port.sample_rate),
+            ("input_latency_ms", 1000.0 * self._port.latency_s),
+            ("input_db", level_db),
+            ("input_s", hearing.heard / self._session.sample_rate),
+            ("input_gaps", hearing.gaps),
+            ("input_clipped", hearing.clipped),
+            ("input_overruns", stats.overruns),
+            ("input_flags", stats.device_flags),
+            ("input_losses", stats.losses),
+        ]
