@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--input-monitor", type=float, metavar="DB", help="hear the input in the output, too; beware of feedback")
     add("--heard-s", type=float, metavar="S", help="how much of what was heard is kept, 5..120; default 30")
     add("--midi-in", metavar="NAME", help="part of a MIDI input's name, or none; default: the first there is")
+    add("--pedal", dest="pedals", action="append", metavar="X=MESSAGE", help="such as 'cc64=/musicgen/continue bar'")
     add("--seed", type=int, help="of the voices")
     add("--tempo", type=float, metavar="BPM", help="default 120")
     add("--progression", metavar="CHORDS", help="chords, one a bar, such as 'Am F C G'")

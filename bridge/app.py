@@ -31,6 +31,7 @@ from engine.messages import (
     Stop,
     Swapped,
     Telemetry,
+    VoiceTelemetry,
     VoiceUp,
     When,
 )
@@ -47,6 +48,7 @@ _FADE_S: Final = 0.1
 _MOST_FAULTS: Final = 20
 _MOST_VOICES: Final = 8  # each is a process of its own
 _FINDER_S: Final = 2.0  # the longest that stopping waits for a MIDI system that does not answer
+_CONTINUES: Final = "musicgen"  # plays by itself, too, but is meant to be played to
 _FAMILY_NAMES: Final = {"musika_live": "musika"}
 
 
@@ -67,8 +69,15 @@ def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
 
 
 def _starter() -> str:
-    """The first starter bundle, or the voice that needs no weights."""
-    return next((name for name in _of_sound() if name != TONE), TONE)
+    """The first starter bundle that plays by itself, or the voice that needs no weights."""
+    named = [info for info in bundles() if info.streams and info.name != TONE]
+    return next((info.name for info in sorted(named, key=lambda info: info.family == _CONTINUES)), TONE)
+
+
+def _figures(seen: VoiceTelemetry) -> list[tuple[str, int | float | str]]:
+    """How fast a voice is, and how soon it goes on with what it hears, once it has."""
+    rows: list[tuple[str, int | float | str]] = [("realtime", seen.realtime)]
+    return rows + ([("prepared_s", seen.prepared_s), ("continue_ms", seen.continue_ms)] if seen.continue_ms else [])
 
 
 def _of_sound() -> list[str]:
@@ -240,7 +249,9 @@ class App:
         rows += self.ear.status(-120.0 if seen is None else seen.input_db) if self.ear is not None else []
         for voice in self.session.voices():
             state = "loading" if not voice.loaded else "playing" if voice.playing else "stopped"
-            rows += [("voice", voice.name), ("bundle", Path(voice.bundle).name), ("voice_state", state)]
+            rows += [("voice", voice.name), ("bundle", Path(voice.bundle).name)]
+            rows += [row for each in seen.voices if each.voice == voice.name for row in _figures(each)] if seen else []
+            rows += [("voice_state", state)]
         return rows
 
     # inside
@@ -317,12 +328,17 @@ class App:
 
     def _open_midi(self) -> None:
         """A keyboard is welcome, but no reason to wait or to stay silent: this runs beside the start."""
+        from bridge.midi.pedals import PedalBoard, pedals_of, press
         from bridge.midi.ports import MidiInput, Player
         from bridge.midi.sources import NoMidiError
 
         try:
             player = Player(self.session.post)
-            midi = MidiInput(self.settings.midi_in, player if self.band is None else self.band.listener(player))
+            listener = player if self.band is None else self.band.listener(player)
+            pedals = PedalBoard(
+                pedals_of(self.settings.pedals), lambda asked: press(asked, self._space, self.post, self.say), listener
+            )
+            midi = MidiInput(self.settings.midi_in, pedals)
         except NoMidiError as error:
             if self.settings.midi_in:
                 self.say(f"no MIDI in: {error}")

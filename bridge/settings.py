@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from engine.errors import EngineError
+from bridge.midi.pedals import pedals_of
+from engine.errors import ControlError, EngineError
 
 __all__ = ["Settings", "SettingsError", "from_file", "host_and_port", "with_values"]
 
@@ -34,6 +35,7 @@ class Settings:
         input_gain: dB. input_monitor: dB at which the input is heard in the output, too; None: not at all.
         heard_s: how much of what was heard is kept.
         midi_in: part of a MIDI input's name; ``none`` for none; None: the first there is.
+        pedals: MIDI messages that ask for something, such as ``cc64=/musicgen/continue bar``.
         seed: of the voices. tempo: of the transport, quarter notes a minute. progression: chords, one a bar.
         band: who accompanies: ``house``, ``usual`` or a bundle that can; empty: no band.
         band_out: the band's MIDI output by part of its name; ``virtual`` for a port of our own; ``none``.
@@ -60,6 +62,7 @@ class Settings:
     input_monitor: float | None = None
     heard_s: float = 30.0
     midi_in: str | None = None
+    pedals: tuple[str, ...] = ()
     seed: int = 0
     tempo: float = 120.0
     progression: str = ""
@@ -88,6 +91,10 @@ class Settings:
             if len(channels) != 2 or min(channels) < 1:
                 raise SettingsError(f"{name} takes two numbers from 1, such as 1,2; got {channels}")
         host_and_port(self.osc)
+        try:
+            pedals_of(self.pedals)
+        except ControlError as error:
+            raise SettingsError(str(error)) from None
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

@@ -16,7 +16,8 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``bundle``, ``opening``: folders of graphs, and how a voice gets its streamer.
 - ``filling``, ``wishes``, ``infill``, ``jobs``, ``pianoroll``: a MIDI file filled, how, by command, in a session, and
   as a picture; ``fill_messages``: what is said of it.
-- ``continuing``, ``continuation``: a sound file gone on with, and by command.
+- ``continuing``, ``continuation``: a sound file gone on with, and by command; live: ``continue_messages``, what is said
+  of it, ``context``, the sound that was heard, ``futures`` and ``ahead``, what is made beside the voice's sound.
 - ``orders``, ``worker``, ``player``: what a session and a voice say, one voice's turn, its process seen from outside.
 - ``mixer``, ``schedule``, ``record``: lanes and their fades, when a command holds, sound to files.
 - ``hearing``: the latest of the live input, at the session's samples.
@@ -24,5 +25,5 @@ The room's map, low to high (a file may import only from lines above its own):
 - ``cast``, ``voice``, ``studio``, ``telemetry``, ``session``: a voice with its restarts and swaps, recordings, what is
   told, and the three doors.
 - ``render``, ``picture``, ``bench``: a bundle to a sound file, sound to a picture, speed to numbers;
-  ``bench_musicgen``: those of a language model, in a process of its own.
+  ``bench_musicgen``: those of a language model, in a process of its own, ``bench_live``: as a voice of a session.
 """

@@ -30,7 +30,7 @@ __all__ = ["BENCHES", "Options", "Result", "machine", "run"]
 _SECONDS: Final = 119.0  # of sound in one offline run of a bundle, ten patches of the published size
 _LIVE_CHUNKS: Final = 60
 _PEER_TIMEOUT_S: Final = 600.0
-_LESS: Final = frozenset({"ms", "MB"})  # units of which less is better
+_LESS: Final = frozenset({"ms", "MB", "of_all"})  # units of which less is better
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +39,8 @@ class Result:
 
     Args:
         name: what was measured. build: how weights were kept; empty where there are none.
-        unit: ``x_realtime`` (seconds of sound per second), ``per_s``, ``ms``, ``MB``, or ``of_1`` for a share.
+        unit: ``x_realtime`` (seconds of sound per second), ``per_s``, ``ms``, ``MB``, ``of_1`` for a share, or
+            ``of_all`` for a count.
         value: the median of `median_of` runs; best and worst beside it.
         peer: who else did the same work here; empty for nobody. peer_value: in the same unit.
         ratio: how many times better than the peer; 0 without one.
@@ -242,6 +243,38 @@ def _bench_musicgen(options: Options) -> list[Result]:
     return [_beside(result, peer) for result in results]
 
 
+def _bench_musicgen_live(options: Options) -> list[Result]:
+    """The same bundles as voices; without any, one of the starter's size with random weights, made now."""
+    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musicgen")
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory() as folder:
+        if not chosen:
+            made = _ask("export.bench_peer", "musicgen_live", folder)
+            if made is None:
+                raise BundleError("no musicgen bundle here; name one with --bundle, or install the extra 'export'")
+            chosen = tuple(str(Path(folder) / build) for build in made["builds"])
+        for reference in chosen:
+            words = [reference, "--runs", str(options.runs), "--seconds", str(options.seconds), *_threads(options)]
+            told = _ask("engine.bench_live", *words)
+            if told is None:
+                raise BundleError(f"'{reference}' could not be measured: see 'python -m engine.bench_live'")
+            results += _of_live(told, describe(reference).build)
+    return results
+
+
+def _of_live(told: Mapping[str, Any], build: str) -> list[Result]:
+    """What a process that played live says, as results."""
+    begin, end = told["memory_mb"]
+    return [
+        _result("musicgen_live from continue to its sound", build, "ms", told["continue_ms"]),
+        _result("musicgen_live prepares 6 s", build, "ms", told["prepared_ms"]),
+        _result("musicgen_live beside its sound", build, "x_realtime", told["realtime"]),
+        _result("musicgen_live memory", build, "MB", [float(end)]),
+        _result(f"musicgen_live memory grown in {told['seconds']:g} s", build, "MB", [float(end) - float(begin)]),
+        _result(f"musicgen_live underruns in {told['seconds']:g} s", build, "of_all", [float(told["underruns"])]),
+    ]
+
+
 def _threads(options: Options) -> list[str]:
     return ["--threads", str(options.workers)] if options.workers else []
 
@@ -288,6 +321,7 @@ BENCHES: Final[Mapping[str, Callable[[Options], list[Result]]]] = {
     "musika": _bench_musika,
     "musika_live": _bench_musika_live,
     "musicgen": _bench_musicgen,
+    "musicgen_live": _bench_musicgen_live,
     "osc": _bench_osc,
     "start": _bench_start,
 }

@@ -17,6 +17,7 @@ from engine.errors import BundleError, EngineError
 from engine.graph import Graph, open_graph
 from engine.manifest import Manifest
 from engine.metadata import read_manifest
+from engine.render import cores
 from engine.stream import Streamer
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ FAMILIES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 
 _USES: Final[Mapping[str, str]] = {
     "getmusic": "makes notes, not sound; use it with 'ripieno infill' or 'ripieno accompany'",
-    "musicgen": "continues sound; use it with 'ripieno continue'",
 }
 """Families that are no voices, and what to use them with."""
 
@@ -59,6 +59,7 @@ _SUMS: Final = "SHA256SUMS"
 _MAX_GRAPHS: Final = 16
 _MAX_SUMS: Final = 1 << 16  # bytes of the list of sums
 _CHUNK: Final = 1 << 20
+_LARGE: Final = 64 << 20  # bytes of a graph that one core cannot read often enough to play live
 _SHOWN: Final = 100  # characters of a name, in an error
 
 
@@ -89,7 +90,7 @@ class BundleInfo:
 
     @property
     def streams(self) -> bool:
-        """Whether it makes sound by itself, as a voice; else it makes notes (getmusic), or continues sound."""
+        """Whether it makes sound, as a voice; else it makes notes."""
         return self.family not in _USES
 
 
@@ -159,12 +160,12 @@ def describe(reference: str, *, paths: bool = True) -> BundleInfo:
     )
 
 
-def open_streamer(reference: str, *, threads: int = 1, provider: str = "cpu", paths: bool = True) -> Streamer[Any, Any]:
+def open_streamer(reference: str, *, threads: int = 0, provider: str = "cpu", paths: bool = True) -> Streamer[Any, Any]:
     """Check a bundle and load it as a streamer. Takes up to seconds and holds the GIL (see `open_graph`).
 
     Args:
         reference, paths: as for `find`.
-        threads, provider: as for `open_graph`.
+        threads, provider: as for `open_graph`; 0 threads: one, or all cores for a language model that is large.
     Raises:
         BundleError, ManifestError: as `describe`, or a graph cannot be run here.
     """
@@ -176,7 +177,13 @@ def open_streamer(reference: str, *, threads: int = 1, provider: str = "cpu", pa
         return ToneStreamer()
     if not info.streams:
         raise BundleError(f"{info.name} {_USES[info.family]}")
-    graph = _opener(folder, threads, provider)
+    if info.family == "musicgen":
+        from engine.models.musicgen_live import MusicgenLive
+
+        large = any(file.stat().st_size > _LARGE for file in _files(folder))
+        threads = threads or (cores() if large else 1)
+        return MusicgenLive(open_musicgen(reference, threads=threads, provider=provider, paths=paths))
+    graph = _opener(folder, threads or 1, provider)
     if info.family == "musika":
         from engine.models.musika import MusikaStreamer
 
@@ -259,8 +266,9 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
         return GetmusicControls()
     if family == "musicgen":
         from engine.models.musicgen import controls_for
+        from engine.models.musicgen_live import live_controls
 
-        return controls_for(facts)
+        return live_controls(controls_for(facts), worded=bool(facts.get("tokenizer")))
     from engine.models.musika_live import MusikaLiveControls
 
     return MusikaLiveControls()

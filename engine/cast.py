@@ -1,13 +1,15 @@
 """Who plays what: what a voice is asked to be, the player in a role, and the stage that all voices share."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from engine.conductor import Conductor
-from engine.controls import Value
-from engine.messages import Applied, Event, Failed
+from engine.continue_messages import turned
+from engine.controls import Value, with_value
+from engine.messages import Applied, Branch, Changed, Choose, Continue, Event, Failed, Land
 from engine.mixer import Fades
 from engine.player import Opener, Player, Setup
 from engine.ring import Ring
@@ -17,6 +19,8 @@ from engine.worker import Pacing
 
 __all__ = ["Cast", "Retired", "Stage", "VoiceSpec", "VoiceStatus"]
 
+_HANG_S: Final = 1.0  # without a sign of life while its ring runs empty
+_LOAD_S: Final = 180.0  # the longest that opening a bundle may take
 _RETIRE_S: Final = 0.5  # a ring is unmapped only this long after the mixer let go of it
 
 
@@ -67,6 +71,9 @@ class Stage:
     clock: Callable[[], float]
     position: Callable[[], int]
     take: TakeWriter
+    folder: Path | None = None
+    find: Callable[[Continue], Continue] = lambda command: command
+    """Finds what is to be gone on with, and writes it into the folder: see `engine.context`."""
     events: deque[Event] = field(default_factory=deque)
     heard: list[Applied] = field(default_factory=list)
     """Commands that were obeyed and are to be announced once their sample has been read; latency_ms holds the clock
@@ -82,6 +89,18 @@ class Stage:
     def failed(self, due: Due, reason: str) -> None:
         self.events.append(Failed(number=due.number, command=due.command, reason=reason))
 
+    def fail_all(self, dues: list[Due], reason: str) -> None:
+        """None of these can be obeyed; the list is empty afterwards."""
+        for due in dues:
+            self.failed(due, reason)
+        dues.clear()
+
+    def give_up(self, dues: dict[int, Due], reason: str) -> None:
+        """The same of those that a player had been sent, by their numbers."""
+        for due in dues.values():
+            self.failed(due, reason)
+        dues.clear()
+
 
 @dataclass(slots=True)
 class Cast:
@@ -96,6 +115,7 @@ class Cast:
     resumed: bool = False
     again: bool = False  # started because the one before failed
     controls: Any = None  # None until it is ready
+    goes_on: bool = False
     unanswered: dict[int, Due] = field(default_factory=dict)
     beats: int = -1
     beaten_s: float = 0.0
@@ -103,6 +123,25 @@ class Cast:
     @property
     def ready(self) -> bool:
         return self.controls is not None
+
+    def turn(self, voice: str, command: Land | Branch | Choose) -> Iterator[Changed]:
+        """Controls change with what is heard."""
+        for name, value in turned(command):
+            if getattr(self.controls, name) != value:
+                self.controls = with_value(self.controls, (name,), value)
+                yield Changed(path=(voice, name), value=getattr(self.controls, name))
+
+    def hangs(self, now_s: float, starving: bool) -> bool:
+        """Whether its player gives no sign of life while its ring runs empty, or takes too long to open; said once."""
+        ring = self.player.ring
+        if ring.beats != self.beats:
+            self.beats, self.beaten_s = ring.beats, now_s
+        patience_s = max(_HANG_S, 4.0 * ring.step_peak_s)
+        hung = starving and now_s - self.beaten_s > patience_s if self.ready else now_s - self.begun_s > _LOAD_S
+        if not (hung and self.player.pid):
+            return False
+        self.beaten_s = self.begun_s = now_s
+        return True
 
 
 class Retired:

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,7 +112,10 @@ def _defaults(bundle: str) -> MusicgenControls:
     from engine.bundle import describe
 
     told = describe(bundle or first_bundle()).controls
-    return replace(told) if isinstance(told, MusicgenControls) else MusicgenControls()
+    if not isinstance(told, MusicgenControls):
+        return MusicgenControls()
+    # Those of a voice are more: here only how codes are drawn is wanted.
+    return MusicgenControls(**{control.path[0]: getattr(told, control.path[0]) for control in walk(MusicgenControls())})
 
 
 def _conductor(parsed: argparse.Namespace) -> Any:

@@ -4,7 +4,6 @@ What is given stays as it is; only its last moments fade into what the codec mak
 without a seam. The result has the given sound's rate and channels; sound from nothing has the model's.
 """
 
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -17,20 +16,21 @@ import numpy.typing as npt
 
 from engine.conductor import Conductor
 from engine.errors import BundleError, ControlError, RecordError
-from engine.models.musicgen import Musicgen, MusicgenControls, apart, together
+from engine.models.musicgen import Musicgen, MusicgenControls, apart
 from engine.models.musicgen_conduct import step_features
+from engine.models.musicgen_heard import channels_of, codes_of, melody_of
 from engine.models.musicgen_state import MusicgenState
 from engine.music.audio import Audio, read_audio
+from engine.signal.level import limited
 from engine.signal.resample import Resampler
 from engine.stream import Job, Progress
 
-__all__ = ["ContinueTask", "Continued", "continued", "first_bundle", "limited"]
+__all__ = ["ContinueTask", "Continued", "continued", "first_bundle"]
 
 I64 = npt.NDArray[np.int64]
 
 _FADE: Final = 3  # frames over which the given sound fades into what the codec makes of it
 _PIECE: Final = 10  # frames that are turned into sound at a time: fewer make the codec slower
-_KNEE: Final = np.float32(0.9)  # louder sound is bent so that it stays below 1
 _FLUSH: Final = 4096  # samples of silence that press the last ones out of a resampler
 _WAV_LIMIT: Final = 4_000_000_000  # bytes; beyond, lengths are counted in 64 bits
 _SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
@@ -132,8 +132,8 @@ def continued(task: ContinueTask) -> Job[Continued]:
     model = open_musicgen(name, threads=task.threads, words=bool(task.text))
     began_s = time.perf_counter()
     given, rate = (None, model.codec.sample_rate) if task.source is None else read_audio(task.source)
-    prompt = _heard(model, given, rate, task.context)
-    melody = None if task.melody is None else _melody(model, task.melody)
+    prompt = codes_of(model, given, rate, task.context)
+    melody = None if task.melody is None else melody_of(model, task.melody)
     told = model.tell(task.text, melody, guided=task.controls.guidance != 1.0)
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
@@ -174,14 +174,6 @@ def continued(task: ContinueTask) -> Job[Continued]:
     )  # fmt: skip
 
 
-def limited(audio: Audio) -> Audio:
-    """A copy within -1..1: untouched below 0.9, bent smoothly above, silent where it is not finite."""
-    audio = np.nan_to_num(audio, nan=0.0, posinf=1.0, neginf=-1.0)
-    over = np.maximum(np.abs(audio) - _KNEE, 0.0) / (1.0 - _KNEE)
-    loud = np.sign(audio) * (_KNEE + (1.0 - _KNEE) * np.tanh(over))
-    return np.where(over > 0.0, loud, audio).astype(np.float32)
-
-
 def first_bundle() -> str:
     """The first bundle that continues sound.
 
@@ -194,47 +186,6 @@ def first_bundle() -> str:
     if name is None:
         raise BundleError(f"no bundle here continues sound: put one into a folder that {FOLDERS_VARIABLE} names")
     return name
-
-
-def _resampled(audio: Audio, from_hz: int, to_hz: int) -> Audio:
-    """All of [C, N] at another rate, its first sample where it was."""
-    import soxr
-
-    if from_hz == to_hz:
-        return audio
-    return np.ascontiguousarray(soxr.resample(audio.T, from_hz, to_hz, quality="VHQ").T, np.float32)
-
-
-def _channels(audio: Audio, count: int) -> Audio:
-    """[count, N]: the mean of all for one, the first again where there are too few."""
-    if count == 1:
-        mean: Audio = audio.mean(axis=0, keepdims=True)
-        return mean
-    return audio[np.minimum(np.arange(count), len(audio) - 1)]
-
-
-def _heard(model: Musicgen, given: Audio | None, rate: int, context: float) -> I64:
-    """[K, T] codes of the last seconds of the given sound, in whole frames up to its end."""
-    facts, codec = model.facts, model.codec
-    if given is None:
-        return np.zeros((facts.codebooks, 0), np.int64)
-    frame_rate = codec.sample_rate / codec.hop
-    most = facts.window - facts.window // 10  # of a window the rest is for new sound
-    wanted = min(most, round(context * frame_rate)) if context else most
-    # Whole periods of both rates, counted from the end: there the last samples are the same moment.
-    period = rate // math.gcd(rate, codec.sample_rate)
-    taken = min(math.ceil((wanted + 1) * codec.hop * rate / codec.sample_rate / period), given.shape[1] // period)
-    sound = _resampled(given[:, given.shape[1] - taken * period :], rate, codec.sample_rate)
-    frames = min(wanted, sound.shape[1] // codec.hop)
-    if frames < 1:
-        raise ControlError(f"{given.shape[1]} samples are too few to be continued: give {codec.hop} or more")
-    sound = _channels(sound[:, sound.shape[1] - frames * codec.hop :], facts.streams * codec.channels)
-    return together(codec.encode(sound.reshape(facts.streams, codec.channels, -1)))
-
-
-def _melody(model: Musicgen, path: Path) -> Audio:
-    sound, rate = read_audio(path)
-    return _resampled(sound.mean(axis=0, keepdims=True), rate, model.codec.sample_rate)
 
 
 class _Playing:
@@ -322,7 +273,7 @@ class _Joiner:
         self._put(sound[:, cut:])
 
     def _put(self, sound: Audio) -> None:
-        made = limited(_channels(self._resampler.process(np.ascontiguousarray(sound)), self.channels))
+        made = limited(channels_of(self._resampler.process(np.ascontiguousarray(sound)), self.channels))
         if self._wanted:
             made = made[:, : self._wanted - self._written]
         if not made.shape[1]:

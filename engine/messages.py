@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from engine.band_messages import BandCounts, BandLoad, BandNote, BandPlan, BandStart, BandStop
+from engine.continue_messages import Branch, Choose, Continue, Land, Prepared, Rewind
 from engine.controls import Live, Value
 from engine.fill_messages import (
     CancelInfill,
@@ -33,10 +34,13 @@ __all__ = [
     "BandStart",
     "BandStop",
     "Beats",
+    "Branch",
     "CancelInfill",
     "Changed",
+    "Choose",
     "Chord",
     "Command",
+    "Continue",
     "Cover",
     "Event",
     "Failed",
@@ -49,14 +53,17 @@ __all__ = [
     "Jump",
     "Keep",
     "Keys",
+    "Land",
     "Load",
     "Locate",
     "Panic",
     "Play",
+    "Prepared",
     "Progression",
     "Record",
     "RecordStop",
     "Recorded",
+    "Rewind",
     "Set",
     "Stop",
     "Swapped",
@@ -208,6 +215,11 @@ Command = (
     | Jump
     | Load
     | Unload
+    | Continue
+    | Rewind
+    | Branch
+    | Choose
+    | Land
     | Panic
     | Tempo
     | Beats
@@ -233,6 +245,10 @@ VOICE_COMMANDS: Final[Mapping[str, type]] = {
     "jump": Jump,
     "load": Load,
     "unload": Unload,
+    "continue": Continue,
+    "branch": Branch,
+    "choose": Choose,
+    "rewind": Rewind,
 }
 """Commands of one voice, by the last part of their address: ``/musika/play``."""
 
@@ -355,6 +371,8 @@ class VoiceTelemetry:
         realtime: seconds of sound made per second of work.
         late: chunks that came late so far.
         cpu: share of one core, 0..1.
+        prepared_s, continue_ms: of the latest future that was heard: how long it was in the making, and from asking for
+            it to its first sample; 0 before.
     """
 
     voice: str
@@ -365,6 +383,8 @@ class VoiceTelemetry:
     realtime: float
     late: int
     cpu: float
+    prepared_s: float = 0.0
+    continue_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -402,6 +422,7 @@ Event = (
     | VoiceDown
     | Swapped
     | Recorded
+    | Prepared
     | InfillProgress
     | InfillDone
     | FilledNote

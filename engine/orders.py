@@ -1,13 +1,41 @@
 """What a session and a voice's worker say to each other: orders in, reports out; small, frozen, picklable."""
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages import Beats, Chord, Command, Keys, Locate, Progression, Tempo
+from engine.messages import (
+    Beats,
+    Branch,
+    Choose,
+    Chord,
+    Command,
+    Continue,
+    Keys,
+    Land,
+    Locate,
+    Progression,
+    Rewind,
+    Tempo,
+)
 from engine.music.harmony import parse_chord, parse_progression, recognise
 
-__all__ = ["AT_ONCE", "Began", "Broken", "Order", "Ready", "Refused", "Report", "Took", "conduct", "conducts"]
+__all__ = [
+    "AT_ONCE",
+    "Began",
+    "Broken",
+    "Made",
+    "Order",
+    "Ready",
+    "Refused",
+    "Report",
+    "Took",
+    "conduct",
+    "conducts",
+    "plans",
+    "turns",
+]
 
 AT_ONCE = -1.0
 """An order's sample when it is to take effect as soon as it can."""
@@ -36,6 +64,7 @@ class Ready:
     Args:
         controls: those it begins with.
         identity: of its weights (see `engine.opening.identity_of`).
+        goes_on: whether it goes on from what it hears (see `engine.stream.CanGoOn`).
     """
 
     controls: object
@@ -43,6 +72,7 @@ class Ready:
     chunk: int
     seconds: float
     identity: str = ""
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +101,15 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """The future that was asked for with an order is ready to land: after `seconds`, with `heard` seconds of sound."""
+
+    number: int
+    seconds: float
+    heard: float
+
+
+@dataclass(frozen=True, slots=True)
 class Began:
     """A run of sound without a gap begins with chunk `chunk`, at the session's sample `at`."""
 
@@ -78,12 +117,22 @@ class Began:
     at: int
 
 
-Report = Ready | Broken | Took | Refused | Began
+Report = Ready | Broken | Took | Refused | Made | Began
 
 
 def conducts(command: Command) -> bool:
     """Whether a command changes the conductor, and so concerns every voice."""
     return isinstance(command, _CONDUCTING)
+
+
+def plans(command: Command) -> TypeGuard[Continue | Rewind]:
+    """Whether a command is made ready beside the sound first, and lands when it is due."""
+    return isinstance(command, Continue | Rewind)
+
+
+def turns(command: Command) -> TypeGuard[Land | Branch | Choose]:
+    """Whether a command is carried out at its very sample, within a chunk."""
+    return isinstance(command, Land | Branch | Choose)
 
 
 def conduct(conductor: Conductor, command: Command, sample: float) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from engine.conductor import Conductor
@@ -21,7 +22,7 @@ from engine.errors import ControlError, EngineError
 from engine.opening import identity_of
 from engine.orders import Broken, Order, Ready, Report
 from engine.ring import Ring
-from engine.stream import Streamer
+from engine.stream import CanGoOn, Streamer, unkept
 from engine.worker import Pacing, Worker
 
 __all__ = ["Identify", "LocalPlayer", "Opener", "Player", "ProcessPlayer", "Setup", "ring_capacity"]
@@ -47,6 +48,7 @@ class Setup:
         controls: (path, value) pairs to begin with; others keep their defaults.
         resume: (chunk, pickled state) to go on from.
         options: passed to `opener`.
+        folder: the session's, where sound that is gone on with lies.
     """
 
     opener: Opener
@@ -59,6 +61,7 @@ class Setup:
     resume: tuple[int, bytes] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     identify: Identify = identity_of
+    folder: Path | None = None
 
     def worker(self, ring: Ring, clock: Callable[[], float] | None) -> Worker:
         """Open the bundle and put a worker on its first chunk."""
@@ -69,7 +72,7 @@ class Setup:
                 controls = with_value(controls, path, value)
             except ControlError:
                 continue  # a value carried over from another bundle that this one does not know
-        chunk, state = (0, None) if self.resume is None else (self.resume[0], pickle.loads(self.resume[1]))
+        chunk, state = (0, None) if self.resume is None else (self.resume[0], unkept(streamer, self.resume[1]))
         return Worker(
             streamer,
             ring,
@@ -80,6 +83,7 @@ class Setup:
             controls=controls,
             state=state,
             chunk=chunk,
+            folder=self.folder,
         )
 
 
@@ -131,8 +135,7 @@ class LocalPlayer:
         except Exception as error:  # whatever a bundle's code raises, the session must go on
             self._reports.append(Broken(_said(error)))
             return
-        spec = self._worker.spec
-        self._reports.append(Ready(self._worker.controls, spec.sample_rate, spec.chunk, 0.0, identity))
+        self._reports.append(_ready(self._worker, 0.0, identity))
 
     def advance(self) -> bool:
         """One turn of the worker; True if it made a chunk."""
@@ -264,7 +267,7 @@ def _turns(setup: Setup, ring: Ring, orders: Connection, events: Connection) -> 
         events.send(Broken(_said(error)))
         return
     ready_s = time.perf_counter() - begun
-    events.send(Ready(worker.controls, worker.spec.sample_rate, worker.spec.chunk, ready_s, identity))
+    events.send(_ready(worker, ready_s, identity))
     while True:
         while orders.poll():
             order: Order | None = orders.recv()
@@ -281,6 +284,11 @@ def _turns(setup: Setup, ring: Ring, orders: Connection, events: Connection) -> 
         ring.beat()
         if not made:
             orders.poll(worker.wait_s())
+
+
+def _ready(worker: Worker, seconds: float, identity: str) -> Ready:
+    spec, goes_on = worker.spec, isinstance(worker.streamer, CanGoOn)
+    return Ready(worker.controls, spec.sample_rate, spec.chunk, seconds, identity, goes_on)
 
 
 def _said(error: Exception) -> str:

@@ -4,7 +4,6 @@ Nothing here depends on time, so the sound is the live mix bit for bit, on a mac
 """
 
 import contextlib
-import pickle
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -18,10 +17,11 @@ from engine.errors import ControlError, RecordError, TakeError
 from engine.mixer import Fades, Lane, Mixer, Turn
 from engine.music.audio import Audio
 from engine.opening import identity_of, open_voice
-from engine.orders import Order
+from engine.orders import Order, Refused
 from engine.player import Identify, Opener, ring_capacity
 from engine.record import WavFile
 from engine.ring import Ring
+from engine.stream import unkept
 from engine.take import PlayerLog, Take, read_take
 from engine.worker import Pacing, Worker
 
@@ -42,16 +42,17 @@ class _Scripted:
         rate: int,
         keep: set[int],
         states: dict[tuple[int, int], bytes],
+        folder: Path | None = None,
     ) -> None:
         self.ring = Ring(ring_capacity(rate))
         self._script: deque[tuple[int, Order | int]] = deque(log.script)
         self._number, self._keep, self._states = log.number, keep, states
         chunk, state = 0, None
+        streamer = opener(_found(log, identify), **log.options)
         if log.resume is not None:
             if log.resume not in states:
                 raise TakeError(f"player {log.number} goes on from a state of player {log.resume[0]} that is not there")
-            chunk, state = log.resume[1], pickle.loads(states[log.resume])
-        streamer = opener(_found(log, identify), **log.options)
+            chunk, state = log.resume[1], unkept(streamer, states[log.resume])
         self._worker = Worker(
             streamer,
             self.ring,
@@ -62,6 +63,7 @@ class _Scripted:
             controls=_with_values(streamer.controls(), log),
             state=state,
             chunk=chunk,
+            folder=folder,
         )
         self._begun = False
 
@@ -84,6 +86,9 @@ class _Scripted:
             what = self._script.popleft()[1]
             if isinstance(what, Order):
                 self._worker.obey(what)
+                for report in self._worker.take_reports():
+                    if isinstance(report, Refused):  # what was refused when it was live is not in the take
+                        raise TakeError(f"player {self._number} cannot do what it did: {report.reason}")
             else:
                 self._worker.begin_at(what)
                 self._begun = True
@@ -141,7 +146,10 @@ class _Company:
             if log.resume is not None:
                 self.player(log.resume[0]).make_chunks(log.resume[1])
             keep = {p.resume[1] for p in self.take.players.values() if p.resume and p.resume[0] == number}
-            self.players[number] = _Scripted(log, self.opener, self.identify, self.take.sample_rate, keep, self.states)
+            take = self.take
+            self.players[number] = _Scripted(
+                log, self.opener, self.identify, take.sample_rate, keep, self.states, take.folder
+            )
         return self.players[number]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.cast import Stage, VoiceSpec, VoiceStatus
 from engine.conductor import Conductor
+from engine.context import Context
 from engine.errors import ControlError, EngineError, ShapeError
 from engine.hearing import HEARD_S, INPUT, Hearing
 from engine.jobs import Jobs
@@ -37,7 +38,7 @@ from engine.mixer import Fades, Lane, Mixer
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
 from engine.opening import open_voice
-from engine.orders import AT_ONCE, Order, conduct, conducts
+from engine.orders import AT_ONCE, Order, conduct, conducts, plans, turns
 from engine.player import LocalPlayer, Opener, Player, ProcessPlayer
 from engine.schedule import Agenda, Due, target_of
 from engine.studio import Studio
@@ -132,6 +133,8 @@ class Session:
             clock=self._fake_clock if in_process else time.perf_counter,
             position=lambda: self._mixer.position,
             take=TakeWriter(None if folder is None else new_take(folder), facts),
+            folder=folder,
+            find=Context(folder, conductor, self._mixer, self.hearing, keep_s).find,
         )
         self._take_missed = False
         self._teller = Teller(self._stage, self._mixer, self.hearing, output_latency_ms)
@@ -295,8 +298,8 @@ class Session:
             stage.events.append(Failed(number=number, command=command, reason=str(error)))
             return
         due = Due(number, command, target, posted_s, when)
-        if isinstance(command, Load):
-            self._obey(due, 0.0)  # loading begins now; only the change waits
+        if isinstance(command, Load) or plans(command):
+            self._obey(due, 0.0)  # it is made ready from now on; only the change waits
         else:
             self._agenda.add(due)
 
@@ -305,7 +308,7 @@ class Session:
             name = command.path[0] if command.path else ""
             if name == INPUT:
                 return None
-        elif isinstance(command, Play | Stop | Jump | Load | Unload):
+        elif isinstance(command, Play | Stop | Jump | Load | Unload) or plans(command) or turns(command):
             name = command.voice
         else:
             return None
@@ -320,7 +323,7 @@ class Session:
         voice = None if isinstance(command, Panic) or conducts(command) else self._voice_of(command)
         if isinstance(command, Stop | Panic):
             return self.position
-        if voice is not None and isinstance(command, Play | Load):
+        if voice is not None and (isinstance(command, Play | Load) or plans(command)):
             return self.position + voice.lead()
         voices = [voice] if voice is not None else list(self._voices.values())
         return max([self.position, *(each.open_sample() for each in voices)])

@@ -1,13 +1,28 @@
 """What a model must offer: the Streamer protocol with the timing it declares, and the Job with its progress."""
 
+import pickle
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from engine.conductor import Span
+from engine.conductor import Conductor, Span
 from engine.music.audio import Audio
 
-__all__ = ["CanJump", "Job", "Progress", "StreamSpec", "Streamer", "finish", "work"]
+__all__ = [
+    "CanGoOn",
+    "CanJump",
+    "CanKeep",
+    "Job",
+    "Moment",
+    "Progress",
+    "StreamSpec",
+    "Streamer",
+    "finish",
+    "kept",
+    "unkept",
+    "work",
+]
 
 C = TypeVar("C")
 S = TypeVar("S")
@@ -66,6 +81,78 @@ class CanJump(Protocol):
 
     def jump(self, state: object, seed: int) -> None:
         """Move `state` to the place of `seed`, gliding or at once as the model sees fit."""
+        ...
+
+
+@runtime_checkable
+class CanKeep(Protocol):
+    """What a streamer offers beside, if its state is far larger than what is needed to go on from it."""
+
+    def keep(self, state: Any) -> bytes:
+        """What is needed, taken in no time."""
+        ...
+
+    def unkeep(self, kept: bytes) -> Any:
+        """A state that goes on from there, the same each time; may take as long as opening a bundle."""
+        ...
+
+
+def kept(streamer: Streamer[Any, Any], state: object) -> bytes:
+    """A state as bytes, in the streamer's own way if it has one."""
+    return streamer.keep(state) if isinstance(streamer, CanKeep) else pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+
+
+def unkept(streamer: Streamer[Any, Any], data: bytes) -> Any:
+    """The state that `kept` gave."""
+    return streamer.unkeep(data) if isinstance(streamer, CanKeep) else pickle.loads(data)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """Where in a session a streamer is asked to do something.
+
+    Args:
+        sample: the session's, at which the state's next chunk begins.
+        sample_rate: Hz of the session.
+        conductor: an own copy of what is known now.
+        folder: the session's, where files are; None if it has none.
+    """
+
+    sample: int
+    sample_rate: int
+    conductor: Conductor
+    folder: Path | None = None
+
+
+@runtime_checkable
+class CanGoOn(Protocol):
+    """What a streamer offers beside, if it can go over to other futures that are made ready beside its sound."""
+
+    def plan(self, state: Any, controls: Any, command: Any, moment: Moment) -> Callable[[], Any]:
+        """Take down what a command asks for, in no time: nothing that happens afterwards changes it.
+
+        Returns:
+            What makes the future, for another thread to call while `state` moves on. Its result has ``heard``, the
+            seconds of sound that it goes on from.
+        Raises:
+            EngineError: it cannot be done.
+        """
+        ...
+
+    def check(self, state: Any, command: Any) -> None:
+        """Whether a command could be carried out now.
+
+        Raises:
+            EngineError: it cannot.
+        """
+        ...
+
+    def turn(self, state: Any, command: Any, future: Any, at: int, moment: Moment) -> None:
+        """Carry out a command `at` samples (the model's) into the next chunk, which begins at the moment's sample.
+
+        Args:
+            future: what a plan has made, for a command that lands one; None for others.
+        """
         ...
 
 

@@ -28,7 +28,10 @@ FORMAT: Final = 1
 _STEP: Final = 48_000
 _RATES: Final = range(1_000, 1_000_000)
 _WRONG: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, EngineError)
-_LOGGED: Final = ("Set", "Jump", "Tempo", "Beats", "Locate", "Chord", "Progression", "Keys")
+_LOGGED: Final = (
+    "Set", "Jump", "Tempo", "Beats", "Locate", "Chord", "Progression", "Keys", "Continue", "Rewind", "Branch", "Choose",
+    "Land",
+)  # fmt: skip
 _COMMANDS: Final[Mapping[str, type]] = {name: getattr(messages, name) for name in _LOGGED}
 
 
@@ -149,12 +152,16 @@ class PlayerLog:
 
 @dataclass(slots=True)
 class Take:
-    """A read take: its header, its players by number, each voice's turns, and the session's length in samples."""
+    """A read take: its header, its players by number, each voice's turns, and the session's length in samples.
+
+    `folder` is where it lies, and with it the sound that was gone on with.
+    """
 
     header: Mapping[str, Any]
     players: dict[int, PlayerLog]
     turns: dict[str, list[Turn]]
     end: int
+    folder: Path | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -176,7 +183,7 @@ def read_take(path: str | Path) -> Take:
     rows = list(_rows(Path(path)))
     if not rows or not _is_header(rows[0]):
         raise TakeError(f"{path}: is no take of format {FORMAT}; give the .jsonl file of a session")
-    take = Take(rows[0], {}, {name: [] for name in rows[0].get("voices", [])}, 0)
+    take = Take(rows[0], {}, {name: [] for name in rows[0].get("voices", [])}, 0, Path(path).parent)
     for row in rows[1:]:
         try:
             _add(take, row)

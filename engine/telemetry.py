@@ -8,6 +8,7 @@ from engine.cast import Stage
 from engine.hearing import Hearing
 from engine.messages import Telemetry, VoiceTelemetry
 from engine.mixer import Mixer
+from engine.orders import plans
 from engine.signal.level import peak_db
 from engine.voice import Voice
 
@@ -23,6 +24,7 @@ class Teller:
         self.output_latency_ms = output_latency_ms
         self._stage, self._mixer, self._hearing = stage, mixer, hearing
         self._told_s, self._latency_ms = -1.0, 0.0
+        self._continue_ms: dict[str, float] = {}
 
     def tell(self, voices: Collection[Voice], first: int, read_s: float) -> None:
         """Add what there is to tell to the stage's events.
@@ -38,6 +40,8 @@ class Teller:
             at_ms = 1000.0 * (read_s + (event.sample - first) / stage.sample_rate)
             latency_ms = max(0.0, at_ms - event.latency_ms) + self.output_latency_ms
             self._latency_ms = max(self._latency_ms, latency_ms)
+            if plans(event.command):
+                self._continue_ms[event.voice] = latency_ms
             stage.events.append(replace(event, latency_ms=latency_ms))
         stage.heard[:] = waiting
         now_s = stage.clock()
@@ -78,4 +82,6 @@ class Teller:
             realtime=0.0 if ring is None else ring.realtime,
             late=voice.covers,
             cpu=0.0 if ring is None else ring.cpu,
+            prepared_s=voice.prepared_s,
+            continue_ms=self._continue_ms.get(voice.name, 0.0),
         )

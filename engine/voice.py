@@ -9,11 +9,14 @@ from typing import Any, Final
 
 from engine.cast import Cast, Retired, Stage, VoiceSpec
 from engine.controls import walk, with_value
+from engine.errors import ControlError
+from engine.futures import Futures
 from engine.messages import (
     Changed,
     Command,
     Cover,
     Failed,
+    Land,
     Load,
     Play,
     Set,
@@ -25,14 +28,12 @@ from engine.messages import (
     VoiceUp,
 )
 from engine.mixer import Ask, Lane, Turn
-from engine.orders import AT_ONCE, Began, Broken, Order, Ready, Refused, Took
+from engine.orders import AT_ONCE, Began, Broken, Made, Order, Ready, Refused, Took, plans, turns
 from engine.player import Player, Setup
 from engine.schedule import Due, target_of
 
 __all__ = ["Voice"]
 
-_HANG_S: Final = 1.0  # without a sign of life while its ring runs empty
-_LOAD_S: Final = 180.0  # the longest that opening a bundle may take
 _BACK_OFF_S: Final = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0)  # before each restart within a minute; then it is given up
 _SOON_S: Final = 5.0  # a voice that dies this early after a restart gets a fresh state, its snapshot may be the reason
 
@@ -58,6 +59,7 @@ class Voice:
         self._snapshot: tuple[int, int, bytes] | None = None
         self._unsent: dict[int, Due] = {}
         self._retired = Retired(lane.uses)
+        self._futures = Futures(spec.name, stage)
 
     # what the session asks
 
@@ -79,6 +81,11 @@ class Voice:
     @property
     def loading(self) -> bool:
         return self._next is not None or (self._cast is not None and not self._cast.ready)
+
+    @property
+    def prepared_s(self) -> float:
+        """See `Futures.prepared_s`."""
+        return self._futures.prepared_s
 
     @property
     def gone(self) -> bool:
@@ -115,11 +122,14 @@ class Voice:
                 self.stop(due, sample, self._stage.fades.end)
             case Unload():
                 self._unload(due)
+            case command if plans(command):
+                self._futures.ask(due)
             case command:
                 self._pass_on(due, command, sample)
 
     def stop(self, due: Due | None, sample: float, fade: int) -> None:
         """Fade out at `sample`; the state stays. `due` is told of it, if there is one."""
+        self._futures.drop("stopped before it began")
         if not self.playing:
             if due is not None:
                 self._stage.applied(due, self.name, self._stage.position())
@@ -127,7 +137,7 @@ class Voice:
         self.playing = False
         if due is not None:
             self._stopping.append(due)
-        self._fail_all(self._starting, "stopped before it began")
+        self._stage.fail_all(self._starting, "stopped before it began")
         self.lane.ask(Ask("stop", sample=max(0, round(sample)), fade=fade))
         if self._cast is not None:
             self._cast.player.send(Order(0, sample, Stop(voice=self.name)))
@@ -140,6 +150,9 @@ class Voice:
         """
         if isinstance(command, Set) and self.controls is not None:
             with_value(self.controls, command.path[1:], command.value)
+        cast = self._cast
+        if (plans(command) or turns(command)) and cast is not None and cast.ready and not cast.goes_on:
+            raise ControlError(f"{self.bundle} goes on from nothing that it hears: load a bundle of MusicGen")
 
     def tend(self) -> None:
         """Housekeeping: reports, turns, restarts, changes of bundle. Called often."""
@@ -154,6 +167,10 @@ class Voice:
             self._restart()
         if self._next is not None and self._next[0].ready:
             self._take_over(*self._next)
+        if self._cast is not None:
+            self._futures.tend(self._cast, self.lead(), self.playing)
+        elif self.gone:
+            self._futures.drop(f"{self.name} has no bundle; load one")
         self._retired.bury(self._stage.clock())
 
     def close(self) -> None:
@@ -207,7 +224,7 @@ class Voice:
             self._retired.add(self._next[0])
             self._next = None
         if self._cast is not None:
-            self._give_up_orders(self._cast.unanswered, "unloaded")
+            self._stage.give_up(self._cast.unanswered, "unloaded")
             self._retired.add(self._cast)
             self._cast = None
         self._again_s, self._snapshot = None, None
@@ -228,32 +245,48 @@ class Voice:
             controls=tuple(self._values.items()),
             resume=None if resume is None else (resume[1], resume[2]),
             options=options,
+            folder=stage.folder,
         )
         stage.take.player(stage.players, self.name, setup, None if resume is None else resume[0])
         return Cast(stage.players, stage.start(setup), bundle, seed, stage.clock(), options, resume is not None)
 
     def _hear(self, cast: Cast) -> None:
-        take = self._stage.take
+        stage, take = self._stage, self._stage.take
         for report in cast.player.reports():
             match report:
-                case Ready(controls=controls, identity=identity):
+                case Ready(controls=controls, identity=identity, goes_on=goes_on):
                     take.ready(cast.number, identity)
+                    cast.goes_on = goes_on
                     self._ready(cast, controls)
                 case Took(number=number, sample=sample, order=order):
                     take.took(cast.number, report)
                     if isinstance(order.command, Set):
                         cast.controls = with_value(cast.controls, order.command.path[1:], order.command.value)
+                    elif turns(order.command):
+                        stage.events.extend(cast.turn(self.name, order.command))
                     if number in cast.unanswered:
                         self._took(cast, cast.unanswered.pop(number), sample)
+                    elif isinstance(order.command, Land) and (landed := self._futures.landed(number)) is not None:
+                        self._landed(cast, *landed, sample)
+                case Made():
+                    self._futures.made(report)
                 case Refused(number=number, reason=reason):
-                    if number in cast.unanswered:
-                        self._stage.failed(cast.unanswered.pop(number), reason)
+                    if not self._futures.refused(number, reason) and number in cast.unanswered:
+                        stage.failed(cast.unanswered.pop(number), reason)
                 case Began():
                     take.began(cast.number, report)
                     if cast is self._cast and self.playing:
                         self.lane.ask(Ask("play"))  # not before: what is left in the ring is of another time
                 case Broken(reason=reason):
                     self._broken(cast, reason)
+
+    def _landed(self, cast: Cast, due: Due, meant: float, sample: int) -> None:
+        """A future is heard from a sample on, or where it was meant to be once the voice has begun."""
+        if self.playing:
+            self._took(cast, due, sample)
+        else:
+            self.controls = cast.controls
+            self._play(due, meant)
 
     def _ready(self, cast: Cast, controls: Any) -> None:
         cast.controls, cast.beaten_s = controls, self._stage.clock()
@@ -290,6 +323,7 @@ class Voice:
             return
         now = stage.clock()
         self._cast = None
+        self._futures.again()
         self._unsent |= cast.unanswered
         first_time = not cast.ready and not self._failures
         early = cast.resumed and now - cast.begun_s < _SOON_S
@@ -316,8 +350,8 @@ class Voice:
             self._again_s = now + _BACK_OFF_S[len(self._failures) - 1]
 
     def _abandon(self) -> None:
-        self._give_up_orders(self._unsent, "the voice has failed; load a bundle")
-        self._fail_all(self._starting, "the voice has failed; load a bundle")
+        self._stage.give_up(self._unsent, "the voice has failed; load a bundle")
+        self._stage.fail_all(self._starting, "the voice has failed; load a bundle")
         self.lane.ask(Ask("stop", fade=self._stage.fades.end))
         self.lane.ask(Ask("drop"))
 
@@ -331,18 +365,11 @@ class Voice:
 
     def _watch(self) -> None:
         """Kill a player that hangs; its end is then reported like any other."""
-        cast, now = self._cast, self._stage.clock()
-        if cast is None:
-            return
-        ring = cast.player.ring
-        if ring.beats != cast.beats:
-            cast.beats, cast.beaten_s = ring.beats, now
-        starving = self.playing and ring.written < self._stage.position() + self._stage.fades.cover
-        patience_s = max(_HANG_S, 4.0 * ring.step_peak_s)
-        hung = starving and now - cast.beaten_s > patience_s if cast.ready else now - cast.begun_s > _LOAD_S
-        if hung and cast.player.pid:
-            cast.beaten_s = cast.begun_s = now
-            cast.player.kill()
+        cast, stage = self._cast, self._stage
+        if cast is not None:
+            starving = self.playing and cast.player.ring.written < stage.position() + stage.fades.cover
+            if cast.hangs(stage.clock(), starving):
+                cast.player.kill()
 
     # change of bundle
 
@@ -387,6 +414,7 @@ class Voice:
             cast.player.send(Order(order.number, AT_ONCE, order.command))
         cast.unanswered = orders
         self._cast, self._snapshot, self._failures, self._again_s = cast, None, [], None
+        self._futures.again()
         self.bundle, self.seed, self.controls = cast.bundle, cast.seed, cast.controls
         self._options = cast.options
         here = self._stage.position()
@@ -419,15 +447,3 @@ class Voice:
             stage.applied(due, self.name, turn.sample)
             stage.events.append(Swapped(voice=self.name, bundle=cast.bundle, sample=turn.sample))
             self._cast_anew()
-
-    # ends
-
-    def _give_up_orders(self, orders: dict[int, Due], reason: str) -> None:
-        for due in orders.values():
-            self._stage.failed(due, reason)
-        orders.clear()
-
-    def _fail_all(self, dues: list[Due], reason: str) -> None:
-        for due in dues:
-            self._stage.failed(due, reason)
-        dues.clear()

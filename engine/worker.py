@@ -4,25 +4,27 @@ A worker's sound is a function of its seed, its controls, and the list of (chunk
 reports. When it makes a chunk depends on time; what the chunk holds does not.
 """
 
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from engine.ahead import Ahead
 from engine.conductor import Conductor
+from engine.continue_messages import turned
 from engine.controls import with_value
-from engine.errors import EngineError
-from engine.messages import Jump, Play, Set, Stop
+from engine.errors import ControlError, EngineError
+from engine.messages import Branch, Choose, Continue, Jump, Land, Play, Rewind, Set, Stop
 from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
-from engine.orders import Began, Order, Refused, Report, Took, conduct, conducts
+from engine.orders import Began, Made, Order, Refused, Report, Took, conduct, conducts, plans, turns
 from engine.ring import Ring
 from engine.signal.level import glide
 from engine.signal.resample import Resampler
-from engine.stream import CanJump, Streamer
+from engine.stream import CanGoOn, CanJump, Moment, Streamer, kept
 
 __all__ = ["Pacing", "StepError", "Worker"]
 
@@ -65,6 +67,7 @@ class Worker:
         seed: for the first state, unless `state` is given.
         controls: the present controls; the streamer's defaults if None.
         state, chunk: where to go on; chunk 0 is the first.
+        folder: the session's.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Worker:
         controls: object | None = None,
         state: object | None = None,
         chunk: int = 0,
+        folder: Path | None = None,
     ) -> None:
         self.streamer, self.ring, self.conductor, self.pacing = streamer, ring, conductor, pacing
         self.spec, self._rate = streamer.spec, session_rate
@@ -86,6 +90,9 @@ class Worker:
         self.state: Any = streamer.begin(seed) if state is None else state
         self.chunk = chunk
         self.playing = False
+        self._folder = folder
+        self._ahead: dict[int, Ahead] = {}
+        self._turning: list[tuple[Order, Any]] = []
         self._inbox: list[Order] = []
         self._reports: list[Report] = []
         self._stop_at: int | None = None
@@ -164,12 +171,18 @@ class Worker:
                 self.controls = with_value(self.controls, command.path[1:], command.value)
             elif isinstance(command, Jump):
                 self._jump(command.seed)
+            elif plans(command):
+                self._plan(order.number, command)
+            elif turns(command):
+                self._turn(order, command)
         except EngineError as error:
             self._reports.append(Refused(order.number, str(error)))
             return
         heard = self._heard(self.chunk) if self.playing else self.ring.read_position
         if conducts(command):
             heard = max(heard, round(order.sample))
+        elif turns(command):
+            heard = max(self.edge(self.chunk), round(order.sample))
         self._reports.append(Took(order.number, self.chunk, heard, order))
 
     def make_chunk(self) -> None:
@@ -180,6 +193,7 @@ class Worker:
         origin = self._begin_at - (self._begin_chunk * spec.chunk - spec.latency) * ratio
         span = self.conductor.span(self.chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate, origin)
         self.ring.commit(self._heard(self.chunk + 1))
+        self._turn_all()
         begun = clock() if clock else 0.0
         sound = self._checked(self.streamer.step(self.state, self.controls, span))
         level = self._wanted_level()
@@ -197,7 +211,7 @@ class Worker:
 
     def pickled(self) -> bytes:
         """The state, as `Ring.save` keeps it."""
-        return pickle.dumps(self.state, protocol=pickle.HIGHEST_PROTOCOL)
+        return kept(self.streamer, self.state)
 
     def warm(self) -> None:
         """Step twice with a throw-away state: first runs allocate and choose algorithms, and may take long."""
@@ -213,6 +227,9 @@ class Worker:
     # inside
 
     def _obey_due(self) -> None:
+        for number, ahead in self._ahead.items():
+            if ahead.done and not ahead.told:
+                self._tell_of(number, ahead)
         waiting: list[Order] = []
         for order in self._inbox:
             command = order.command
@@ -221,11 +238,65 @@ class Worker:
             elif isinstance(command, Stop):
                 stop_at = self.ring.read_position if order.sample < 0 else round(order.sample)
                 self._stop_at = stop_at + self.pacing.tail
-            elif conducts(command) or not self.playing or order.sample <= self.edge(self.chunk):
+            elif self._is_due(order):
                 self.obey(order)
             else:
                 waiting.append(order)
         self._inbox = waiting
+
+    def _is_due(self, order: Order) -> bool:
+        command = order.command
+        if conducts(command) or plans(command) or not self.playing:
+            return True
+        # What is carried out at its very sample belongs to the chunk that holds it, others to the next one's beginning.
+        return order.sample < self.edge(self.chunk + 1) if turns(command) else order.sample <= self.edge(self.chunk)
+
+    def _plan(self, number: int, command: Continue | Rewind) -> None:
+        """Have a future made, beside the sound where time passes; only the latest that was asked for can land."""
+        if not isinstance(self.streamer, CanGoOn):
+            raise ControlError("this bundle goes on from nothing that it hears: load one of MusicGen")
+        work = self.streamer.plan(self.state, self.controls, command, self._moment())
+        self._ahead = {number: Ahead(work, threaded=self.pacing.clock is not None)}
+
+    def _tell_of(self, number: int, ahead: Ahead) -> None:
+        ahead.told = True
+        try:
+            heard = 0.0 if self.pacing.clock is None else float(ahead.result().heard)
+        except Exception as error:  # whatever a file or a network brings about, the sound goes on
+            told = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+            self._reports.append(Refused(number, told))
+        else:
+            self._reports.append(Made(number, ahead.seconds, heard))
+
+    def _turn(self, order: Order, command: Land | Branch | Choose) -> None:
+        """Take in what is carried out within the next chunk, wherever that will begin."""
+        streamer = self.streamer
+        if not isinstance(streamer, CanGoOn):
+            raise ControlError("this bundle has no futures to choose from: load one of MusicGen")
+        future, controls = None, self.controls
+        if isinstance(command, Land):
+            if command.number not in self._ahead:
+                raise ControlError("what is to land is not there: ask for it again")
+            future = self._ahead.pop(command.number).result()
+        for name, value in turned(command):
+            controls = with_value(controls, (name,), value)
+        streamer.check(self.state, command)
+        self.controls = controls
+        self._turning.append((order, future))
+
+    def _moment(self) -> Moment:
+        return Moment(
+            sample=self.edge(self.chunk), sample_rate=self._rate, conductor=self.conductor.copy(), folder=self._folder
+        )
+
+    def _turn_all(self) -> None:
+        """Tell the streamer what happens in the next chunk."""
+        moment, most = self._moment(), self.spec.chunk - 1
+        for order, future in self._turning:
+            at = rescale(max(0, round(order.sample) - moment.sample), self._rate, self.spec.sample_rate)
+            if isinstance(self.streamer, CanGoOn):
+                self.streamer.turn(self.state, order.command, future, min(at, most), moment)
+        self._turning = []
 
     def _play(self, order: Order) -> None:
         self.begin_at(max(round(order.sample), self.ring.read_position + self._lead()))

@@ -2,8 +2,9 @@
 
 ``python -m export.bench_peer bundles OUTDIR`` writes Musika as OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures its
 torch networks on the same work: coordinates to latents to spectra, inverse transform and overlap-add included, in
-stereo. ``... musicgen OUTDIR`` writes the small MusicGen as OUTDIR/int4; ``... transformers`` measures that program's
-language model of the same size. Each prints one JSON value.
+stereo. ``... musicgen OUTDIR`` writes the small MusicGen as OUTDIR/int4, ``... musicgen_live OUTDIR`` one of the
+starter's size as OUTDIR/int8; ``... transformers`` measures that program's language model of the former size. Each
+prints one JSON value.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from engine.music.conducting import STEP_FEATURES
 from export.graphs.musika import export
 from training.models.musika import M44, build, save
 
@@ -26,6 +28,14 @@ __all__ = ["main"]
 _BUILDS: Final = ("fp32", "int8")
 _PATCHES: Final = 2  # in one offline run: 24 s of sound
 _RUNS: Final = 3
+_PIECES: Final = ("<pad>", "<unk>", "slow", "fast", "piano", "drums")
+_TOKENIZER: Final = json.dumps(
+    {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": {"type": "Lowercase"},
+        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
+        "model": {"type": "WordLevel", "vocab": {word: i for i, word in enumerate(_PIECES)}, "unk_token": "<unk>"},
+    }
+)  # fmt: skip
 _HEARD, _STEPS = 250, 20  # frames heard first, and steps of the peer's language model
 
 
@@ -36,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs.add_parser("bundles").add_argument("outdir", type=Path)
     verbs.add_parser("torch")
     verbs.add_parser("musicgen").add_argument("outdir", type=Path)
+    verbs.add_parser("musicgen_live").add_argument("outdir", type=Path)
     verbs.add_parser("transformers")
     arguments = parser.parse_args(argv)
     match arguments.verb:
@@ -43,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             answer = _bundles(arguments.outdir)
         case "musicgen":
             answer = _musicgen(arguments.outdir)
+        case "musicgen_live":
+            answer = _musicgen_live(arguments.outdir)
         case "transformers":
             answer = _transformers()
         case _:
@@ -134,6 +147,32 @@ def _musicgen(outdir: Path) -> dict[str, object]:
     export_musicgen(checkpoint, outdir / "int4", "int4")
     checkpoint.unlink()
     return {"builds": ["int4"]}
+
+
+def _musicgen_live(outdir: Path) -> dict[str, object]:
+    """A conducted language model with words, and the causal codec, as the recipe ``musicgen_live`` makes them."""
+    from export.graphs.musicgen_bundle import export as export_musicgen
+    from export.parts import Sizes, save_parts
+    from training.models.encodec import ENCODEC_LIVE, Encodec
+    from training.models.musicgen import LM, MusicgenConfig, init_weights
+    from training.models.t5 import T5Config, T5Encoder
+
+    torch.manual_seed(0)
+    sizes = T5Config(pieces=len(_PIECES), width=128, heads=4, head=32, inner=512, layers=2)
+    config = MusicgenConfig(
+        width=256, layers=6, entries=ENCODEC_LIVE.entries, text=sizes.width, rotary=True, features=STEP_FEATURES
+    )
+    lm, codec, text = LM(config), Encodec(ENCODEC_LIVE), T5Encoder(sizes)
+    init_weights(lm)
+    codec.quantiser.books.normal_()
+    checkpoint = outdir / "random.safetensors"
+    weights = {"lm": lm.state_dict(), "codec": codec.state_dict(), "text": text.state_dict()}
+    notes: dict[str, object] = {"source": "random weights of the starter's size", "licence": "CC0-1.0"}
+    notes |= {"delays": [0, 1, 2, 3], "frames": 512, "text_length": 24}
+    save_parts(checkpoint, Sizes(codec.config, lm.config, sizes), weights, _TOKENIZER, notes)
+    export_musicgen(checkpoint, outdir / "int8", "int8")
+    checkpoint.unlink()
+    return {"builds": ["int8"]}
 
 
 def _transformers() -> dict[str, object]:

@@ -13,7 +13,7 @@ import torch
 
 from engine.bundle import open_musicgen
 from engine.models.musicgen import Musicgen
-from engine.models.musicgen_conduct import STEP_FEATURES
+from engine.music.conducting import STEP_FEATURES
 from export.graphs.musicgen_bundle import export
 from export.parts import Parts, save_parts
 from training.models.encodec import ENCODEC_32, Encodec

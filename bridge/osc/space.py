@@ -151,7 +151,7 @@ def _take(method: Method, args: Sequence[object]) -> list[Routed | Query | Refus
     values, when = _split_when(args)
     if isinstance(when, Refused):
         return [Refused(method.address, when.got, when.wanted, when.remedy)]
-    if method.parameters:
+    if method.parameters and not _is_button(method, values):
         return [_take_command(method, values, when)]
     values = [value for value in values if value is not None]
     if not values:
@@ -160,6 +160,12 @@ def _take(method: Method, args: Sequence[object]) -> list[Routed | Query | Refus
     if len(values) > 1 or not isinstance(pressed, int | float) or pressed != pressed:
         return [Refused(method.address, _shown(values), f"nothing, or a number but 0{_WHEN}", "send it alone")]
     return [Routed(method.address, _command(method, {}), when)] if pressed else []
+
+
+def _is_button(method: Method, values: Sequence[object]) -> bool:
+    """Whether a lone number presses or lets go, where what might be given begins with a text."""
+    text = method.required == 0 and method.parameters[0][1] is str
+    return text and len(values) == 1 and isinstance(values[0], int | float)
 
 
 def _take_control(method: Method, args: Sequence[object]) -> list[Routed | Query | Refused]:

@@ -129,6 +129,8 @@ Send to port 9000 (UDP, or TCP on the same port). Answers and events come to the
 - **Buttons**: commands without arguments act on a press (no argument, or any number but 0) and ignore the release (0).
 - **Another voice** is made by loading a bundle into a name that no voice has yet: `/drone/load tone`, then
   `/drone/gain -6`. `/voices` tells the names.
+- **Going on**: `/musicgen/continue` goes on with the last 6 s of the input (or of the mix, where there is none), and
+  acts on a foot switch; `/musicgen/continue input 0 4 "slow piano" bar` with the last 4 bars, from the next bar on.
 - **Patterns** reach several addresses: `/*/gain -6`, `/{musika,tone}/mute 1`. `*` stays within one part (and
   `/*/stop` also ends a recording, which is `/record/stop`; `/*/gain` also turns a live input).
 - **Bundles** with a time ahead (at most 10 s) take effect at that time, to the sample.
@@ -153,6 +155,7 @@ Only ints, floats and texts, so that Pure Data can read everything.
 | `/event/voice_down` | voice, reason | it has died and is being started again |
 | `/event/swapped` | voice, bundle, sample | it plays another bundle |
 | `/event/recorded` | path, samples | a sound file is finished |
+| `/event/prepared` | number, voice, seconds, heard | ready to be heard, after so many seconds |
 | `/event/infill_progress` | number, done, total | how far the fill asked for as `number` is |
 | `/event/infill_done` | number, variation, path, notes | a variation of it is written; its new notes follow |
 | `/event/filled_note` | number, variation, track, start, pitch, length, velocity | a note it made, in ticks |
@@ -160,7 +163,8 @@ Only ints, floats and texts, so that Pure Data can read everything.
 | `/event/band_note` | bar, role, start, pitch, length, velocity | one of them, in ticks from the bar's line |
 | `/event/band_counts` | made, fallbacks, late, failed, ons, offs, stale, sounding | with them: the band so far |
 | `/telemetry/session` | sample, bar, beat, tempo_bpm, chord, level_db, underruns, latency_ms, input_db | if asked for |
-| `/telemetry/voice` | voice, bundle, playing, level_db, fill_ms, realtime, late, cpu | with it, one a voice |
+| `/telemetry/voice` | voice, bundle, playing, level_db, fill_ms, realtime, late, cpu, \
+prepared_s, continue_ms | with it, one a voice |
 """
 
 
@@ -168,14 +172,19 @@ def main() -> int:
     """Print OSC.md for the voices that there may be, by the names that `ripieno live` gives them."""
     from bridge.osc.table import methods_of
     from engine.band_controls import BandControls
+    from engine.models.musicgen_live import WordedControls
     from engine.models.musika import MusikaControls
     from engine.models.musika_live import MusikaLiveControls
     from engine.models.tone import ToneControls
 
     published = "musika, playing a bundle of the published networks"
     page = as_markdown(
-        ("musika", "tone"),
-        methods_of({"musika": MusikaLiveControls(), "tone": ToneControls()}, BandControls(), InputControls()),
+        ("musika", "musicgen", "tone"),
+        methods_of(
+            {"musika": MusikaLiveControls(), "musicgen": WordedControls(), "tone": ToneControls()},
+            BandControls(),
+            InputControls(),
+        ),
         [(published, methods_of({"musika": MusikaControls()}))],
     )
     sys.stdout.write(page)

@@ -10,7 +10,7 @@ release's ``extend_stride``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -71,12 +71,13 @@ class Musicgen:
     def takes_melody(self) -> bool:
         return self.facts.chroma > 0 and self._condition is not None
 
-    def tell(self, text: str = "", melody: Audio | None = None, *, guided: bool = True) -> Told:
+    def tell(self, text: str = "", melody: Audio | None = None, *, guided: bool = True, changing: bool = False) -> Told:
         """Words and a melody, worked out once.
 
         Args:
             melody: [1, N] at the codec's rate.
             guided: also ask without them, so that guidance can go away from that; without effect if nothing is told.
+            changing: something else may be told later, so nothing is told as words are: also asked without.
         Raises:
             ControlError: the model takes no words, or no melody.
         """
@@ -84,13 +85,12 @@ class Musicgen:
             raise ControlError("this bundle takes no words: leave them out, or choose a bundle with a text encoder")
         if melody is not None and not self.takes_melody:
             raise ControlError("this bundle takes no melody: leave it out, or choose a melody bundle")
-        guided = guided and (bool(text) or melody is not None)
+        guided = guided and (changing or bool(text) or melody is not None)
         if self._condition is None:
             return Told(self._nothing(), False)
         feeds = self._feeds(text, melody)
-        rows = (
-            [feeds, self._silent(feeds)] if guided else [feeds if text or melody is not None else self._silent(feeds)]
-        )
+        silent = self._silent(feeds)
+        rows = [feeds if text or melody is not None else silent, *([silent] if guided else [])]
         whole = {name: np.concatenate([row[name] for row in rows]) for name in feeds}
         made = self._condition.run(whole)
         before = int(made["prefix"].shape[1]) if self.facts.prefix else 0
@@ -197,6 +197,22 @@ class Musicgen:
         state.told, state.cache.bound = told, None
         if state.spare is not None:
             state.spare.bound = None
+
+    def bare(self, state: MusicgenState) -> MusicgenState:
+        """The same sequence without what `rebuild` works out again: a few codes. Shares memory with `state`."""
+        gone = Cache({}, state.cache.logits, 0)
+        return replace(state, cache=gone, spare=None if state.spare is None else gone)
+
+    def rebuild(self, state: MusicgenState) -> None:
+        """Hear again all that a bare sequence has said, as far as it is kept."""
+        steps = len(state.features) - 1
+        state.cache = self._cache(state.told, steps)
+        if state.spare is not None:
+            state.spare = self._cache(state.told, steps)
+            ready = state.steps - self._shift(state)
+            if ready > 0:
+                self._feed(state, state.spare, self._shift(state), ready)
+        self.hear(state)
 
     def hear(self, state: MusicgenState) -> None:
         """Take in all that is decided and not yet heard: the long first part of what `step` would do."""

@@ -5,14 +5,12 @@ import numpy.typing as npt
 
 from engine.conductor import Span
 from engine.errors import ManifestError
-from engine.music.conducting import FRAME_FEATURES, frame_features
+from engine.music import conducting
+from engine.music.conducting import STEP_FEATURES
 
-__all__ = ["STEP_FEATURES", "step_features"]
+__all__ = ["step_features"]
 
 F32 = npt.NDArray[np.float32]
-
-STEP_FEATURES = FRAME_FEATURES + 24
-"""Numbers a step: `engine.music.conducting.frame_features`, the chord's pitch classes, and its bass."""
 
 
 def step_features(span: Span, width: int) -> F32:
@@ -23,5 +21,5 @@ def step_features(span: Span, width: int) -> F32:
     """
     if width != STEP_FEATURES:
         raise ManifestError(f"the model is told {width} numbers a step, {STEP_FEATURES} are known; export it again")
-    told = frame_features(span.ticks[:-1], span.tempo_bpm, span.bar_ticks, span.chroma, span.bass)
-    return np.ascontiguousarray(np.concatenate([told, span.chroma, span.bass]).T, np.float32)
+    told = conducting.step_features(span.ticks[:-1], span.tempo_bpm, span.bar_ticks, span.chroma, span.bass)
+    return np.ascontiguousarray(told.T, np.float32)

@@ -16,9 +16,11 @@ __all__ = [
     "CLOCK_FEATURES",
     "FRAME_FEATURES",
     "GATES",
+    "STEP_FEATURES",
     "chord_gates",
     "clock_features",
     "frame_features",
+    "step_features",
     "tempo_value",
     "tempo_values",
 ]
@@ -38,6 +40,7 @@ _BODY_DECAY_S: Final = 0.15
 
 CLOCK_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 2 * len(_REST_HZ) * len(_REACH_HZ)
 FRAME_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 1 + 12
+STEP_FEATURES: Final = FRAME_FEATURES + 24
 GATES: Final = 6
 
 
@@ -109,6 +112,13 @@ def frame_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass
         _above_bass(chroma, bass),
     ]
     return np.concatenate(rows).astype(np.float32)
+
+
+def step_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass: F32) -> F32:
+    """[STEP_FEATURES, T] that a language model of codes is told of each frame: `frame_features`, and below them the
+    chord's pitch classes and its bass, since codes are of notes and not of intervals. Arguments as there.
+    """
+    return np.concatenate([frame_features(ticks, tempo_bpm, bar_ticks, chroma, bass), chroma, bass])
 
 
 def _above_bass(chroma: F32, bass: F32) -> F32:

@@ -1,11 +1,15 @@
-"""Levels: gains that change without a click, and peaks."""
+"""Levels: gains that change without a click, peaks, and a bend that keeps them below full scale."""
+
+from typing import Final
 
 import numpy as np
 
 from engine.music.audio import Audio
 from engine.music.units import amplitude_to_db
 
-__all__ = ["glide", "peak_db", "peak_of"]
+__all__ = ["glide", "limited", "peak_db", "peak_of"]
+
+_KNEE: Final = np.float32(0.9)  # louder sound is bent so that it stays below 1
 
 
 def glide(audio: Audio, start: float, end: float, samples: int) -> Audio:
@@ -35,3 +39,11 @@ def peak_of(audio: Audio) -> float:
 def peak_db(amplitude: float) -> float:
     """A peak in dB below full scale, rounded to a tenth and floored at -120."""
     return round(amplitude_to_db(amplitude), 1)
+
+
+def limited(audio: Audio) -> Audio:
+    """A copy of [C, N] within -1..1: untouched below 0.9, bent smoothly above, silent where it is not finite."""
+    audio = np.nan_to_num(audio, nan=0.0, posinf=1.0, neginf=-1.0)
+    over = np.maximum(np.abs(audio) - _KNEE, 0.0) / (1.0 - _KNEE)
+    loud = np.sign(audio) * (_KNEE + (1.0 - _KNEE) * np.tanh(over))
+    return np.where(over > 0.0, loud, audio).astype(np.float32)

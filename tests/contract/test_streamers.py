@@ -5,16 +5,23 @@ from typing import Any
 
 import pytest
 
+from engine.models.musicgen_live import MusicgenLive
 from engine.models.tone import ToneStreamer
 from engine.stream import Streamer
 from tests.contract.streamer import CHECKS, Make
 from tests.tiny_bundles import open_tiny_musika
+from tests.tiny_musicgen import open_tiny
 
 STREAMERS: dict[str, Make] = {
     "tone": ToneStreamer,
     "tone at 22050 Hz": lambda: ToneStreamer(sample_rate=22050, frames=4, hop=256),
     "musika": open_tiny_musika,
     "musika told of density and tempo": lambda: open_tiny_musika(condition=2, conditions=["density", "tempo"]),
+    "musicgen": lambda: MusicgenLive(open_tiny("plain")),
+    "musicgen in stereo": lambda: MusicgenLive(open_tiny("stereo")),
+    "musicgen that follows melodies": lambda: MusicgenLive(open_tiny("melody")),
+    "musicgen that is conducted": lambda: MusicgenLive(open_tiny("conducted")),
+    "musicgen without words": lambda: MusicgenLive(open_tiny("wordless")),
 }
 
 

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.music import conducting
 from engine.music.audio import Audio, soft_limit
-from engine.music.conducting import FRAME_FEATURES, frame_features
+from engine.music.conducting import STEP_FEATURES
 from engine.music.harmony import Key
 from engine.music.units import samples_per_tick
 from training.config import Data
@@ -27,8 +28,6 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 PARTS: Final = ("drums", "bass", "chords", "arp")
-STEP_FEATURES: Final = FRAME_FEATURES + 24
-"""Rows of `step_features`."""
 
 _EVERYBODY: Final = 0.4  # share of pieces that all parts play
 _PRESENT: Final = 0.55  # how likely each part is in the others
@@ -135,8 +134,7 @@ def attributes(played: Played, first_s: float, length_s: float) -> Attributes:
 def step_features(piece: Piece, first: int, frames: int, hop: int, sample_rate: int) -> F32:
     """What a conducted language model is told of each frame, ``[STEP_FEATURES, frames]``.
 
-    `engine.music.conducting.frame_features` of the tick at which a frame begins and of the chord at its middle; below
-    them the chord's pitch classes and its bass, [12] each, since a codec's codes are of notes and not of intervals.
+    `engine.music.conducting.step_features` of the tick at which a frame begins and of the chord at its middle.
 
     Args:
         first: frame to begin with. hop: samples in one.
@@ -145,5 +143,4 @@ def step_features(piece: Piece, first: int, frames: int, hop: int, sample_rate: 
     starts = hop * np.arange(first, first + frames, dtype=np.float64) / rate
     middle = conditions(piece, starts + 0.5 * hop / rate)
     tempo = np.full(frames, piece.tempo_bpm, np.float32)
-    told = frame_features(starts, tempo, TICKS_PER_BAR, middle["chroma"], middle["bass"])
-    return np.concatenate([told, middle["chroma"], middle["bass"]])
+    return conducting.step_features(starts, tempo, TICKS_PER_BAR, middle["chroma"], middle["bass"])

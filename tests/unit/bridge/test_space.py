@@ -16,6 +16,7 @@ from engine.messages import (
     SESSION_COMMANDS,
     VOICE_COMMANDS,
     Chord,
+    Continue,
     Jump,
     Keep,
     Keys,
@@ -201,6 +202,18 @@ def test_every_command_has_an_address_that_leads_to_it(space: AddressSpace) -> N
         assert isinstance(routed, Routed)
         assert type(routed.command) is kind
         assert address_of(routed.command) == f"/tone/{name}"
+
+
+def test_a_foot_switch_asks_with_a_number_for_what_may_be_told_in_words(space: AddressSpace) -> None:
+    assert one(space, "/tone/continue", 1) == Routed("/tone/continue", Continue(voice="tone"), NOW)
+    assert one(space, "/tone/continue", 1.0, "bar") == Routed("/tone/continue", Continue(voice="tone"), BAR)
+    assert space.route("/tone/continue", (0,)) == []
+    routed = one(space, "/tone/continue", "input", 0, 4, "slow piano", "bar")
+    assert routed == Routed(
+        "/tone/continue", Continue(voice="tone", source="input", seconds=0.0, bars=4, text="slow piano"), BAR
+    )
+    assert isinstance(one(space, "/tone/choose", 2), Routed)
+    assert isinstance(one(space, "/tone/choose"), Refused)
 
 
 def test_commands_have_the_address_that_asks_for_them() -> None:

@@ -12,8 +12,9 @@ import soundfile
 from engine.bundle import FOLDERS_VARIABLE
 from engine.conductor import Conductor
 from engine.continuation import continue_main
-from engine.continuing import ContinueTask, continued, limited
+from engine.continuing import ContinueTask, continued
 from engine.errors import BundleError, ControlError, EngineError, RecordError
+from engine.signal.level import limited
 from engine.stream import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
 

@@ -36,13 +36,15 @@ def without_sums(folder: Path) -> Path:
     return folder
 
 
-def test_it_says_what_it_is_and_is_no_voice(folder: Path) -> None:
+def test_it_says_what_it_is_and_is_a_voice(folder: Path) -> None:
     info = describe(str(folder))
-    assert (info.family, info.licence, info.streams) == ("musicgen", "CC0-1.0", False)
-    assert {control.path[0] for control in walk(info.controls)} == {"temperature", "top_k", "top_p", "guidance"}
+    assert (info.family, info.licence, info.streams) == ("musicgen", "CC0-1.0", True)
+    drawing = {"temperature", "top_k", "top_p", "guidance"}
+    assert {control.path[0] for control in walk(info.controls)} == drawing | {"freeze", "gain", "mute", "text"}
     assert info.facts["latency_frames"] == {"last codebook": 3, "decoder's look-ahead": 4}
-    with pytest.raises(BundleError, match="use it with 'ripieno continue'"):
-        open_streamer(str(folder))
+    streamer = open_streamer(str(folder))
+    assert streamer.controls() == info.controls
+    assert streamer.spec.latency == 7 * 640
     with pytest.raises(BundleError, match="continues no sound"):
         open_musicgen("tone")
 
@@ -137,13 +139,27 @@ def test_its_speed_is_measured_in_a_process_of_its_own(folder: Path, capsys: pyt
     assert len(told["rates"]["guided"]) == 2
 
 
-def test_a_bench_without_bundle_or_exporter_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_its_answers_as_a_voice_are_measured_in_a_session_of_its_own(folder: Path) -> None:
+    results = run("musicgen_live", Options(bundles=(str(folder),), runs=1, seconds=0.5, workers=1))
+    named = {result.name.removeprefix("musicgen_live "): result for result in results}
+    assert set(named) == {
+        "from continue to its sound", "prepares 6 s", "beside its sound", "memory", "memory grown in 0.5 s",
+        "underruns in 0.5 s",
+    }  # fmt: skip
+    assert named["from continue to its sound"].value > named["prepares 6 s"].value > 0.0
+    assert named["beside its sound"].value > 0.0
+    assert named["memory"].value > 20.0
+
+
+@pytest.mark.parametrize("name", ["musicgen", "musicgen_live"])
+def test_a_bench_without_bundle_or_exporter_says_so(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "_ask", lambda *_: None)
     monkeypatch.setattr(bench, "bundles", list)
     with pytest.raises(BundleError, match="no musicgen bundle here"):
-        run("musicgen", Options())
+        run(name, Options())
     with pytest.raises(BundleError, match="could not be measured"):
-        run("musicgen", Options(bundles=(str(folder),)))
+        run(name, Options(bundles=(str(folder),)))
 
 
 def test_a_step_reads_at_least_its_weights_and_its_cache() -> None:

@@ -1,0 +1,64 @@
+"""Work that is done beside a voice's sound: in a thread where time passes, when its result is wanted where not."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+__all__ = ["Ahead"]
+
+_NICE: Final = 5  # what sounds comes first
+
+
+class Ahead:
+    """One piece of work and, later, its result.
+
+    Threads: one owner; the work in a thread of its own, which lets go of the GIL while a network runs.
+
+    Args:
+        work: called once. threaded: begin now; otherwise when `result` is asked for.
+    """
+
+    def __init__(self, work: Callable[[], Any], *, threaded: bool) -> None:
+        self.told = False
+        """Whether the owner has said that it is done."""
+        self.seconds = 0.0
+        self._work = work
+        self._made: Any = None
+        self._error: Exception | None = None
+        self._began = threaded
+        self._ended = not threaded
+        if threaded:
+            threading.Thread(target=self._do_beside, name="ahead", daemon=True).start()
+
+    @property
+    def done(self) -> bool:
+        """Whether `result` would not have to wait for a thread."""
+        return self._ended
+
+    def result(self) -> Any:
+        """What the work gave, or raises what it raised; without a thread it is done now. Ask when `done`."""
+        if not self._began:
+            self._began = True
+            self._do()
+        if self._error is not None:
+            raise self._error
+        return self._made
+
+    def _do_beside(self) -> None:
+        if sys.platform == "linux":  # elsewhere threads cannot be told apart like this
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        self._do()
+
+    def _do(self) -> None:
+        begun = time.perf_counter()
+        try:
+            self._made = self._work()
+        except Exception as error:  # its owner is told when the result is asked for
+            self._error = error
+        self.seconds = time.perf_counter() - begun
+        self._ended = True

@@ -1,0 +1,72 @@
+"""Sound as a language model hears it: at the codec's rate and channels, in whole frames up to its end, as codes."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ControlError
+from engine.models.musicgen import Musicgen, together
+from engine.music.audio import Audio, read_audio
+
+__all__ = ["channels_of", "codes_of", "melody_of", "most_heard"]
+
+I64 = npt.NDArray[np.int64]
+
+
+def most_heard(model: Musicgen) -> int:
+    """Frames of a prompt that a model hears at most: of a window the rest is for new sound."""
+    return model.facts.window - model.facts.window // 10
+
+
+def codes_of(model: Musicgen, given: Audio | None, rate: int, seconds: float) -> I64:
+    """[K, T] codes of the last seconds of a sound, in whole frames up to its end.
+
+    Args:
+        given: [C, N]; None for no sound, and no codes. rate: Hz.
+        seconds: 0 for as many as the model can hear.
+    Raises:
+        ControlError: the sound is shorter than a frame.
+    """
+    facts, codec = model.facts, model.codec
+    if given is None:
+        return np.zeros((facts.codebooks, 0), np.int64)
+    frame_rate, most = codec.sample_rate / codec.hop, most_heard(model)
+    wanted = min(most, round(seconds * frame_rate)) if seconds else most
+    # Whole periods of both rates, counted from the end: there the last samples are the same moment.
+    period = rate // math.gcd(rate, codec.sample_rate)
+    taken = min(math.ceil((wanted + 1) * codec.hop * rate / codec.sample_rate / period), given.shape[1] // period)
+    sound = _resampled(given[:, given.shape[1] - taken * period :], rate, codec.sample_rate)
+    frames = min(wanted, sound.shape[1] // codec.hop)
+    if frames < 1:
+        raise ControlError(f"{given.shape[1]} samples are too few to be continued: give {codec.hop} or more")
+    sound = channels_of(sound[:, sound.shape[1] - frames * codec.hop :], facts.streams * codec.channels)
+    return together(codec.encode(sound.reshape(facts.streams, codec.channels, -1)))
+
+
+def melody_of(model: Musicgen, path: Path) -> Audio:
+    """[1, N] of a sound file at the codec's rate.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    sound, rate = read_audio(path)
+    return _resampled(sound.mean(axis=0, keepdims=True), rate, model.codec.sample_rate)
+
+
+def channels_of(audio: Audio, count: int) -> Audio:
+    """[count, N]: the mean of all for one, the first again where there are too few."""
+    if count == 1:
+        mean: Audio = audio.mean(axis=0, keepdims=True)
+        return mean
+    return audio[np.minimum(np.arange(count), len(audio) - 1)]
+
+
+def _resampled(audio: Audio, from_hz: int, to_hz: int) -> Audio:
+    """All of [C, N] at another rate, its first sample where it was."""
+    import soxr
+
+    if from_hz == to_hz:
+        return audio
+    return np.ascontiguousarray(soxr.resample(audio.T, from_hz, to_hz, quality="VHQ").T, np.float32)

@@ -1,0 +1,337 @@
+"""MusicGen as a live voice: an endless strand of sound that goes over to other futures on the sample.
+
+A future is a strand of its own: it goes on from sound that was just played, from an earlier bar, or from a point that
+was kept. What takes long is planned, made beside the sound, and landed with a fade; everything else happens within a
+chunk. Frozen, the last bar goes round in time, and the strand goes on where it stopped when the bar comes round.
+"""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Final
+
+import numpy as np
+
+from engine.conductor import Span
+from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
+from engine.controls import Live
+from engine.errors import ControlError
+from engine.models.musicgen import Musicgen, MusicgenControls
+from engine.models.musicgen_plan import Future, planned_continuation, planned_rewind
+from engine.models.musicgen_strand import Strand, Strands
+from engine.models.musicgen_time import ChunkTime
+from engine.music.audio import Audio
+from engine.music.units import TICKS_PER_BEAT, samples_per_tick
+from engine.signal.overlap import fade_in, fade_out
+from engine.stream import Moment, StreamSpec
+
+__all__ = ["MusicgenLive", "MusicgenLiveControls", "MusicgenLiveState", "WordedControls", "live_controls"]
+
+_FADE_S: Final = 0.04  # from one future to another: long enough for no click, short against a beat
+_REMEMBERED_S: Final = 8.5  # of sound, for a bar to be frozen
+_FRAMES: Final = {False: 2, True: 5}  # in a chunk, by whether the codec hears the future: such ones are heavy to begin
+_CLOSE: Final = 2  # samples by which a bar may come round too early or late without being set right
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MusicgenLiveControls(MusicgenControls):
+    """All that can be turned while it plays."""
+
+    freeze: Annotated[bool, Live(0, 1, "the last bar goes round; let go, it goes on when that has come round")] = False
+    gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
+    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordedControls(MusicgenLiveControls):
+    """The same of a model that takes words."""
+
+    text: Annotated[str, Live(0, 256, "words for what is to come; empty: none")] = ""
+
+
+def live_controls(drawing: MusicgenControls, *, worded: bool) -> MusicgenLiveControls:
+    """The default controls of a voice whose codes are drawn by default like this."""
+    kind = WordedControls if worded else MusicgenLiveControls
+    return kind(temperature=drawing.temperature, top_k=drawing.top_k, top_p=drawing.top_p, guidance=drawing.guidance)
+
+
+@dataclass(slots=True)
+class Loop:
+    """A bar that goes round: [C, n], what is played next, and where in it a bar begins."""
+
+    sound: Audio
+    line: int
+    at: int = 0
+    early: bool = False  # a bar begins here, but the loop is elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What happens `at` samples into the next chunk: a strand lands, a point is kept, or a future of it is chosen."""
+
+    at: int
+    strand: Strand | None = None
+    drop: int = 0  # samples of the strand that have passed by then
+    left: int = -1
+    futures: int = 0
+    chosen: int = 0
+
+
+@dataclass(slots=True)
+class MusicgenLiveState:
+    """All that changes between steps.
+
+    Args:
+        strand: what plays. left: samples until it ends, -1 for no end.
+        past: [C, n] what was given out, a wheel of which `heard` % n is the next place.
+        tail: [C, n] what faded out before, still to be added. risen: samples since the last turn.
+        turns: of the next chunk.
+        mark: a point that is kept, and how many futures it has.
+    """
+
+    strand: Strand
+    past: Audio
+    tail: Audio
+    risen: int
+    heard: int = 0
+    left: int = -1
+    loop: Loop | None = None
+    turns: tuple[Turn, ...] = ()
+    mark: Strand | None = None
+    mark_left: int = -1
+    futures: int = field(default=0)
+
+
+class MusicgenLive:
+    """Streamer of a bundle that continues sound.
+
+    Threads: as `Streamer`; what `plan` returns may be called in a thread of its own beside anything else.
+    """
+
+    def __init__(self, model: Musicgen) -> None:
+        self._strands, codec = Strands(model), model.codec
+        frames = _FRAMES[codec.look_ahead > 0]
+        self._spec = StreamSpec(
+            sample_rate=codec.sample_rate, channels=self._strands.channels, chunk=frames * codec.hop, frames=frames,
+            latency=self._strands.lag,
+        )  # fmt: skip
+        self._fade = round(_FADE_S * codec.sample_rate)
+        self._defaults = live_controls(MusicgenControls(guidance=model.facts.guidance), worded=self._strands.worded)
+
+    @property
+    def spec(self) -> StreamSpec:
+        return self._spec
+
+    def controls(self) -> MusicgenLiveControls:
+        """The default controls."""
+        return self._defaults
+
+    def begin(self, seed: int) -> MusicgenLiveState:
+        """From nothing; words are told with the first step."""
+        channels = self._strands.channels
+        past = np.zeros((channels, round(_REMEMBERED_S * self._spec.sample_rate)), np.float32)
+        return MusicgenLiveState(self._strands.begin("", seed), past, past[:, :0].copy(), self._fade)
+
+    def fork(self, state: MusicgenLiveState) -> MusicgenLiveState:
+        """An independent equal state."""
+        return replace(
+            state,
+            strand=state.strand.fork(),
+            past=state.past.copy(),
+            tail=state.tail.copy(),
+            loop=None if state.loop is None else replace(state.loop, sound=state.loop.sound.copy()),
+            turns=tuple(replace(t, strand=None if t.strand is None else t.strand.fork()) for t in state.turns),
+            mark=None if state.mark is None else state.mark.fork(),
+        )
+
+    def keep(self, state: MusicgenLiveState) -> bytes:
+        """Codes and sound, without the keys and values that they give."""
+        marked = None if state.mark is None else self._bare(state.mark)
+        turns = tuple(replace(t, strand=None if t.strand is None else self._bare(t.strand)) for t in state.turns)
+        bare = replace(state, strand=self._bare(state.strand), mark=marked, turns=turns)
+        return pickle.dumps(bare, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def unkeep(self, kept: bytes) -> MusicgenLiveState:
+        """All that was said is heard again, at once instead of step by step: equal but for rounding."""
+        state: MusicgenLiveState = pickle.loads(kept)
+        for strand in (state.strand, state.mark, *(turn.strand for turn in state.turns)):
+            if strand is not None:
+                self._strands.model.rebuild(strand.lm)
+        return state
+
+    def jump(self, state: MusicgenLiveState, seed: int) -> None:
+        """Begin anew, with another seed."""
+        strand = self._strands.begin(state.strand.text, seed)
+        state.turns = (*state.turns, Turn(0, strand, drop=self._strands.lag))
+
+    def plan(
+        self, state: MusicgenLiveState, controls: MusicgenLiveControls, command: Continue | Rewind, moment: Moment
+    ) -> Callable[[], Future]:
+        """What makes the future that a command asks for."""
+        ready = self._spec.chunk
+        if isinstance(command, Continue):
+            return planned_continuation(self._strands, controls, command, moment, ready)
+        return planned_rewind(self._strands, state.strand, controls, command, moment, ready)
+
+    def check(self, state: MusicgenLiveState, command: Land | Branch | Choose) -> None:
+        """Whether there is what a command chooses from."""
+        if isinstance(command, Choose):
+            if not state.futures:
+                raise ControlError("no point is kept to choose a future of: send branch first")
+            if command.future > state.futures:
+                raise ControlError(f"there are {state.futures} futures, got {command.future}: branch into more")
+
+    def turn(
+        self, state: MusicgenLiveState, command: Land | Branch | Choose, future: Future | None, at: int, moment: Moment
+    ) -> None:
+        """Land a future, keep a point, or choose a future of it, at a sample of the next chunk."""
+        made = Turn(at)
+        if isinstance(command, Branch):
+            made = Turn(at, futures=command.futures)
+        elif isinstance(command, Choose):
+            made = Turn(at, chosen=command.future)
+        elif future is not None:
+            sample = moment.sample + at * moment.sample_rate / self._spec.sample_rate
+            passed = 0.0 if future.origin is None else sample - future.origin
+            drop = max(0, round(passed * self._spec.sample_rate / moment.sample_rate))
+            made = Turn(at, future.strand, drop, future.left)
+        state.turns = (*state.turns, made)
+
+    def step(self, state: MusicgenLiveState, controls: MusicgenLiveControls, span: Span) -> Audio:
+        """[C, chunk]."""
+        text = str(getattr(controls, "text", ""))
+        if text != state.strand.text and not state.turns:
+            self._strands.retell(state.strand, text)
+        time = ChunkTime(span, self._spec, self._strands.model.facts.features)
+        out = np.zeros((self._spec.channels, self._spec.chunk), np.float32)
+        turns, state.turns, at = state.turns, (), 0
+        for turn in sorted(turns, key=lambda turn: turn.at):
+            out[:, at : turn.at] = self._sound(state, controls, time, at, turn.at - at)
+            at = turn.at
+            self._take(state, turn, controls, time)
+        out[:, at:] = self._sound(state, controls, time, at, self._spec.chunk - at)
+        self._remember(state, out)
+        return out
+
+    # turns
+
+    def _take(self, state: MusicgenLiveState, turn: Turn, controls: MusicgenLiveControls, time: ChunkTime) -> None:
+        if turn.futures:
+            state.mark, state.futures, state.mark_left = state.strand.fork(), turn.futures, state.left
+            return
+        strand, drop, left = turn.strand, turn.drop, turn.left
+        if turn.chosen and state.mark is not None:
+            strand, drop, left = state.mark.fork(), 0, state.mark_left
+            strand.lm.seed = (strand.lm.seed + turn.chosen - 1) % 2**31
+        if strand is None:
+            return
+        state.tail = self._sound(state, controls, time, turn.at, self._fade) * fade_out(self._fade)
+        state.strand, state.left, state.loop, state.risen = strand, left, None, 0
+        if drop:
+            self._strands.make(strand, drop, controls, time.features(turn.at - drop))
+            strand.take(drop)
+
+    def _freeze(self, state: MusicgenLiveState, controls: MusicgenLiveControls, time: ChunkTime, at: int) -> None:
+        """Let the last bar go round, or the last beat while there is no more; nothing while there is less."""
+        per_tick = samples_per_tick(time.tempo_bpm, self._spec.sample_rate)
+        lengths = [round(ticks * per_tick) for ticks in (time.bar_ticks, TICKS_PER_BEAT)]
+        known = min(state.heard, state.past.shape[1])
+        length = next((each for each in lengths if each <= known), 0)
+        if not length:
+            return
+        fade = min(self._fade, length // 4)
+        sound = np.take(state.past, (state.heard - length + np.arange(length)) % state.past.shape[1], axis=1)
+        self._strands.make(state.strand, fade, controls, time.features(at))
+        # Its head is what would have followed, fading: so neither its start nor its seams click.
+        sound[:, :fade] = sound[:, :fade] * fade_in(fade) + state.strand.ready[:, :fade] * fade_out(fade)
+        since = round(time.tick(at) % time.bar_ticks * per_tick)
+        state.loop = Loop(sound, (length - since) % length)
+
+    # sound
+
+    def _sound(
+        self, state: MusicgenLiveState, controls: MusicgenLiveControls, time: ChunkTime, at: int, samples: int
+    ) -> Audio:
+        """[C, samples] of what sounds from a sample of the chunk on."""
+        out = np.zeros((self._spec.channels, samples), np.float32)
+        if controls.freeze and state.loop is None and samples:
+            self._freeze(state, controls, time, at)
+        done = 0
+        while done < samples:
+            left = samples - done
+            if state.loop is not None and state.loop.early:
+                self._set_right(state, state.loop, controls)
+            if state.loop is None:
+                piece = self._played(state, controls, time, at + done, left)
+            else:
+                piece = self._looped(state, state.loop, controls, time.line(at + done, at + samples), at + done, left)
+            out[:, done : done + piece.shape[1]] = self._blended(state, piece)
+            done += piece.shape[1]
+        return out
+
+    def _played(
+        self, state: MusicgenLiveState, controls: MusicgenLiveControls, time: ChunkTime, at: int, samples: int
+    ) -> Audio:
+        """[C, samples] of the strand, and silence behind its end."""
+        count = samples if state.left < 0 else min(samples, state.left)
+        if count:
+            self._strands.make(state.strand, count, controls, time.features(at))
+        sound = state.strand.take(count)
+        if state.left < 0:
+            return sound
+        gains = np.minimum(1.0, (state.left - np.arange(count)) / self._fade).astype(np.float32)
+        state.left -= count
+        return np.pad(sound * gains, ((0, 0), (0, samples - count)))
+
+    def _looped(
+        self,
+        state: MusicgenLiveState,
+        loop: Loop,
+        controls: MusicgenLiveControls,
+        line: int | None,
+        at: int,
+        samples: int,
+    ) -> Audio:
+        """[C, n] of the loop, n up to its end or the next bar line."""
+        length = loop.sound.shape[1]
+        until = min(samples, length - loop.at)
+        if line is not None:
+            until = min(until, line - at)
+        piece = loop.sound[:, loop.at : loop.at + until].copy()
+        loop.at = (loop.at + until) % length
+        reached = line is not None and line - at == until
+        away = abs(loop.at - loop.line)
+        loop.early = reached and min(away, length - away) > _CLOSE
+        if loop.at == 0 and not controls.freeze:
+            state.loop = None  # here the strand goes on where it stopped
+        return piece
+
+    def _set_right(self, state: MusicgenLiveState, loop: Loop, controls: MusicgenLiveControls) -> None:
+        """A bar begins before the loop has come to one: the tempo has changed."""
+        fade, length = self._fade, loop.sound.shape[1]
+        rest = np.take(loop.sound, (loop.at + np.arange(fade)) % length, axis=1) * fade_out(fade)
+        rest[:, : state.tail.shape[1]] += state.tail
+        state.tail, state.risen, loop.at, loop.early = rest, 0, loop.line, False
+        if not controls.freeze:
+            state.loop = None
+
+    def _blended(self, state: MusicgenLiveState, piece: Audio) -> Audio:
+        """A piece as it comes out of the last turn's fade."""
+        count = min(piece.shape[1], self._fade - state.risen)
+        if count <= 0:
+            return piece
+        piece[:, :count] *= fade_in(self._fade)[state.risen : state.risen + count]
+        behind = min(count, state.tail.shape[1])
+        piece[:, :behind] += state.tail[:, :behind]
+        state.tail = state.tail[:, behind:].copy()
+        state.risen += count
+        return piece
+
+    def _remember(self, state: MusicgenLiveState, sound: Audio) -> None:
+        size = state.past.shape[1]
+        places = (state.heard + np.arange(sound.shape[1])) % size
+        state.past[:, places] = sound
+        state.heard += sound.shape[1]
+
+    def _bare(self, strand: Strand) -> Strand:
+        return replace(strand, lm=self._strands.model.bare(strand.lm))

@@ -1,0 +1,202 @@
+"""Futures of a live language model, made beside its sound: from a sound that was heard, or from an earlier bar.
+
+New sound keeps its place in time: what follows the last sample heard belongs to the moment after it, so what has
+passed when it lands is made and left out. Up to the moment at which it is expected to land everything is made here,
+with the controls and the musical time of the asking; so a plan gives the same, whoever carries it out and when.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.conductor import Conductor
+from engine.continue_messages import Continue, Rewind, turned
+from engine.controls import with_value
+from engine.errors import ControlError
+from engine.models.musicgen import MusicgenControls
+from engine.models.musicgen_heard import codes_of, melody_of, most_heard
+from engine.models.musicgen_strand import Strand, Strands
+from engine.models.musicgen_time import features_from
+from engine.music.audio import read_audio
+from engine.stream import Moment
+
+__all__ = ["Future", "planned_continuation", "planned_rewind"]
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+_AHEAD_S: Final = 30.0  # the most that is made before a future lands
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """A strand that is ready to sound.
+
+    Args:
+        origin: the session's sample at which its first sample belongs; None: where it lands.
+        left: samples until it ends, -1 for no end. heard: seconds of sound that it goes on from.
+    """
+
+    strand: Strand
+    origin: float | None
+    left: int
+    heard: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """How far a future is made before it lands: `samples` of the model, from the session's sample `origin` on."""
+
+    conductor: Conductor
+    origin: float
+    samples: int
+
+
+def planned_continuation(
+    strands: Strands, controls: MusicgenControls, command: Continue, moment: Moment, ready: int
+) -> Callable[[], Future]:
+    """What makes the continuation of a sound file, `ready` samples of it beyond the moment it is expected to land.
+
+    Raises:
+        ControlError: the model cannot do what is asked, or the file is not one of the session's folder.
+    """
+    if command.text and not strands.worded:
+        raise ControlError("this bundle takes no words: leave them out, or load a bundle with a text encoder")
+    if command.melody and not strands.model.takes_melody:
+        raise ControlError("this bundle takes no melody: leave it out, or load a melody bundle")
+    for name, value in turned(command):
+        controls = with_value(controls, (name,), value)
+    source = _file(command.source, moment)
+    melody = _file(command.melody, moment) if command.melody else None
+    aim = command.aim
+    origin = float(aim if command.heard_until < 0 else command.heard_until)
+    ahead = _ahead(strands, moment, origin, aim, ready)
+    text = command.text or str(getattr(controls, "text", ""))
+    left = _length(strands, command, moment, aim)
+    return partial(_continued, strands, controls, command, source, melody, text, ahead, left)
+
+
+def _continued(
+    strands: Strands,
+    controls: MusicgenControls,
+    command: Continue,
+    source: Path,
+    melody: Path | None,
+    text: str,
+    ahead: _Ahead,
+    left: int,
+) -> Future:
+    _check(source, command.file_hash)
+    if melody is not None:
+        _check(melody, command.melody_hash)
+    try:
+        sound, rate = read_audio(source)
+        tune = None if melody is None else melody_of(strands.model, melody)
+    except OSError as error:
+        raise ControlError(str(error)) from None
+    prompt = codes_of(strands.model, sound, rate, command.seconds)
+    timed = command.heard_until >= 0
+    features = _prompt_features(strands, ahead, prompt.shape[1]) if timed else None
+    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, tune), text, features)
+    heard = prompt.shape[1] * strands.hop / strands.sample_rate
+    return Future(_made(strands, strand, controls, ahead), ahead.origin if timed else None, left, heard)
+
+
+def planned_rewind(
+    strands: Strands, strand: Strand, controls: MusicgenControls, command: Rewind, moment: Moment, ready: int
+) -> Callable[[], Future]:
+    """What makes another way on from some bars before the moment at which it is expected to land.
+
+    Raises:
+        ControlError: so much has not been played, or is no longer remembered.
+    """
+    conductor, ratio, aim = moment.conductor, strands.sample_rate / moment.sample_rate, float(command.aim)
+    bar, tick = conductor.bar_ticks_at(aim), conductor.tick_at(aim)
+    # The place in the bar at which it lands, in the last bar that has sounded there; and the bars before that.
+    bars = max(1, math.ceil((tick - conductor.tick_at(moment.sample)) / bar - 1e-9)) + command.bars - 1
+    back = conductor.sample_of(tick - bars * bar, 0.0)
+    # Frames of the strand that have sounded by then; the part of one that is over is made again and left out.
+    exact = (strand.at - (moment.sample - back) * ratio) / strands.hop
+    whole = math.floor(exact + 1e-6)
+    prompt = strands.said(strand, max(0, strand.frames - whole))[:, -most_heard(strands.model) :]
+    if tick - bars * bar < conductor.tick_at(0.0) or prompt.shape[1] < 1:
+        raise ControlError(f"so much has not been played, or is no longer remembered: got {command.bars} bars back")
+    origin = aim - (exact - whole) * strands.hop / ratio
+    ahead = _ahead(strands, moment, origin, command.aim, ready)
+    return partial(_rewound, strands, prompt, controls, command, ahead, back)
+
+
+def _rewound(
+    strands: Strands, prompt: I64, controls: MusicgenControls, command: Rewind, ahead: _Ahead, back: float
+) -> Future:
+    text = str(getattr(controls, "text", ""))
+    was = _Ahead(ahead.conductor, back, 0)
+    features = _prompt_features(strands, was, prompt.shape[1])
+    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text), text, features)
+    heard = prompt.shape[1] * strands.hop / strands.sample_rate
+    return Future(_made(strands, strand, controls, ahead), ahead.origin, -1, heard)
+
+
+def _ahead(strands: Strands, moment: Moment, origin: float, aim: int, ready: int) -> _Ahead:
+    passed = (aim - origin) * strands.sample_rate / moment.sample_rate
+    samples = min(max(0, round(passed)) + ready, round(_AHEAD_S * strands.sample_rate))
+    return _Ahead(moment.conductor, origin, samples)
+
+
+def _made(strands: Strands, strand: Strand, controls: MusicgenControls, ahead: _Ahead) -> Strand:
+    """The strand, with all that is ahead of its landing."""
+    width = strands.model.facts.features
+    told = features_from(ahead.conductor, ahead.origin, strands.hop, strands.sample_rate, width)
+    strands.make(strand, ahead.samples, controls, lambda sample: told(strand.at + sample))
+    return strand
+
+
+def _prompt_features(strands: Strands, ahead: _Ahead, frames: int) -> F32 | None:
+    """[frames, F] of the frames that end at the origin."""
+    width, ratio = strands.model.facts.features, ahead.conductor.sample_rate / strands.sample_rate
+    if not width:
+        return None
+    told = features_from(
+        ahead.conductor, ahead.origin - frames * strands.hop * ratio, strands.hop, strands.sample_rate, width
+    )
+    rows = [told(frame * strands.hop) for frame in range(frames)]
+    return np.stack([row for row in rows if row is not None])
+
+
+def _length(strands: Strands, command: Continue, moment: Moment, aim: int) -> int:
+    """Samples of new sound; -1 for no end."""
+    seconds = command.length
+    if command.length_bars:
+        conductor = moment.conductor
+        tick = conductor.tick_at(aim) + command.length_bars * conductor.bar_ticks_at(aim)
+        seconds = (conductor.sample_of(tick, float(aim)) - aim) / moment.sample_rate
+    return max(1, round(seconds * strands.sample_rate)) if seconds else -1
+
+
+def _file(name: str, moment: Moment) -> Path:
+    """A file of the session's folder.
+
+    Raises:
+        ControlError: it is none.
+    """
+    path = None if moment.folder is None else moment.folder / name
+    if path is None or not name or path.name != name or "\\" in name or not path.is_file():
+        raise ControlError(f"wanted the name of a sound file in the session's folder, got {name!r}")
+    return path
+
+
+def _check(path: Path, wanted: str) -> None:
+    """Raises ControlError where a file is not the one that was meant."""
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ControlError(f"{path.name} cannot be read ({error.strerror})") from None
+    if found != wanted:
+        raise ControlError(f"{path.name} has changed since it was asked for: ask again")

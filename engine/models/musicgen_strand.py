@@ -1,0 +1,159 @@
+"""One sequence of a language model as sound on its way out: drawn step by step, decoded, cut to any length.
+
+A strand's sound is counted in samples from its beginning: 0 is the first sample after the prompt, or after the silence
+in which a strand from nothing gathers the first frames. What is drawn now sounds `Strands.lag` samples later.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.models.encodec import DecodeState
+from engine.models.musicgen import Musicgen, MusicgenControls, apart
+from engine.models.musicgen_heard import most_heard
+from engine.models.musicgen_state import MusicgenState, Told
+from engine.music.audio import Audio
+from engine.signal.level import limited
+
+__all__ = ["Features", "Strand", "Strands"]
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+Features = Callable[[int], F32 | None]
+"""What a conducted model is told of a frame, by the samples from the next one that sounds to the frame's first."""
+
+_REMEMBERED_S: Final = 120.0  # of what was said: how far one can go back
+_WARM: Final = 50  # frames of a prompt that the decoder hears: what is older no longer changes its sound audibly
+
+
+@dataclass(slots=True)
+class Strand:
+    """All that changes while a strand sounds. Its size does not grow.
+
+    Args:
+        lm: the sequence. sound: its decoder.
+        ready: [C, n] made and not given out. at: the strand's sample that is the first of them.
+        said: [K, H] codes of prompt and strand, of which the last `kept` are filled; `frames` were decoded in all.
+        base: frame of the strand with which `lm` goes on after its own prompt.
+        skip: samples of the prompt that the decoder still keeps back.
+        text: words that it is told.
+    """
+
+    lm: MusicgenState
+    sound: DecodeState
+    ready: Audio
+    said: npt.NDArray[np.int32]
+    at: int = 0
+    kept: int = 0
+    frames: int = 0
+    base: int = 0
+    skip: int = 0
+    text: str = ""
+
+    def fork(self) -> "Strand":
+        """An independent copy: two futures of one past."""
+        return replace(self, lm=self.lm.fork(), sound=self.sound.fork(), ready=self.ready.copy(), said=self.said.copy())
+
+    def take(self, samples: int) -> Audio:
+        """The next samples [C, samples] of those that are ready; they are gone then."""
+        given, self.ready = self.ready[:, :samples].copy(), self.ready[:, samples:].copy()
+        self.at += samples
+        return given
+
+
+class Strands:
+    """Makes strands of one model and moves them on. Holds no state; threads, each with its own strand, may share it."""
+
+    def __init__(self, model: Musicgen) -> None:
+        self.model = model
+        codec, facts = model.codec, model.facts
+        self.hop, self.sample_rate = codec.hop, codec.sample_rate
+        self.channels = facts.streams * codec.channels
+        self.lag = (facts.latest + codec.look_ahead) * codec.hop
+        self.worded = model.words is not None
+        self._remembered = round(_REMEMBERED_S * codec.sample_rate / codec.hop)
+
+    def tell(self, text: str, melody: Audio | None = None) -> Told:
+        """What a strand is told, such that its words may change on the way; a model without words hears none."""
+        return self.model.tell(text if self.worded else "", melody, changing=self.worded)
+
+    def begin(self, text: str, seed: int) -> Strand:
+        """A strand from nothing."""
+        lm = self.model.begin(self.tell(text), seed=seed, seamless=True)
+        silence = np.zeros((self.channels, self.lag), np.float32)
+        return Strand(lm, self._decoder(), silence, self._memory(), at=-self.lag, text=text)
+
+    def follow(
+        self, prompt: I64, seed: int, told: Told, text: str = "", features: F32 | None = None, listen: bool = True
+    ) -> Strand:
+        """A strand that goes on from codes [K, T].
+
+        Args:
+            features: [T, F] of their frames, of a conducted model. listen: hear them now, which takes long.
+        """
+        lm = self.model.begin(told, prompt, seed=seed, features=features, seamless=True)
+        strand = Strand(lm, self._decoder(), np.zeros((self.channels, 0), np.float32), self._memory(), text=text)
+        self._remember(strand, prompt)
+        strand.frames = 0
+        warm = prompt[:, -_WARM:]
+        out = self.model.codec.decode_step(strand.sound, apart(warm, self.model.facts.streams))
+        strand.skip = warm.shape[1] * self.hop - out.shape[2]
+        if listen:
+            self.model.hear(lm)
+        return strand
+
+    def make(self, strand: Strand, samples: int, controls: MusicgenControls, features: Features) -> None:
+        """Have at least so many samples ready."""
+        while strand.ready.shape[1] < samples:
+            frames = []
+            for _ in range(-(-(samples - strand.ready.shape[1]) // self.hop)):
+                lm = strand.lm
+                drawn = (lm.origin + lm.steps - 1 - lm.given + strand.base) * self.hop
+                frame = self.model.step(lm, controls, features(drawn - strand.at))
+                if frame is not None:
+                    frames.append(frame)
+            if frames:
+                self._decode(strand, np.stack(frames, axis=1))
+
+    def retell(self, strand: Strand, text: str) -> None:
+        """Tell other words from the next step on."""
+        told, lm = self.tell(text), strand.lm
+        strand.text = text
+        if not told.before:
+            self.model.retell(lm, told)
+            return
+        # What stands before a sequence cannot be changed: it begins anew with what it has said.
+        prompt = self.said(strand)[:, -most_heard(self.model) :]
+        strand.lm = self.model.begin(told, prompt, seed=lm.seed, seamless=True)
+        strand.base = strand.frames
+
+    def said(self, strand: Strand, before: int = 0) -> I64:
+        """[K, T] codes as far as they are remembered, without the last `before` frames."""
+        end = strand.said.shape[1] - before
+        return np.asarray(strand.said[:, max(0, strand.said.shape[1] - strand.kept) : max(0, end)], np.int64)
+
+    def _decode(self, strand: Strand, codes: I64) -> None:
+        self._remember(strand, codes)
+        sound = self.model.codec.decode_step(strand.sound, apart(codes, self.model.facts.streams))
+        sound = sound.reshape(self.channels, sound.shape[2])
+        cut = min(strand.skip, sound.shape[1])
+        strand.skip -= cut
+        strand.ready = np.concatenate([strand.ready, limited(sound[:, cut:])], axis=1)
+
+    def _remember(self, strand: Strand, codes: I64) -> None:
+        count = min(codes.shape[1], self._remembered)
+        if count:
+            strand.said[:, :-count] = strand.said[:, count:].copy()
+            strand.said[:, -count:] = codes[:, -count:]
+        strand.kept = min(self._remembered, strand.kept + count)
+        strand.frames += codes.shape[1]
+
+    def _decoder(self) -> DecodeState:
+        return self.model.codec.begin_decode(self.model.facts.streams)
+
+    def _memory(self) -> npt.NDArray[np.int32]:
+        return np.zeros((self.model.facts.codebooks, self._remembered), np.int32)

@@ -1,0 +1,82 @@
+"""The musical time that a chunk of a live language model fills, at any of its samples and a little beyond."""
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.conductor import Conductor, Span
+from engine.models.musicgen_conduct import step_features
+from engine.models.musicgen_strand import Features
+from engine.stream import StreamSpec
+
+__all__ = ["ChunkTime", "features_from"]
+
+F32 = npt.NDArray[np.float32]
+
+_HAIR: Final = 1e-6  # of a tick: a line that is reached but for rounding is reached
+
+
+class ChunkTime:
+    """Ticks and features by the sample of a chunk at which they sound.
+
+    Args:
+        span: what the chunk is told: of a time `spec.latency` later than its first sample.
+        width: numbers that a conducted model is told of a frame; 0 for none.
+    """
+
+    def __init__(self, span: Span, spec: StreamSpec, width: int) -> None:
+        self._span, self._spec, self._width = span, spec, width
+        self.bar_ticks = span.bar_ticks
+        self.tempo_bpm = float(span.tempo_bpm[0])
+
+    def tick(self, sample: int) -> float:
+        """At a sample of the chunk; outside of what the span says, as if the tempo stayed."""
+        column, part = self._place(sample)
+        ticks = self._span.ticks
+        return float(ticks[column] + part * (ticks[column + 1] - ticks[column]))
+
+    def line(self, first: int, last: int) -> int | None:
+        """The sample after `first`, at most `last`, at which a bar begins; None if none does."""
+        begin, end = self.tick(first), self.tick(last)
+        line = (math.floor(begin / self.bar_ticks + _HAIR) + 1) * self.bar_ticks
+        if not begin < line <= end + _HAIR:
+            return None
+        return min(last, first + max(1, round((line - begin) / (end - begin) * (last - first))))
+
+    def features(self, sample: int) -> Features:
+        """What frames are told, for a strand whose next sample sounds at a sample of the chunk."""
+
+        def told(ahead: int) -> F32 | None:
+            if not self._width:
+                return None
+            column, _ = self._place(sample + ahead)
+            span, tick = self._span, self.tick(sample + ahead)
+            one = slice(column, column + 1)
+            frame = Span(
+                span.sample, np.array([tick, tick]), span.tempo_bpm[one], span.bar_ticks, span.chroma[:, one],
+                span.bass[:, one],
+            )  # fmt: skip
+            row: F32 = step_features(frame, self._width)[0]
+            return row
+
+        return told
+
+    def _place(self, sample: int) -> tuple[int, float]:
+        """The span's column that tells of a sample, and how many columns beyond its beginning that is."""
+        columns = (sample - self._spec.latency) / self._spec.hop
+        column = min(max(math.floor(columns), 0), self._span.frames - 1)
+        return column, columns - column
+
+
+def features_from(conductor: Conductor, origin: float, hop: int, sample_rate: int, width: int) -> Features:
+    """What frames are told, by their first sample; sample 0 sounds at the session's sample `origin`."""
+
+    def told(sample: int) -> F32 | None:
+        if not width:
+            return None
+        row: F32 = step_features(conductor.span(sample, 1, hop, sample_rate, origin), width)[0]
+        return row
+
+    return told
