@@ -48,7 +48,9 @@ class _Hall:
                     self.events.append(event)
                     continue
                 self.underruns = event.underruns
-                self.realtime += [voice.realtime for voice in event.voices if voice.realtime]
+                self.realtime += [
+                    v.realtime for v in event.voices if v.realtime and v.realtime not in self.realtime[-1:]
+                ]
             time.sleep(max(0.0, self._begun_s + session.position / _RATE - time.perf_counter()))
 
     def wait(self, kind: type[Any], number: int = 0, seconds: float = _ANSWER_S) -> Any:

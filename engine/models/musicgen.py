@@ -94,7 +94,8 @@ class Musicgen:
         whole = {name: np.concatenate([row[name] for row in rows]) for name in feeds}
         made = self._condition.run(whole)
         before = int(made["prefix"].shape[1]) if self.facts.prefix else 0
-        return Told({name: np.ascontiguousarray(value) for name, value in made.items()}, guided, before)
+        alike = guided and not text and melody is None
+        return Told({name: np.ascontiguousarray(value) for name, value in made.items()}, guided, before, alike)
 
     def _feeds(self, text: str, melody: Audio | None) -> dict[str, Array]:
         feeds: dict[str, Array] = {}
@@ -194,9 +195,14 @@ class Musicgen:
         """
         if (told.guided, told.before) != (state.told.guided, state.told.before) or told.before:
             raise ShapeError("a sequence goes on under conditions of the same kind: begin it anew with its codes")
-        state.told, state.cache.bound = told, None
-        if state.spare is not None:
-            state.spare.bound = None
+        caches = [cache for cache in (state.cache, state.spare) if cache is not None]
+        if state.told.alike and not told.alike:
+            for cache in caches:
+                cache.spread(told.before)
+        # What has heard words is never again as if it had not.
+        state.told = replace(told, alike=told.alike and state.told.alike)
+        for cache in caches:
+            cache.bound = None
 
     def bare(self, state: MusicgenState) -> MusicgenState:
         """The same sequence without what `rebuild` works out again: a few codes. Shares memory with `state`."""
@@ -255,7 +261,7 @@ class Musicgen:
 
     def _drawn(self, state: MusicgenState, controls: MusicgenControls) -> I64:
         logits = state.cache.logits
-        if state.told.guided:
+        if state.told.rows == 2:
             row = logits[1] + np.float32(controls.guidance) * (logits[0] - logits[1])
         else:
             row = logits[0]
@@ -335,7 +341,9 @@ class Musicgen:
             bound, feeds = cache.bound, cache.feeds
         else:
             feeds = self._small(state, count, first)
-            bound = self._lm.bind(feeds, {"logits": cache.logits}, cache.arrays)
+            rows = state.told.rows
+            arrays = {name: value[:rows] for name, value in cache.arrays.items()}
+            bound = self._lm.bind(feeds, {"logits": cache.logits[:rows]}, arrays)
         if one:
             cache.bound, cache.feeds = bound, feeds
         steps = np.arange(first, first + count)
@@ -355,12 +363,12 @@ class Musicgen:
     def _small(self, state: MusicgenState, count: int, first: int) -> dict[str, Array]:
         """Inputs of `count` steps, to be filled in, and the condition."""
         told, facts = state.told, self.facts
-        batch, whole = told.batch, count if first else told.before + count
+        batch, whole = told.rows, count if first else told.before + count
         feeds: dict[str, Array] = {
             "codes": np.zeros((batch, facts.codebooks, count), np.int64),
             "last": np.zeros(batch, np.int32),
             "total": np.zeros((), np.int32),
-            **told.arrays,
+            **{name: value[:batch] for name, value in told.arrays.items()},
         }
         if "position" in self._lm.inputs:
             feeds["position"] = np.zeros(whole, np.int64)

@@ -21,6 +21,7 @@ from engine.continue_messages import Continue, Rewind, turned
 from engine.controls import with_value
 from engine.errors import ControlError
 from engine.models.musicgen import MusicgenControls
+from engine.models.musicgen_conduct import step_features
 from engine.models.musicgen_heard import codes_of, melody_of, most_heard
 from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import features_from
@@ -163,11 +164,8 @@ def _prompt_features(strands: Strands, ahead: _Ahead, frames: int) -> F32 | None
     width, ratio = strands.model.facts.features, ahead.conductor.sample_rate / strands.sample_rate
     if not width:
         return None
-    told = features_from(
-        ahead.conductor, ahead.origin - frames * strands.hop * ratio, strands.hop, strands.sample_rate, width
-    )
-    rows = [told(frame * strands.hop) for frame in range(frames)]
-    return np.stack([row for row in rows if row is not None])
+    begin = ahead.origin - frames * strands.hop * ratio
+    return step_features(ahead.conductor.span(0, frames, strands.hop, strands.sample_rate, begin), width)
 
 
 def _length(strands: Strands, command: Continue, moment: Moment, aim: int) -> int:

@@ -29,15 +29,23 @@ class Told:
         arrays: inputs of the graph: keys and values of the condition, or what stands before the sequence.
         guided: whether there are two rows, told and not told.
         before: positions that it takes up before the sequence.
+        alike: both rows are the same, as long as nothing is told: only the first is worked out.
     """
 
     arrays: dict[str, Array]
     guided: bool
     before: int = 0
+    alike: bool = False
 
     @property
     def batch(self) -> int:
+        """Rows that there is room for."""
         return 2 if self.guided else 1
+
+    @property
+    def rows(self) -> int:
+        """Rows that are worked out."""
+        return 1 if self.alike else self.batch
 
 
 @dataclass(slots=True)
@@ -74,6 +82,14 @@ class Cache:
             arrays[name] = np.zeros(value.shape, np.float32)
             arrays[name][:, :, :used] = value[:, :, :used]
         return Cache(arrays, self.logits.copy(), self.fed)
+
+    def spread(self, before: int) -> None:
+        """What the first row has heard, the second has heard, too."""
+        used = before + self.fed
+        for value in self.arrays.values():
+            value[1, :, :used] = value[0, :, :used]
+        self.logits[1] = self.logits[0]
+        self.bound = None
 
     def slide(self, steps: int) -> None:
         """Forget the first steps; the others are turned to where they now stand (rotary positions only)."""

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -277,6 +278,24 @@ def test_other_words_may_be_told_on_the_way() -> None:
     assert np.abs(state.cache.logits[1] - other.cache.logits[1]).max() < 1e-5  # nothing was and is told there
     with pytest.raises(ShapeError, match="begin it anew"):
         model.retell(state, model.tell("slow", guided=False))
+
+
+@pytest.mark.parametrize("kind", ["plain", "conducted", "stereo"])
+def test_words_may_come_where_none_were_told(kind: str) -> None:
+    """Until then one row does for two; afterwards it is as if there had been two from the beginning."""
+    model = open_tiny(kind)
+    nothing = model.tell("", changing=True)
+    assert (nothing.batch, nothing.rows) == (2, 1)
+    one = model.begin(nothing, prompt_of(model, 20), seed=3, seamless=True)
+    two = model.begin(replace(nothing, alike=False), prompt_of(model, 20), seed=3, seamless=True)
+    for frames, words in ((50, ""), (30, "slow piano"), (30, ""), (40, "fast drums")):
+        for state in (one, two):
+            model.retell(state, model.tell(words, changing=True))
+        assert np.array_equal(play(model, one, frames, GREEDY), play(model, two, frames, GREEDY))
+        model.hear(one)
+        model.hear(two)
+        assert np.abs(one.cache.logits[: one.told.rows] - two.cache.logits[: one.told.rows]).max() < 1e-4
+    assert one.told.rows == 2
 
 
 def test_a_melody_is_heard_where_it_is_taken() -> None:
