@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--input-channels", metavar="A,B", help="the input's channels for left and right, from 1; default 1,2")
     add("--input-gain", type=float, metavar="DB", help="-60..24; default 0")
     add("--input-monitor", type=float, metavar="DB", help="hear the input in the output, too; beware of feedback")
+    add("--input-offset-ms", type=float, metavar="MS", help="how much later it comes than its driver tells; default 0")
     add("--heard-s", type=float, metavar="S", help="how much of what was heard is kept, 5..120; default 30")
     add("--midi-in", metavar="NAME", help="part of a MIDI input's name, or none; default: the first there is")
     add("--pedal", dest="pedals", action="append", metavar="X=MESSAGE", help="such as 'cc64=/musicgen/continue bar'")

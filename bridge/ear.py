@@ -34,8 +34,9 @@ def open_ear(settings: Settings, session: Session, audio: AudioPort) -> "Ear | N
     hearing = session.hearing
     hearing.turn(("gain",), settings.input_gain, 0)
     hearing.turn(("monitor",), MONITOR_OFF_DB if settings.input_monitor is None else settings.input_monitor, 0)
+    offset = round(settings.input_offset_ms * session.sample_rate / 1000.0)
     if audio.input is not None:
-        return Ear(audio.input, session)
+        return Ear(audio.input, session, offset)
     # The ring of a device holds its lead less the block that is read: the first of that block waits for the rest.
     block_s = BLOCK / audio.sample_rate
     sounding = Sounding(lambda: session.moment, session.sample_rate, lambda: max(0.0, audio.latency_s - block_s))
@@ -46,7 +47,7 @@ def open_ear(settings: Settings, session: Session, audio: AudioPort) -> "Ear | N
         sample_at=sounding.sample_at,
         channels=(left, right),
     )
-    return Ear(port, session)
+    return Ear(port, session, offset)
 
 
 def _is_device(name: str) -> bool:
@@ -57,10 +58,13 @@ class Ear:
     """An input and the session that hears through it.
 
     Threads: `start` and `stop` by one; `source` before `start`; `poll` and `status` by any.
+
+    Args:
+        offset: samples by which what comes in is later than `port` tells.
     """
 
-    def __init__(self, port: AudioInput, session: Session) -> None:
-        self._port, self._session = port, session
+    def __init__(self, port: AudioInput, session: Session, offset: int = 0) -> None:
+        self._port, self._session, self._offset = port, session, offset
         self.name = port.name
 
     def source(self, source: Source) -> Source:
@@ -69,7 +73,8 @@ class Ear:
 
     def start(self) -> None:
         """Hear from here on."""
-        self._port.start(self._session.hear)
+        hear, offset = self._session.hear, self._offset
+        self._port.start(lambda audio, sample: hear(audio, sample - offset))
 
     def stop(self) -> None:
         """Give the input back; safe to call twice."""

@@ -33,6 +33,7 @@ class Settings:
         input: what the band hears: part of an input's name, ``default``, ``file:PATH``, or ``none``.
         input_channels: of the input, as `channels`; the same one twice: for both sides.
         input_gain: dB. input_monitor: dB at which the input is heard in the output, too; None: not at all.
+        input_offset_ms: by how much what comes in is later than its driver tells, from the air to the air.
         heard_s: how much of what was heard is kept.
         midi_in: part of a MIDI input's name; ``none`` for none; None: the first there is.
         pedals: MIDI messages that ask for something, such as ``cc64=/musicgen/continue bar``.
@@ -60,6 +61,7 @@ class Settings:
     input_channels: tuple[int, ...] = (1, 2)
     input_gain: float = 0.0
     input_monitor: float | None = None
+    input_offset_ms: float = 0.0
     heard_s: float = 30.0
     midi_in: str | None = None
     pedals: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ class Settings:
         _within("oscquery", self.oscquery or 0, 0, 65_535)
         _within("input_gain", self.input_gain, -60.0, 24.0)
         _within("input_monitor", self.input_monitor or 0.0, -60.0, 0.0)
+        _within("input_offset_ms", self.input_offset_ms, -500.0, 500.0)
         _within("heard_s", self.heard_s, 5.0, 120.0)
         for name, channels in (("channels", self.channels), ("input_channels", self.input_channels)):
             if len(channels) != 2 or min(channels) < 1:

@@ -10,7 +10,7 @@ from typing import Final
 
 __all__ = ["WINDOW_S", "Earliest", "Sounding"]
 
-WINDOW_S: Final = 2.0
+WINDOW_S: Final = 1.0
 """Sights are kept for so long: enough to hold one that was not late, and to follow a clock that drifts."""
 
 

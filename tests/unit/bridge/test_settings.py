@@ -44,6 +44,7 @@ def test_several_bundles_may_follow_one_flag_or_several() -> None:
         ({"input_gain": 30.0}, "input_gain"),
         ({"input_monitor": 3.0}, "input_monitor"),
         ({"heard_s": 600.0}, "heard_s"),
+        ({"input_offset_ms": 900.0}, "input_offset_ms"),
         ({"osc": "nowhere"}, "osc"),
         ({"rate": 1}, "rate"),
     ],
