@@ -20,6 +20,7 @@ from engine.worker import Pacing
 __all__ = ["Cast", "Retired", "Stage", "VoiceSpec", "VoiceStatus"]
 
 _HANG_S: Final = 1.0  # without a sign of life while its ring runs empty
+_SLOW_S: Final = 5.0
 _LOAD_S: Final = 180.0  # the longest that opening a bundle may take
 _RETIRE_S: Final = 0.5  # a ring is unmapped only this long after the mixer let go of it
 
@@ -136,7 +137,8 @@ class Cast:
         ring = self.player.ring
         if ring.beats != self.beats:
             self.beats, self.beaten_s = ring.beats, now_s
-        patience_s = max(_HANG_S, 4.0 * ring.step_peak_s)
+        # What is made beside a voice's sound may slow it down for a while, to no sound at all on a poor machine.
+        patience_s = max(_SLOW_S if self.goes_on else _HANG_S, 4.0 * ring.step_peak_s)
         hung = starving and now_s - self.beaten_s > patience_s if self.ready else now_s - self.begun_s > _LOAD_S
         if not (hung and self.player.pid):
             return False

@@ -19,6 +19,7 @@ __all__ = ["Futures"]
 _BEFORE_S: Final = 2.0  # a future is begun so long before it lands, if there is time
 _NEAR_S: Final = 0.2  # the sample at which it lands is fixed when it is this near
 _FIRST_S: Final = 0.3  # what making takes, before it is known
+_ROOM: Final = 1.25  # for making that takes longer than it did
 _SHOWN: Final = 200
 
 
@@ -119,7 +120,7 @@ class Futures:
         """The sample at which a future that is begun now is expected to land."""
         stage, target = self._stage, row.due.target
         here = stage.position()
-        soon = here + lead + self._takes_s * stage.sample_rate
+        soon = here + lead + _ROOM * self._takes_s * stage.sample_rate
         if target.tick is not None and stage.conductor.tick_at(soon) > target.tick and row.due.when.kind != "at":
             target = target_of(row.due.when, stage.conductor, soon)
         return max(round(soon), round(target.near(stage.conductor, float(here))))

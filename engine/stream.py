@@ -128,6 +128,10 @@ class Moment:
 class CanGoOn(Protocol):
     """What a streamer offers beside, if it can go over to other futures that are made ready beside its sound."""
 
+    def rehearse(self) -> None:
+        """Do for once what a plan does, so that the first that counts takes no longer than others."""
+        ...
+
     def plan(self, state: Any, controls: Any, command: Any, moment: Moment) -> Callable[[], Any]:
         """Take down what a command asks for, in no time: nothing that happens afterwards changes it.
 

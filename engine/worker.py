@@ -216,6 +216,8 @@ class Worker:
     def warm(self) -> None:
         """Step twice with a throw-away state: first runs allocate and choose algorithms, and may take long."""
         spec = self.spec
+        if isinstance(self.streamer, CanGoOn):
+            self.streamer.rehearse()
         scratch = self.streamer.begin(0)
         for chunk in range(2):
             span = self.conductor.span(chunk * spec.chunk, spec.frames, spec.hop, spec.sample_rate)

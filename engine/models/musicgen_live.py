@@ -5,6 +5,7 @@ was kept. What takes long is planned, made beside the sound, and landed with a f
 chunk. Frozen, the last bar goes round in time, and the strand goes on where it stopped when the bar comes round.
 """
 
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
 from engine.controls import Live
 from engine.errors import ControlError
 from engine.models.musicgen import Musicgen, MusicgenControls
+from engine.models.musicgen_heard import codes_of
 from engine.models.musicgen_plan import Future, planned_continuation, planned_rewind
 from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import ChunkTime
@@ -30,6 +32,7 @@ __all__ = ["MusicgenLive", "MusicgenLiveControls", "MusicgenLiveState", "WordedC
 _FADE_S: Final = 0.04  # from one future to another: long enough for no click, short against a beat
 _REMEMBERED_S: Final = 8.5  # of sound, for a bar to be frozen
 _FRAMES: Final = {False: 2, True: 5}  # in a chunk, by whether the codec hears the future: such ones are heavy to begin
+_BURST_S: Final = 0.1  # of sound that may be made at once when a future lands late
 _CLOSE: Final = 2  # samples by which a bar may come round too early or late without being set right
 
 
@@ -164,6 +167,14 @@ class MusicgenLive:
         strand = self._strands.begin(state.strand.text, seed)
         state.turns = (*state.turns, Turn(0, strand, drop=self._strands.lag))
 
+    def rehearse(self) -> None:
+        """Hear a second of silence, and begin to go on with it."""
+        strands, model = self._strands, self._strands.model
+        silence = np.zeros((1, strands.sample_rate), np.float32)
+        if model.codec.listens:
+            prompt = codes_of(model, silence, strands.sample_rate, 0.0)
+            strands.make(strands.follow(prompt, 0, strands.tell("")), 1, self._defaults, lambda _: None)
+
     def plan(
         self, state: MusicgenLiveState, controls: MusicgenLiveControls, command: Continue | Rewind, moment: Moment
     ) -> Callable[[], Future]:
@@ -191,11 +202,29 @@ class MusicgenLive:
         elif isinstance(command, Choose):
             made = Turn(at, chosen=command.future)
         elif future is not None:
-            sample = moment.sample + at * moment.sample_rate / self._spec.sample_rate
-            passed = 0.0 if future.origin is None else sample - future.origin
-            drop = max(0, round(passed * self._spec.sample_rate / moment.sample_rate))
-            made = Turn(at, future.strand, drop, future.left)
+            made = Turn(at, future.strand, self._passed(future, at, moment), future.left)
         state.turns = (*state.turns, made)
+
+    def _passed(self, future: Future, at: int, moment: Moment) -> int:
+        """Samples of a future that have passed when it lands.
+
+        Where more have passed than are made, by much, it lands by as many bars, or beats, earlier: as well in time.
+        """
+        if future.origin is None:
+            return 0
+        rate = self._spec.sample_rate
+        sample = moment.sample + at * moment.sample_rate / rate
+        passed = round((sample - future.origin) * rate / moment.sample_rate)
+        there = future.strand.ready.shape[1]
+        if passed > there + _BURST_S * rate:
+            tempo, bar = moment.conductor.tempo_at(sample), moment.conductor.bar_ticks_at(sample)
+            for ticks in (bar, TICKS_PER_BEAT):
+                length = ticks * samples_per_tick(tempo, rate)
+                earlier = round(passed - math.ceil((passed - there) / length) * length)
+                if earlier >= 0:
+                    return earlier
+            return 0
+        return max(0, passed)
 
     def step(self, state: MusicgenLiveState, controls: MusicgenLiveControls, span: Span) -> Audio:
         """[C, chunk]."""

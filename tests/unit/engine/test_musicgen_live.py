@@ -162,6 +162,18 @@ def test_what_has_passed_by_the_time_it_lands_is_left_out() -> None:
     assert np.abs(got - wanted[:, passed + fade : passed + fade + got.shape[1]]).max() < 1e-5
 
 
+@pytest.mark.parametrize(("seconds", "wanted"), [(1.05, 1.05), (1.5, 1.0), (3.3, 0.8), (0.31, 0.31)])
+def test_a_future_that_is_very_late_lands_bars_earlier_and_makes_nothing_at_once(seconds: float, wanted: float) -> None:
+    """A bar is half a second, of which a second is made."""
+    voice = Voice()
+    voice.conductor = conductor_of(480.0)
+    voice.play(40)
+    moment, future = voice.moment(), future_of(voice)
+    voice.live._strands.make(future.strand, 32000, voice.controls, lambda _: None)
+    future = replace(future, origin=moment.sample - seconds * RATE)
+    assert voice.live._passed(future, 0, moment) == round(wanted * 32000)
+
+
 def test_a_future_ends_when_it_was_to_end() -> None:
     voice = Voice()
     voice.play(2)
