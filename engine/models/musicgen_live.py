@@ -220,7 +220,7 @@ class MusicgenLive:
             tempo, bar = moment.conductor.tempo_at(sample), moment.conductor.bar_ticks_at(sample)
             for ticks in (bar, TICKS_PER_BEAT):
                 length = ticks * samples_per_tick(tempo, rate)
-                earlier = round(passed - math.ceil((passed - there) / length) * length)
+                earlier: int = round(passed - math.ceil((passed - there) / length) * length)
                 if earlier >= 0:
                     return earlier
             return 0
