@@ -329,7 +329,7 @@ def test_telemetry_comes_to_who_wants_it(stand: Stand) -> None:
     stand.server.publish([event])
     for ear in (stand.ear, stand.registered):
         assert ear.hear() == Message("/telemetry/session", (48_000, 2, 1.5, 120.0, "Am", -9.0, 0, 0.0, -33.0))
-        assert ear.hear() == Message("/telemetry/voice", ("tone", "tone", 1, -12.0, 60.0, 40.0, 0, 0.25))
+        assert ear.hear() == Message("/telemetry/voice", ("tone", "tone", 1, -12.0, 60.0, 40.0, 0, 0.25, 0.0, 0.0))
 
 
 # the server's own addresses
