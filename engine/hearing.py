@@ -169,7 +169,7 @@ class Hearing:
 
     def _finite(self, audio: Audio) -> Audio:
         """The same sound, or a copy without what is no number."""
-        if math.isfinite(peak_of(audio)):
+        if math.isfinite(_peak_of(audio)):
             return audio
         self.mended += int(np.count_nonzero(~np.isfinite(audio)))
         clean: Audio = np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0)
@@ -195,15 +195,24 @@ class Hearing:
             self._gain = wanted if abs(wanted - before - away) < _SETTLED else before + away
             audio = glide(audio, before, self._gain, samples)
         gain = np.float32(self._gain if before == wanted else 1.0)
-        peak = float(gain) * peak_of(audio)
+        peak = float(gain) * _peak_of(audio)
         at = first % self._capacity
         head = min(samples, self._capacity - at)
         for to, part in ((slice(at, at + head), audio[:, :head]), (slice(0, samples - head), audio[:, head:])):
-            np.multiply(part, gain, out=self._data[:, to])
+            kept = self._data[:, to]
+            kept[:] = part
+            if gain != 1.0:
+                kept *= gain
             if peak > 1.0:
-                np.clip(self._data[:, to], -1.0, 1.0, out=self._data[:, to])
+                np.clip(kept, -1.0, 1.0, out=kept)
         self.clipped += peak > 1.0
         self.peak = max(self.peak, min(peak, 1.0))
+
+
+def _peak_of(audio: Audio) -> float:
+    """As `peak_of`, infinite if it is not finite; row by row, for which numpy needs no buffer of its own."""
+    peaks = [peak_of(row) for row in audio]
+    return max(peaks) if all(map(math.isfinite, peaks)) else math.inf
 
 
 def _gain_of(controls: InputControls) -> float:

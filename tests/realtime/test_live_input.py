@@ -115,6 +115,14 @@ def test_a_file_is_heard_told_of_and_turned(live: Live, tmp_path: Path) -> None:
     assert session[-1] == pytest.approx(-36.0, abs=0.5)
     live.ask("/input/gain", 90.0)
     assert live.answer("/error")[0] == "/input/gain"
+    live.ask("/reply/to", live.socket.getsockname()[1])
+    live.ask("/record/start", "a.wav")
+    while live.answer("/applied")[0] != "/record/start":
+        pass
+    live.ask("/record/stop")
+    recorded = [live.answer("/event/recorded") for _ in range(2)]
+    assert {Path(str(row[0])).name for row in recorded} == {"a.wav", "a-input.wav"}
+    assert recorded[0][1] == recorded[1][1]
     live.process.send_signal(signal.SIGINT)
     assert live.process.wait(_PATIENCE_S) == 0
     live.end()

@@ -1,6 +1,7 @@
 """What was heard lies where it was heard, whatever it came in."""
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -177,6 +178,25 @@ def test_a_reader_beside_the_writer_sees_whole_sound() -> None:
         done.set()
         reader.join()
     assert not torn
+
+
+def test_hearing_takes_no_memory_while_it_hears() -> None:
+    """A block comes 200 times a second for hours; all there is to write to is there from the beginning."""
+    hearing, blocks = Hearing(48_000, 5.0), [noise(4_096, number) for number in range(4)]
+    for number in range(120):
+        hearing.write(blocks[number % 4], 4_096 * number)
+    tracemalloc.start()
+    try:
+        hearing.write(blocks[0], 4_096 * 120)
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        for number in range(121, 1_200):
+            hearing.write(blocks[number % 4], 4_096 * number)
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2_048
+    assert peak - before < blocks[0].nbytes // 2  # not even one block is copied on the way
 
 
 def play(session: Session, samples: int) -> list[Event]:
