@@ -139,5 +139,5 @@ class Futures:
             elif isinstance(command, Rewind):
                 row.command = replace(command, seed=seed)
             row.state = "found"
-        except EngineError as error:
+        except (EngineError, OSError) as error:  # a disk has many ways to fail, and none may end the housekeeping
             self.drop(str(error)[:_SHOWN])

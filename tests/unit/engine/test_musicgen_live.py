@@ -1,10 +1,13 @@
 """A live language model plays what it would offline, wherever it is cut, kept, frozen or sent to another future."""
 
+import hashlib
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from engine.conductor import Conductor
 from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
@@ -314,6 +317,43 @@ def test_words_are_a_control_where_they_are_taken() -> None:
         wordless.live.plan(wordless.state, wordless.controls, Continue(text="slow"), wordless.moment())
     with pytest.raises(ControlError, match="takes no melody"):
         voice.live.plan(voice.state, voice.controls, Continue(melody="hum.wav"), voice.moment())
+
+
+def planned(voice: Voice, folder: Path, **asked: object) -> Future:
+    """What comes of a continuation of files in a folder."""
+    sums = {
+        f"{'file' if name == 'source' else name}_hash": hashlib.sha256((folder / str(file)).read_bytes()).hexdigest()
+        for name, file in asked.items()
+        if name in ("source", "melody")
+    }
+    command = Continue(**{**sums, **asked})  # type: ignore[arg-type]
+    made: Future = voice.live.plan(voice.state, voice.controls, command, replace(voice.moment(), folder=folder))()
+    return made
+
+
+def test_a_melody_is_followed_and_its_file_is_the_one_that_was_meant(tmp_path: Path) -> None:
+    voice, times = Voice("melody"), np.arange(RATE) / RATE
+    for name, hz in (("in", 220.0), ("hum", 440.0), ("other", 622.0)):
+        soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.sin(2 * np.pi * hz * times), RATE, subtype="FLOAT")
+    hum, other, none = (
+        planned(voice, tmp_path, source="in.wav", seed=4, **more)
+        for more in ({"melody": "hum.wav"}, {"melody": "other.wav"}, {})
+    )
+    assert (hum.origin, hum.left) == (None, -1)
+    assert abs(hum.heard - 1.0) < 0.05
+    assert not np.array_equal(hum.strand.ready, other.strand.ready)
+    assert not np.array_equal(hum.strand.ready, none.strand.ready)
+    with pytest.raises(ControlError, match="has changed"):
+        planned(voice, tmp_path, source="in.wav", file_hash="0" * 64)
+    with pytest.raises(ControlError, match="sound file in the session's folder"):
+        voice.live.plan(voice.state, voice.controls, Continue(source="in.wav"), voice.moment())
+
+
+def test_bars_of_new_sound_are_counted_by_the_transport(tmp_path: Path) -> None:
+    voice = Voice()
+    soundfile.write(tmp_path / "in.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE, subtype="FLOAT")
+    assert planned(voice, tmp_path, source="in.wav", length=1.5).left == 48000
+    assert planned(voice, tmp_path, source="in.wav", length_bars=2, length=1.5).left == 4 * 32000
 
 
 def test_a_jump_begins_anew_without_a_gap() -> None:
