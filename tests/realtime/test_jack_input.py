@@ -11,6 +11,7 @@ import pytest
 
 from bridge.audio.clocks import Sounding
 from bridge.audio.input import AudioInput, open_input
+from bridge.audio.monitor import Monitor
 from bridge.audio.null import NullPort
 from bridge.audio.port import AudioPort, Beside, PortError, open_port
 from engine.hearing import Hearing
@@ -278,6 +279,36 @@ def test_a_session_hears_itself(jack: JackServer, ends: Ends) -> None:
     best = shifts[int(errors.argmin())]
     assert errors.min() < 1e-4
     assert abs(best) <= 0.02 * jack.rate
+
+
+def test_the_monitor_plays_what_is_heard_whole(jack: JackServer, ends: Ends, tmp_path: Path) -> None:
+    listener, hearing, read = ends.port(beside=Beside(name="jack")), Hearing(jack.rate, 5.0), Clicks()
+    hearing.turn(("monitor",), 0.0, 0)
+    names = jack.ports()
+    player = ends.port()
+    theirs = added(jack, names, ":out")
+    assert listener.input is not None
+
+    def quiet(frames: int) -> Audio:
+        return read(frames) * np.float32(0.0)
+
+    monitor = Monitor(quiet, hearing, lambda: read.position)
+    player.start(Sine(jack.rate))
+    listener.start(monitor)
+    listener.input.start(hearing.write)
+    outs, ins = ([name for name in names if kind in name] for kind in (":out", ":in"))
+    connect(jack, *zip(theirs, ins, strict=True))
+    assert until(lambda: hearing.level > -7.0)
+    sound = np.zeros((2, 0), np.float32)
+
+    def whole() -> bool:
+        nonlocal sound
+        sound = jack.record(outs, 1, tmp_path / "monitored.wav")
+        return breaks(sound[0], TONE_HZ, jack.rate) == 0 and np.abs(sound).max() > 0.1
+
+    assert until(whole)
+    assert np.abs(sound[0]).max() == pytest.approx(0.5, abs=1e-3)
+    np.testing.assert_allclose(sound[1], -sound[0], atol=1e-6)
 
 
 def test_an_unknown_input_is_refused_by_name(jack: JackServer) -> None:
