@@ -18,6 +18,7 @@ from engine.messages import (
     Choose,
     Command,
     Continue,
+    Cover,
     Failed,
     Prepared,
     Rewind,
@@ -65,7 +66,7 @@ class Stage:
                     return event
         raise AssertionError(f"{command} was never answered: {self.events[-5:]}")
 
-    def of(self, kind: type[Any]) -> list[Any]:
+    def of(self, kind: Any) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
     def whole(self) -> Audio:
@@ -244,6 +245,26 @@ def test_a_voice_that_dies_on_the_way_is_asked_again(begin: Callable[..., Stage]
     assert [event.restarted for event in stage.of(VoiceUp) if event.voice == "m"] == [False, True]
     (applied,) = [event for event in stage.of(Applied) if event.number == number]
     assert isinstance(applied.command, Continue)
+    live = stage.whole()
+    assert np.array_equal(stage.replayed(), live)
+
+
+def test_what_is_late_for_its_line_lands_on_the_next_one_like_it(begin: Callable[..., Stage]) -> None:
+    stage = begin()
+    stage.play(1.0)
+    number = stage.session.post(Continue(voice="m", seconds=0.5), BAR)
+    player = stage.session.players()["m"]
+    assert isinstance(player, LocalPlayer)
+    player.stalled = True
+    stage.play(1.2)
+    asked = stage.session.position
+    assert not [event for event in stage.of(Applied | Failed) if event.number == number]
+    player.stalled = False
+    stage.play(1.5)
+    (applied,) = [event for event in stage.of(Applied) if event.number == number]
+    assert applied.sample > asked
+    assert applied.sample % BAR_SAMPLES in (0, 1, BAR_SAMPLES - 1)
+    assert stage.of(Cover)
     live = stage.whole()
     assert np.array_equal(stage.replayed(), live)
 
