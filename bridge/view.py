@@ -10,10 +10,12 @@ from typing import Any, Final, Self
 
 from engine.messages import (
     Applied,
+    Continue,
     Cover,
     Event,
     Failed,
     InfillDone,
+    Prepared,
     Recorded,
     Set,
     Swapped,
@@ -59,6 +61,8 @@ def sentence(event: Event) -> str | None:
             return f"{voice} changed over to {bundle} at sample {sample}"
         case Recorded(path=path, samples=samples):
             return f"recorded {samples} samples to {path}"
+        case Prepared(voice=voice, seconds=seconds):
+            return f"{voice} is ready to go on, after {seconds:.2f} s"
         case InfillDone(variation=variation, path=path, notes=notes):
             return f"fill {variation}: {notes} new notes, written to {path}"
         case _:
@@ -70,6 +74,8 @@ def _words(command: object) -> str:
         return f"{'/'.join(command.path)} {command.value:g}" if not isinstance(command.value, str) else (
             f"{'/'.join(command.path)} {command.value}"
         )  # fmt: skip
+    if isinstance(command, Continue):
+        return " ".join(["continue", command.source or "what was heard", *([command.text] if command.text else [])])
     name = type(command).__name__.lower()
     values = [getattr(command, f.name) for f in fields(command) if f.name != "voice"]  # type: ignore[arg-type]
     return " ".join([name, *(str(value) for value in values if value != "")])

@@ -4,7 +4,7 @@ import io
 from dataclasses import replace
 
 from bridge.view import LiveView, PlainView, meter, sentence
-from engine.messages import Applied, Cover, Failed, Set, Telemetry, Tempo, VoiceDown, VoiceTelemetry
+from engine.messages import Applied, Continue, Cover, Failed, Prepared, Set, Telemetry, Tempo, VoiceDown, VoiceTelemetry
 
 VOICE = VoiceTelemetry(
     voice="musika", bundle="there/starter", playing=True, level_db=-12.0, fill_ms=60.0, realtime=31.0, late=2, cpu=0.1
@@ -27,6 +27,10 @@ def test_news_are_sentences() -> None:
     assert "bpm" not in (sentence(Failed(number=2, command=Tempo(bpm=10.0), reason="takes 20..400")) or "")
     assert "late" in (sentence(Cover(voice="musika", sample=9)) or "")
     assert sentence(SEEN) is None
+    command = Continue(voice="m", source="input", text="slow piano", file_hash="12ab")
+    gone_on = Applied(number=3, command=command, voice="m", sample=96_000, latency_ms=350.0)
+    assert sentence(gone_on) == "continue input slow piano m at sample 96000, heard after 350 ms"
+    assert sentence(Prepared(number=3, voice="m", seconds=0.25, heard=6.0)) == "m is ready to go on, after 0.25 s"
 
 
 def test_plain_lines_tell_of_trouble_but_not_of_every_command() -> None:
