@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     add("--soundfont", default="", metavar="FILE", help="for --sound, through FluidSynth; default: one that is found")
     add("--dynamics", metavar="0..1", help="how far the band follows your loudness; default 0.5")
     add("--steps", metavar="N", help="passes of the network for a bar, if there is time; default 12")
-    add("--temperature", metavar="0..2", help="1 as the network says, more is odder; default 1")
+    add("--temperature", metavar="0..2", help="1 as usual, more is odder; default 1")
     add("--top-p", metavar="0..1", help="only the likeliest pitches that reach this share; default 1")
     add("--chord-pull", metavar="N", help="how much pitches are drawn to the chord; default as usual")
     add("--density", default="", metavar="ROLE=SHARE,..", help="how much roles play, 0..1, such as bass=0.2,drum=0.5")

@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=16, help="passes of the network: more is slower and more coherent (16)")
     add("--plan", choices=PLANS, default="cosine", help="how many cells each pass decides (cosine)")
     add("--seed", type=int, default=0, help="same seed, same notes (0)")
-    add("--temperature", type=float, help="of pitches and lengths: 1 as the network says (1)")
+    add("--temperature", type=float, help="of pitches and lengths: 1 as usual (1)")
     add("--top-p", type=float, help="only the likeliest pitches that together reach this share (1)")
     add("--refine", type=float, help="share of odd notes to draw again in a last pass, such as 0.15 (0)")
     add("--chords", default="", help='chords from bar 1 on, one a bar, repeated, such as "Am F C G" (as heard)')

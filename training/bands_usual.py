@@ -1,35 +1,36 @@
 """How real bands play, a few stretches of it: what a network is told of parts that nobody wished anything of."""
 
 import numpy as np
+import numpy.typing as npt
 
+from engine.music.bandfeatures import STRETCH, packed
 from training.data.band_batches import Wishes
 from training.data.corpus import DataError
 from training.data.grids import BAR, Grids
 
 __all__ = ["usual_playing"]
 
-_BARS = 4
 _ROLES = 5  # that must be there, the lead among them
 _TRIES = 50  # for each stretch
 
 
-def usual_playing(grids: Grids, count: int = 128, *, seed: int = 0) -> list[list[list[list[float]]]]:
-    """[count, 4 bars, 2, 6] densities and registers of stretches of the training side, two decimals each.
+def usual_playing(grids: Grids, count: int = 1024, *, seed: int = 0) -> str:
+    """[count, STRETCH bars, 2, 6] densities and registers of stretches of the training side, packed.
 
     Raises:
         DataError: hardly any stretch has a lead and four other roles.
     """
     rng, wishes = np.random.default_rng(seed), Wishes(grids.dictionary)
-    rows: list[list[list[list[float]]]] = []
+    rows: list[npt.NDArray[np.float32]] = []
     pieces = grids.pieces(held_out=False)
     for _ in range(_TRIES * count):
         piece = int(rng.choice(pieces))
-        bars = max(1, grids.entries[piece].columns // BAR - _BARS + 1)
-        density, register = wishes.of(grids.window(piece, BAR * int(rng.integers(bars)), _BARS * BAR).grid)
+        bars = max(1, grids.entries[piece].columns // BAR - STRETCH + 1)
+        density, register = wishes.of(grids.window(piece, BAR * int(rng.integers(bars)), STRETCH * BAR).grid)
         told = np.stack([density[:, ::BAR].T, register[:, ::BAR].T], axis=1)
         plays = np.asarray((told[:, 0] > 0).any(axis=0))
         if plays[0] and plays.sum() >= _ROLES:
-            rows.append(np.round(told.astype(float), 2).tolist())
+            rows.append(told)
         if len(rows) == count:
-            return rows
+            return packed(np.stack(rows))
     raise DataError("hardly any piece has a lead and four other roles: prepare the store with arrangements")

@@ -269,11 +269,12 @@ class _Run:
             }
             weights = files.module_tensors(self._kept())
             files.save(self.folder, files.Checkpoint(step, weights, tensors, states, about), self.recipe.keep)
-            self._publish()
+            self.publish()
         self.fabric.barrier()
         return path
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Write the weights in the task's own form, all files or none."""
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".publish-") as draft:
             self.task.publish(Path(draft), self.averages)
             for path in sorted(Path(draft).iterdir()):
@@ -362,6 +363,8 @@ def fit(
         stack.callback(feed.close)
         step, saved = _steps(run, feed, report, start, last, asked)
     path = run.folder / f"step-{step:09d}" if saved == step else run.save(step)
+    if step == start and fabric.is_global_zero:
+        run.publish()  # nothing was left to do, but what is published may have taken another form since
     return Outcome(step, path, step >= recipe.steps, run.stepper.skipped)
 
 

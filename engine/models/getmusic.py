@@ -13,7 +13,7 @@ came out odd are ours, after MaskGIT (Chang et al., 2022) and Improved VQ-Diffus
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Final
 
@@ -41,6 +41,8 @@ Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _AGAIN: Final = 1 << 16  # number of the first pass that draws odd cells again
+_WARMTH: Final = "warmth"
+_MOST_WARMTH: Final = 5.0
 _T: Final = STEPS - 1  # the time step of a grid whose targets are all open
 
 
@@ -49,7 +51,7 @@ class GetmusicControls:
     """All that can be turned while a band plays."""
 
     steps: Annotated[int, Live(1, 100, "passes of the network for a bar, if there is time for them")] = 12
-    temperature: Annotated[float, Live(0.0, 2.0, "of pitches and lengths: 1 as the network says, more is odder")] = 1.0
+    temperature: Annotated[float, Live(0.0, 2.0, "of pitches and lengths: 1 as usual, more is odder")] = 1.0
     top_p: Annotated[float, Live(0.01, 1.0, "only the likeliest pitches that together reach this share")] = 1.0
     chord_pull: Annotated[float, Live(-1.0, 20.0, "how much pitches are drawn to the chord; below 0 as usual")] = -1.0
 
@@ -63,7 +65,7 @@ class FillSettings:
         plan: see `engine.models.getmusic_plan.PLANS`.
         seed: same seed, same notes. 0..2^31 - 1.
         variations: made side by side, each as if it were alone. first: number of the first of them.
-        temperature: of pitches and lengths, not of rests: 0 the likeliest, 1 as the network says, more is odder.
+        temperature: of pitches and lengths, not of rests: 0 the likeliest, 1 as usual (see `Getmusic`), more is odder.
         top_p: only the likeliest pitches that together reach this share.
         refine: share of the cells, the oddest of each track, that are drawn again in `refine_passes` further passes.
         rests: role to what is added to the logit of a rest: above 0 fewer notes, below 0 more.
@@ -139,7 +141,8 @@ class Getmusic:
 
     Args:
         network: what is asked.
-        facts: of its bundle: ``dictionary`` (its text), ``lagged_chords``, ``key_shift``, ``kind``.
+        facts: of its bundle: ``dictionary`` (its text), ``lagged_chords``, ``key_shift``, ``kind``, ``usual`` (see
+            `Usual`) and ``warmth``, the temperature that is meant by 1.
     """
 
     def __init__(self, network: Network, facts: Mapping[str, Any] | None = None) -> None:
@@ -196,8 +199,18 @@ class Getmusic:
         """
         if grid.ndim != 2 or grid.shape[0] != 14 or targets.shape != (6, grid.shape[1]):
             raise ShapeError(f"a grid is [14, L] and its targets are [6, L], got {grid.shape} and {targets.shape}")
-        settings = settings or FillSettings()
+        settings = self._warmed(settings or FillSettings())
         return self._run(grid, targets, settings, limits or Limits(rows=self.network.rows), features, first_bar)
+
+    def _warmed(self, settings: FillSettings) -> FillSettings:
+        """`settings` at the temperature at which this network is to draw when 1 is asked for, as its bundle says."""
+        warmth = self.facts.get(_WARMTH, 1.0)
+        if not isinstance(warmth, int | float) or not 0.0 < warmth <= _MOST_WARMTH:
+            raise ManifestError(f"getmusic: fact '{_WARMTH}' is {warmth!r}, not a temperature; export it again")
+        if warmth == 1.0:
+            return settings
+        own = {role: warmth * temperature for role, temperature in settings.temperatures.items()}
+        return replace(settings, temperature=warmth * settings.temperature, temperatures=own)
 
     def _run(
         self, grid: Ids, targets: Mask, settings: FillSettings, limits: Limits, features: F32 | None, first_bar: int

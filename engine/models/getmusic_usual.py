@@ -1,8 +1,8 @@
 """How dense and how high a band usually plays: what a network is told of parts that nobody has wished anything of.
 
-A bundle may carry some stretches of real playing as densities and registers. One of them, chosen by seed among those
-whose lead is most like the one that is there, is taken for the parts that are to begin from nothing: left to itself a
-network that goes on from its own first bar would grow ever sparser.
+A bundle may carry stretches of real playing as densities and registers. For the parts that are to begin from nothing
+one of them is taken, chosen by seed among those whose lead is most like the one that is there, then another, as songs
+go from part to part: left to itself a network that goes on from its own first bar would grow ever sparser.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,22 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ManifestError
-from engine.music.bandfeatures import COLUMNS, UNKNOWN
+from engine.music.bandfeatures import COLUMNS, STRETCH, UNKNOWN, unpacked
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
 from engine.sampling import uniforms
 
-__all__ = ["BARS", "FACT", "Usual", "played"]
+__all__ = ["FACT", "Usual", "played"]
 
 F32 = npt.NDArray[np.float32]
-
-BARS: Final = 4
-"""Bars of a stretch; it goes round and round."""
 
 FACT: Final = "usual"
 _TRACKS: Final = len(ROLES)
 _CHOICE: Final = 23  # what random numbers are for; see `engine.models.getmusic_board`
-_NEAREST: Final = 24
+_NEAREST: Final = 48
 _DENSITY, _REGISTER = 0.15, 0.06  # differences of a lead that count alike
 
 
@@ -35,7 +32,7 @@ class Usual:
     """The stretches of a bundle.
 
     Args:
-        rows: [N, BARS, 2, 6] densities and registers by bar, below 0 where a part is not there.
+        rows: [N, STRETCH, 2, 6] densities and registers by bar, below 0 where a part is not there.
     """
 
     def __init__(self, rows: F32) -> None:
@@ -52,10 +49,10 @@ class Usual:
         if given is None:
             return None
         try:
-            rows = np.asarray(given, np.float32).reshape(-1, BARS, 2, _TRACKS)
+            rows = unpacked(given).reshape(-1, STRETCH, 2, _TRACKS)
         except (TypeError, ValueError):
-            rows = np.zeros((0, BARS, 2, _TRACKS), np.float32)
-        if not len(rows) or not (np.isfinite(rows) & (rows >= -1.0) & (rows <= 1.0)).all():
+            rows = np.zeros((0, STRETCH, 2, _TRACKS), np.float32)
+        if not len(rows):
             raise ManifestError(f"getmusic: fact '{FACT}' is no list of densities and registers; export it again")
         return cls(rows)
 
@@ -68,21 +65,21 @@ class Usual:
             columns: from the line of `first_bar` on.
             lead: density and register of the lead that is there; None if none is.
         """
-        places = uniforms(1, seed, _CHOICE)[0]
+        bars = first_bar + np.arange(-(-columns // COLUMNS))
+        places = uniforms(int(bars[-1]) // STRETCH + 1, seed, _CHOICE)
         order = np.arange(len(self._rows))
         if lead is not None:
             own = np.stack([_known(self._rows[:, :, part, 0]) for part in (0, 1)], axis=1)
             far = ((own - lead) / (_DENSITY, _REGISTER)) ** 2
             order = np.argsort(far.sum(axis=1), kind="stable")[:_NEAREST]
-        row = self._rows[order[int(places * len(order))]]
-        bars = (first_bar + np.arange(-(-columns // COLUMNS))) % BARS
-        told = np.repeat(row[bars], COLUMNS, axis=0)[:columns].transpose(1, 2, 0).copy()
+        chosen = order[(places[bars // STRETCH] * len(order)).astype(np.int64)]
+        told = np.repeat(self._rows[chosen, bars % STRETCH], COLUMNS, axis=0)[:columns].transpose(1, 2, 0).copy()
         told[:, [role not in roles for role in ROLES]] = UNKNOWN
         return told[0], told[1]
 
 
 def _known(values: F32) -> F32:
-    """[N] mean of what is known of [N, BARS]."""
+    """[N] mean of what is known of [N, STRETCH]."""
     known = values >= 0.0
     return np.asarray(np.where(known, values, 0.0).sum(axis=1) / np.maximum(1, known.sum(axis=1)), np.float32)
 

@@ -17,6 +17,7 @@ first rows
 Where no chord is known rows 8..43 are zero.
 """
 
+import base64
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,17 @@ import numpy.typing as npt
 from engine.errors import ShapeError
 from engine.music.score import ROLES
 
-__all__ = ["BAND_FEATURES", "COLUMNS", "UNKNOWN", "band_features", "densities", "registers"]
+__all__ = [
+    "BAND_FEATURES",
+    "COLUMNS",
+    "STRETCH",
+    "UNKNOWN",
+    "band_features",
+    "densities",
+    "packed",
+    "registers",
+    "unpacked",
+]
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -36,10 +47,15 @@ BAND_FEATURES: Final = 8 + 3 * 12 + 2 * len(ROLES)
 COLUMNS: Final = 16
 """Columns of a bar."""
 
+STRETCH: Final = 8
+"""Bars of real playing by which a band that begins from nothing is told how dense and how high it plays."""
+
 UNKNOWN: Final = -1.0
 """Density or register that nobody asked for."""
 
 _BEAT: Final = 4
+_STEPS: Final = 240  # into which 0..1 is packed: sixteenths are whole numbers
+_ABSENT: Final = 255
 
 
 def band_features(chroma: F32, bass: F32, density: F32 | None = None, register: F32 | None = None) -> F32:
@@ -85,6 +101,24 @@ def registers(pitch_sums: F64, counts: F64) -> F32:
         counts: [6, L] how many begin.
     """
     return _per_bar(pitch_sums / 127.0, counts)
+
+
+def packed(values: F32) -> str:
+    """Densities or registers of any shape as text, a byte each."""
+    coded = np.where(values < 0.0, _ABSENT, np.round(values * _STEPS)).astype(np.uint8)
+    return base64.b64encode(coded.tobytes()).decode("ascii")
+
+
+def unpacked(text: str) -> F32:
+    """What `packed` packed, flat.
+
+    Raises:
+        ValueError: it did not.
+    """
+    coded = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    if ((coded > _STEPS) & (coded != _ABSENT)).any():
+        raise ValueError("densities and registers are 0 to 1, or unknown")
+    return np.where(coded == _ABSENT, UNKNOWN, coded / _STEPS).astype(np.float32)
 
 
 def _per_bar(values: F64, weights: F64) -> F32:

@@ -166,9 +166,8 @@ def facts(loaded: Loaded) -> dict[str, Any]:
     """What the engine must know."""
     config = loaded.network.config
     live = isinstance(loaded.network, Live)
-    usual = {"usual": loaded.notes["usual"]} if loaded.notes.get("usual") else {}
     return {
-        **usual,
+        **{name: loaded.notes[name] for name in ("usual", "warmth") if loaded.notes.get(name)},
         "kind": loaded.kind,
         "dictionary": loaded.dictionary.text,
         "layers": config.layers,

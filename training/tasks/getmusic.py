@@ -38,6 +38,7 @@ __all__ = ["FILE", "LiveBand", "cross_entropy"]
 FILE = "getmusic.safetensors"
 
 _KEYS = (*ROLES, "duration")
+_WARMTH = 1.25  # drawn at 1, many cells at once, a band keeps to the likeliest lengths and strums too evenly
 
 
 def cross_entropy(logits: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
@@ -223,5 +224,6 @@ class _Live(Task):
             "lagged_chords": False,
             "key_shift": "near",
             "usual": usual_playing(self._grids),
+            "warmth": _WARMTH,
         }
         safetensors.torch.save_file(tensors, folder / FILE, metadata(self._network, self._dictionary, notes))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.errors import ControlError, ShapeError
+from engine.errors import ControlError, ManifestError, ShapeError
 from engine.graph import Graph
 from engine.models.getmusic import Filled, FillSettings, Getmusic
 from engine.models.getmusic_board import Limits
@@ -232,6 +232,20 @@ def test_each_track_has_a_temperature_of_its_own(network: Network) -> None:
     alone = filled(network, settings=FillSettings(temperature=0.0, steps=1))
     assert (usual.grids[:, 2 * PIANO] != other.grids[:, 2 * PIANO]).any()
     assert np.array_equal(again.grids[:, 2 * BASS], alone.grids[:, 2 * BASS])
+
+
+def test_temperature_one_is_what_the_bundle_says(network: Network) -> None:
+    def drawn(facts: dict[str, object], settings: FillSettings) -> bytes:
+        job = Getmusic(network, facts).fill(grid_of(48), targets_of(48, BASS, PIANO, first=16), settings)
+        return work(job).grids.tobytes()
+
+    warm = FillSettings(temperature=1.5, temperatures={"piano": 0.75})
+    asked = FillSettings(temperature=1.0, temperatures={"piano": 0.5})
+    assert drawn({"warmth": 1.5}, asked) == drawn({}, warm) != drawn({}, asked)
+    assert drawn({"warmth": 1.5}, FillSettings(temperature=0.0)) == drawn({}, FillSettings(temperature=0.0))
+    for wrong in ("hot", 0.0, 1e9):
+        with pytest.raises(ManifestError, match="warmth"):
+            drawn({"warmth": wrong}, asked)
 
 
 def test_rests_can_be_made_dearer_and_cheaper_track_by_track(network: Network) -> None:

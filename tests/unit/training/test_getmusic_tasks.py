@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.music.absorbing import schedule
+from engine.music.bandfeatures import STRETCH, unpacked
 from engine.music.midifile import read_midi
 from tests.unit.training.band import dictionary, write_store
 from training import checkpoint
@@ -78,7 +79,7 @@ def test_what_is_published_loads_and_says_where_it_is_from(tmp_path: Path) -> No
     assert loaded.kind == "live"
     assert loaded.dictionary.text == WORDS.text
     assert loaded.notes["licence"] == "MIT; learned from pieces under CC0"
-    assert len(loaded.notes["usual"]) == 128
+    assert unpacked(loaded.notes["usual"]).size == 1024 * STRETCH * 2 * 6
     assert loaded.notes["lagged_chords"] is False
     assert loaded.notes["key_shift"] == "near"
     run(published_recipe(store, steps=1), tmp_path / "full")

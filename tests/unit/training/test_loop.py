@@ -49,6 +49,14 @@ def test_three_steps_and_three_more_equal_six(tmp_path: Path) -> None:
     assert not torch.equal(weights["maker.0.weight"], weights["maker@average.0.weight"])
 
 
+def test_a_finished_run_that_is_resumed_publishes_again(tmp_path: Path) -> None:
+    outcome = run(toy_recipe(), tmp_path / "a")
+    (tmp_path / "a/maker.pt").unlink()
+    assert run(toy_recipe(), tmp_path / "a", resume=True) == outcome
+    average = checkpoint.load(outcome.checkpoint).weights["maker@average.0.weight"]
+    assert torch.equal(torch.load(tmp_path / "a/maker.pt", weights_only=True)["0.weight"], average)
+
+
 @pytest.mark.parametrize("killed", [1, 4, 5])
 def test_a_run_killed_at_any_step_goes_on_from_its_last_checkpoint(tmp_path: Path, killed: int) -> None:
     straight = run(toy_recipe(), tmp_path / "a")
