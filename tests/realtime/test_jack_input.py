@@ -238,14 +238,20 @@ def test_a_server_that_ends_and_returns_is_heard_again(jack: JackServer, ends: E
     alone.start(other.write)
     assert until(lambda: hearing.heard > 0 and other.heard > 0)
     jack.stop()
-    said: list[str] = []
     assert until(lambda: port.stats.losses == 1 and alone.stats.losses == 1)
     jack.start()
-    assert until(lambda: (said.extend((*port.poll(), *alone.poll())), sum("is back" in line for line in said) == 2)[1])
+    said: dict[str, list[str]] = {"beside": [], "alone": []}
+
+    def back() -> bool:
+        said["beside"] += port.poll()
+        said["alone"] += alone.poll()
+        return all(any("is back" in line for line in lines) for lines in said.values())
+
+    assert until(back), said
+    assert all(any("has gone" in line for line in lines) for lines in said.values())
     before = hearing.heard, other.heard
     assert until(lambda: hearing.heard > before[0] + jack.rate and other.heard > before[1] + jack.rate)
-    assert port.input.stats.losses == 1
-    assert sum("has gone" in line for line in said) == 2
+    assert port.input.stats.losses >= 1
     assert hearing.gaps >= 1  # what was played meanwhile was not heard
     assert hearing.missed > 0
 
