@@ -266,7 +266,7 @@ def _of_live(told: Mapping[str, Any], build: str) -> list[Result]:
     """What a process that played live says, as results."""
     begin, end = told["memory_mb"]
     return [
-        _result("musicgen_live from continue to its sound", build, "ms", told["continue_ms"]),
+        _result("musicgen_live continue to sound", build, "ms", told["continue_ms"]),
         _result("musicgen_live prepares 6 s", build, "ms", told["prepared_ms"]),
         _result("musicgen_live beside its sound", build, "x_realtime", told["realtime"]),
         _result("musicgen_live memory", build, "MB", [float(end)]),
