@@ -24,7 +24,7 @@ __all__ = ["Context"]
 _MARGIN_S: Final = 2.0  # the oldest of what is kept may be overwritten while it is copied
 _MOST_S: Final = 60.0
 _LEAST_S: Final = 0.1
-_MOST_BYTES: Final = 1 << 30
+_MOST_BYTES: Final = 1 << 28  # summed while the housekeeping waits: a fifth of a second
 
 
 class Context:
@@ -102,6 +102,7 @@ class Context:
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise ControlError(f"{name} is too large to be gone on with: cut out what matters")
-            return hashlib.sha256(path.read_bytes()).hexdigest()
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ControlError(f"{name} cannot be read ({error.strerror})") from None
