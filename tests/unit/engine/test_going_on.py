@@ -155,6 +155,7 @@ def test_it_goes_on_with_a_file_and_with_live_input(begin: Callable[..., Stage],
     [
         (Continue(voice="m", source="nowhere.wav"), "sound file in the session folder"),
         (Continue(voice="m", source="../mine.wav"), "sound file in the session folder"),
+        (Continue(voice="m", source="huge.wav"), "huge.wav is too large"),
         (Continue(voice="m", source="input"), "nothing has been heard from the input"),
         (Continue(voice="m", melody="hum.wav"), "sound file in the session folder"),
         (Continue(voice="t"), "load a bundle of MusicGen"),
@@ -167,6 +168,8 @@ def test_it_goes_on_with_a_file_and_with_live_input(begin: Callable[..., Stage],
 def test_what_cannot_be_done_is_answered_and_it_plays_on(
     command: Command, says: str, begin: Callable[..., Stage], tmp_path: Path
 ) -> None:
+    with (tmp_path / "huge.wav").open("wb") as huge:
+        huge.truncate(1 << 30)  # takes no room
     stage = begin()
     stage.play(0.4)
     answer = stage.answer(command)
