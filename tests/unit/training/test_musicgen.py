@@ -98,6 +98,16 @@ def test_what_is_older_than_the_window_may_be_forgotten() -> None:
         assert torch.allclose(lm(codes[:, :, 9:])[:, :, 5:], whole[:, :, 14:], atol=1e-5)
 
 
+def test_a_window_in_pieces_is_what_a_cache_gives() -> None:
+    torch.manual_seed(5)
+    lm = LM(MusicgenConfig(width=64, layers=2, entries=32, text=0, rotary=True, window=150)).eval()
+    codes = torch.randint(0, 32, (1, 4, 300))  # longer than a piece and than the window
+    with torch.no_grad():
+        cache = Cache()
+        made = [lm(codes[:, :, at : at + 100], None, cache) for at in (0, 100, 200)]
+        assert torch.allclose(torch.cat(made, dim=2), lm(codes), atol=1e-5)
+
+
 def test_positions_are_the_published_ones() -> None:
     assert positions(1, 1, 4)[0].tolist() == pytest.approx([0.540302, 1.0, 0.841471, 1e-4], abs=1e-6)
 
