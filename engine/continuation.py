@@ -36,7 +36,12 @@ def _parser() -> argparse.ArgumentParser:
         default = "as the bundle says" if name == "guidance" else f"{control.value:g}"
         add(f"--{name.replace('_', '-')}", type=kind, default=None, help=f"{control.live.meaning} ({default})")
     add("--seed", type=int, default=0, help="same seed, same sound (0)")
-    add("--tempo", type=float, default=0.0, help="bpm, from IN's first sample on (conducted bundles)")
+    add(
+        "--tempo",
+        type=float,
+        default=0.0,
+        help="bpm, from IN's first sample on; without IN what --text says, as 128 bpm (conducted)",
+    )
     add("--beats", type=int, default=4, help="beats of a bar (4)")
     add("--progression", default="", help='chords, one a bar, repeated, such as "Am F C G" (conducted bundles)')
     add("--alone", action="store_true", help="write the new sound without IN before it")

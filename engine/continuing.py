@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engine.conductor import Conductor
 from engine.errors import BundleError, ControlError, RecordError
 from engine.models.musicgen import Musicgen, MusicgenControls, apart
-from engine.models.musicgen_conduct import step_features
+from engine.models.musicgen_conduct import step_features, tempo_in
 from engine.models.musicgen_heard import channels_of, codes_of, melody_of
 from engine.models.musicgen_state import MusicgenState
 from engine.music.audio import Audio, read_audio
@@ -46,7 +46,8 @@ class ContinueTask:
         seconds: of new sound. context: seconds of the given sound that are heard, 0 for as many as the model can.
         text: words; empty for none. melody: sound file whose melody is followed.
         bundle: name or path; empty for the first that continues sound.
-        conductor: musical time and chords, counted from the file's first sample, for models that follow them.
+        conductor: musical time and chords, counted from the file's first sample, for models that follow them. None:
+            sound from nothing keeps the tempo that the words name, if they do.
         alone: write the new sound without what was given.
         picture: file to draw a spectrogram into. threads: of the network.
     """
@@ -138,7 +139,7 @@ def continued(task: ContinueTask) -> Job[Continued]:
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
     first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]
-    playing = _Playing(model, task.conductor, first)
+    playing = _Playing(model, task.conductor or _asked_tempo(model, task), first)
     state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
     model.hear(state)
     begin_s = time.perf_counter() - began_s
@@ -186,6 +187,16 @@ def first_bundle() -> str:
     if name is None:
         raise BundleError(f"no bundle here continues sound: put one into a folder that {FOLDERS_VARIABLE} names")
     return name
+
+
+def _asked_tempo(model: Musicgen, task: ContinueTask) -> Conductor | None:
+    """The tempo of the words. Sound that was given has beats of its own, of whose places nothing is known."""
+    tempo = tempo_in(task.text) if model.facts.features and task.source is None else None
+    if tempo is None:
+        return None
+    conductor = Conductor(model.codec.sample_rate)
+    conductor.set_tempo(tempo, 0.0)
+    return conductor
 
 
 class _Playing:

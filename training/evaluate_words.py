@@ -4,7 +4,7 @@ The listener is a linear classifier of mel levels, taught with composed pieces t
 judges playing and not the codec.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,17 +64,19 @@ def _through(codec: Encodec, audio: Audio) -> Audio:
     return codec.decode(codec.encode(sound[None]))[0].numpy()
 
 
-def taught(codec: Encodec, count: int, first: int = 0) -> tuple[Listener, list[tuple[Audio, Bools]]]:
+def taught(
+    through: Callable[[Audio], Audio], rate: int, count: int, first: int = 0
+) -> tuple[Listener, list[tuple[Audio, Bools]]]:
     """A listener taught with `count` pieces, and a quarter as many more that it has not heard.
 
     Args:
+        through: sound [2, N] at `rate` as a codec gives it back, [C, n].
         first: of the seeds.
     """
-    rate = codec.config.sample_rate
     corpus = Described(Data(pieces=count + max(1, count // 4), bars=3, seed=_SEED + first))
     heard = []
     for entry in corpus.entries:
-        sound = _through(codec, corpus.audio(entry, rate)[:, : round(_SECONDS * rate)])
+        sound = through(corpus.audio(entry, rate)[:, : round(_SECONDS * rate)])
         parts = attributes(corpus.played(entry), 0.0, _SECONDS).parts
         heard.append((sound, np.array([part in parts for part in PARTS])))
     rows = np.stack([_features(sound, rate) for sound, _ in heard[:count]])
@@ -99,8 +101,8 @@ def words_table(made: Musicgen, prompts: int, lessons: int = 200) -> Table:
         prompts: sounds that are asked for, five seconds each, told nothing of time and chords.
         lessons: pieces that the listener is taught with.
     """
-    listener, unheard = taught(made.codec, lessons)
     rate = made.codec.config.sample_rate
+    listener, unheard = taught(lambda sound: _through(made.codec, sound), rate, lessons)
     rows: list[tuple[str, ...]] = [("heard", *PARTS, "all four")]
     rows.append(_row("by the listener, in pieces", [(parts, listener.hears(s, rate)) for s, parts in unheard]))
     rng = np.random.default_rng(0)

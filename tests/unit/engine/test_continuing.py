@@ -14,6 +14,7 @@ from engine.conductor import Conductor
 from engine.continuation import continue_main
 from engine.continuing import ContinueTask, continued
 from engine.errors import BundleError, ControlError, EngineError, RecordError
+from engine.models.musicgen_conduct import tempo_in
 from engine.signal.level import limited
 from engine.stream import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
@@ -125,6 +126,26 @@ def test_musical_time_is_followed_where_it_is_known() -> None:
     assert not np.array_equal(made[0], made[1])
     with pytest.raises(ControlError, match="neither tempo nor chords"):
         work(continued(task(conductor=Conductor(48000))))
+
+
+def test_a_tempo_in_words_is_kept_by_sound_from_nothing() -> None:
+    conductor = Conductor(48000)
+    conductor.set_tempo(90.0, 0.0)
+    made = []
+    for changes in ({}, {"conductor": conductor}, {"text": "slow drums at 91 bpm"}):
+        work(continued(task(**{"bundle": "conducted", "text": "slow drums at 90 bpm"} | changes)))
+        made.append(read()[0])
+    assert np.array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+    work(continued(task(bundle="plain", text="slow drums at 90 bpm")))  # follows no time: words are words
+
+
+@pytest.mark.parametrize(
+    ("text", "tempo"),
+    [("128 bpm", 128.0), ("Fast, 99.5BPM", 99.5), ("drums", None), ("12 bpm", None), ("999 bpm", None), ("", None)],
+)
+def test_words_name_a_tempo(text: str, tempo: float | None) -> None:
+    assert tempo_in(text) == tempo
 
 
 def test_a_melody_is_followed_where_it_is_taken() -> None:

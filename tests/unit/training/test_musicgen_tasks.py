@@ -271,11 +271,7 @@ def test_listening_hears_the_piece_itself() -> None:
 
 
 def test_a_taught_listener_hears_who_plays() -> None:
-    torch.manual_seed(0)
-    codec = Encodec(CODEC).eval()
-    codec.decode = lambda codes: codes  # type: ignore[method-assign]
-    codec.encode = lambda audio, count=None: audio  # type: ignore[method-assign]
-    listener, unheard = taught(codec, 60)
+    listener, unheard = taught(lambda sound: sound, 8000, 60)
     right = np.stack([listener.hears(sound, 8000) == parts for sound, parts in unheard])
     assert len(unheard) == 15
     assert right.mean() > 0.8

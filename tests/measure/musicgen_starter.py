@@ -1,0 +1,296 @@
+"""Does a starter bundle of the language model follow words, keep what it goes on with, and play as it is conducted?
+
+``python -m tests.measure.musicgen_starter BUNDLE [--json OUT]`` plays through the engine what people would hear, and
+listens: librosa finds tempo and beats, `chord_recovery` chords, a linear classifier taught with composed pieces who
+plays. Beside each figure stands what the same listeners say of composed pieces that went through the codec alone: no
+model can be heard to do better than these. The numbers of the model card.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.bundle import open_musicgen
+from engine.conductor import Conductor
+from engine.models.musicgen import Musicgen, MusicgenControls
+from engine.models.musicgen_conduct import step_features
+from engine.music.audio import Audio
+from engine.music.harmony import Chord
+from engine.render import cores
+from engine.signal.level import limited
+from training.config import Data
+from training.data.described import PARTS, Described, Played
+from training.evaluate import chord_recovery
+from training.evaluate_words import asked_text, taught
+
+F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_HELD = Data(pieces=64, bars=10, seed=900_004)  # no recipe trains on these
+_WORDS_S, _HEARD_S, _NEW_S = 8.0, 6.0, 8.0
+_NEAR = 0.04  # share of a tempo by which a found one may be wrong
+_BARS = 8
+_TONAL = tuple(name for name in PARTS if name != "drums")
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A bundle, played from beginning to end."""
+
+    model: Musicgen
+
+    @property
+    def rate(self) -> int:
+        return self.model.codec.sample_rate
+
+    def play(
+        self, seconds: float, *, text: str = "", given: Audio | None = None, conductor: Conductor | None = None,
+        guidance: float = 3.0, seed: int = 0,
+    ) -> Audio:  # fmt: skip
+        """New sound [1, N]; a conductor counts from the first sample of what was `given`."""
+        model, hop = self.model, self.model.codec.hop
+        prompt = np.zeros((model.facts.codebooks, 0), np.int64)
+        if given is not None:
+            prompt = model.codec.encode(given[None, :, : given.shape[1] // hop * hop])[0]
+        frames = round(seconds * self.rate / hop)
+        words = model.tell(text, guided=guidance != 1.0)
+
+        def told(frame: int, count: int) -> F64 | None:
+            if conductor is None or not count:
+                return None
+            return step_features(conductor.span(frame * hop, count, hop, self.rate), model.facts.features)
+
+        state = model.begin(words, prompt, seed=seed, frames=frames, features=told(0, prompt.shape[1]))
+        controls, made = MusicgenControls(guidance=guidance), []
+        while not state.ended:
+            row = told(state.origin + state.steps - 1, 1)
+            frame = model.step(state, controls, None if row is None else row[0])
+            if frame is not None:
+                made.append(frame)
+        codes = np.concatenate([prompt, np.stack(made, axis=1)], axis=1)
+        return limited(model.codec.decode(codes[None])[0][:, prompt.shape[1] * hop :])
+
+    def through(self, audio: Audio) -> Audio:
+        """Sound [2 or 1, N] as the codec gives it back."""
+        hop = self.model.codec.hop
+        mono = audio.mean(axis=0, keepdims=True)[:, : audio.shape[1] // hop * hop]
+        return self.model.codec.decode(self.model.codec.encode(mono[None]))[0]
+
+
+def conducted_at(tempo_bpm: float, rate: int, chords: Sequence[Chord] = ()) -> Conductor:
+    conductor = Conductor(rate)
+    conductor.set_tempo(tempo_bpm, 0.0)
+    if chords:
+        conductor.set_progression(tuple((chord,) for chord in chords), 0)
+    return conductor
+
+
+def beats_of(audio: Audio, rate: int) -> tuple[float, F64]:
+    """Tempo in bpm and seconds of beats, found by librosa."""
+    import librosa
+
+    tempo, frames = librosa.beat.beat_track(y=audio.mean(axis=0), sr=rate, hop_length=256)
+    return float(np.atleast_1d(tempo)[0]), np.asarray(librosa.frames_to_time(frames, sr=rate, hop_length=256))
+
+
+def right_tempo(audio: Audio, rate: int, tempo_bpm: float) -> bool:
+    """Within 4 %, an octave too fast or too slow allowed."""
+    found, _ = beats_of(audio, rate)
+    return min(abs(found - tempo_bpm * f) / (tempo_bpm * f) for f in (0.5, 1.0, 2.0)) <= _NEAR
+
+
+def percent(values: Sequence[bool] | Sequence[float] | F64) -> float:
+    return round(100.0 * float(np.mean(values)), 1)
+
+
+# words
+
+
+def asked(prompts: int) -> list[tuple[str, Bools, float]]:
+    """Genre, parts and tempo of each prompt; every other one asks for a single part."""
+    rng = np.random.default_rng(2026)
+    tempos = rng.permutation(np.linspace(92.0, 148.0, prompts).round())
+    made = []
+    for index in range(prompts):
+        parts = rng.random(len(PARTS)) < 0.6
+        if index % 2 or not parts.any():
+            parts = np.arange(len(PARTS)) == index // 2 % len(PARTS)
+        made.append((("techno", "ambient")[index // 2 // len(PARTS) % 2], parts, float(tempos[index])))
+    return made
+
+
+def words(band: Band, prompts: int) -> dict[str, object]:
+    """What is heard when words are all that is said, and when they conduct, as they do in ``ripieno continue``."""
+    listener, unheard = taught(band.through, band.rate, 400)
+    figures: dict[str, object] = {
+        "listener, pieces it has not heard": _parts([(parts, listener.hears(s, band.rate)) for s, parts in unheard])
+    }
+    pieces = [piece for piece, _ in _held(prompts)]
+    sounds = [band.through(_cut(piece, band.rate, 0.0, _WORDS_S)) for piece in pieces]
+    tempos = [right_tempo(s, band.rate, p.piece.tempo_bpm) for s, p in zip(sounds, pieces, strict=True)]
+    figures["pieces through the codec"] = {"tempo": percent(tempos)}
+    for name, guidance, conducts in (
+        ("words alone, guidance 1", 1.0, False),
+        ("words alone, guidance 3", 3.0, False),
+        ("words that conduct, guidance 1", 1.0, True),
+        ("words that conduct, guidance 3", 3.0, True),
+    ):
+        pairs, tempos = [], []
+        for seed, (genre, parts, tempo) in enumerate(asked(prompts)):
+            text = f"{asked_text(genre, parts)}, {tempo:.0f} bpm"
+            conductor = conducted_at(tempo, band.rate) if conducts else None
+            sound = band.play(_WORDS_S, text=text, conductor=conductor, guidance=guidance, seed=seed)
+            pairs.append((parts, listener.hears(sound, band.rate)))
+            tempos.append(right_tempo(sound, band.rate, tempo))
+        figures[name] = {"tempo": percent(tempos), **_parts(pairs)}
+        tell(name, figures[name])
+    return figures
+
+
+def _parts(pairs: Sequence[tuple[Bools, Bools]]) -> dict[str, float]:
+    right = np.stack([wanted == heard for wanted, heard in pairs])
+    shares = {part: percent(share) for part, share in zip(PARTS, right.T, strict=True)}
+    return {**shares, "parts": percent(right.ravel()), "all four parts": percent(right.all(axis=1))}
+
+
+# going on
+
+
+def _held(count: int) -> Iterator[tuple[Played, int]]:
+    corpus = Described(replace(_HELD, pieces=count))
+    for index, entry in enumerate(corpus.entries):
+        yield corpus.played(entry), index
+
+
+def _cut(piece: Played, rate: int, first_s: float, length_s: float) -> Audio:
+    from engine.music.audio import soft_limit
+    from training.data.synth import stems
+
+    layers = stems(piece.piece, rate)
+    whole = soft_limit(np.sum([layers[part] for part in piece.parts], axis=0, dtype=np.float32))
+    begin = round(first_s * rate)
+    return whole[:, begin : begin + round(length_s * rate)].mean(axis=0, keepdims=True)
+
+
+def same_notes(audio: Audio, rate: int, piece: Played) -> bool:
+    """Whether, of all places where the key's scale may stand, most of what is heard lies in its own."""
+    import librosa
+
+    chroma = librosa.feature.chroma_cqt(y=audio.mean(axis=0), sr=rate).mean(axis=1)
+    scale = np.array(sorted(piece.piece.key.pitch_classes))
+    inside = [float(chroma[(scale + shift) % 12].sum()) for shift in range(12)]
+    return int(np.argmax(inside)) == 0
+
+
+def going_on(band: Band, count: int) -> dict[str, object]:
+    """Eight seconds after six of a piece nobody trained on, told no word: its tempo and its key, where it has one."""
+    ways: Mapping[str, Callable[[Played, Audio, int], Audio]] = {
+        "the piece's own, through the codec": lambda piece, _, __: band.through(
+            _cut(piece, band.rate, _HEARD_S, _NEW_S)
+        ),
+        "gone on with, told nothing": lambda _, given, seed: band.play(_NEW_S, given=given, guidance=1.0, seed=seed),
+        "gone on with, conducted": lambda piece, given, seed: band.play(
+            _NEW_S, given=given, conductor=conducted_at(piece.piece.tempo_bpm, band.rate), guidance=1.0, seed=seed
+        ),
+    }
+    figures: dict[str, object] = {}
+    audible: dict[str, list[bool]] = {}
+    for name, way in ways.items():
+        tempos, keys = [], []
+        for piece, index in _held(count):
+            given = _cut(piece, band.rate, 0.0, _HEARD_S)
+            sound = way(piece, given, index)
+            tempos.append(right_tempo(sound, band.rate, piece.piece.tempo_bpm))
+            tonal = any(part in _TONAL for part in piece.parts)
+            keys.append(same_notes(sound, band.rate, piece) if tonal else None)
+        known = [key for key in keys if key is not None]
+        audible = audible or {"tempo": tempos, "key": [key is True for key in keys]}
+        figures[name] = {
+            "tempo": percent(tempos),
+            "key": percent(known),
+            "tempo, where the piece's own is found": percent(
+                [t for t, a in zip(tempos, audible["tempo"], strict=True) if a]
+            ),
+            "key, where the piece's own is found": percent(
+                [k is True for k, a in zip(keys, audible["key"], strict=True) if a]
+            ),
+        }
+        tell(name, figures[name])
+    return figures
+
+
+# conducted
+
+
+def conducted(band: Band, renders: int) -> dict[str, object]:
+    """Eight bars under tempos from 90 to 150 and a triad a bar, everybody playing."""
+    rng = np.random.default_rng(2026)
+    asks = [
+        (float(tempo), [_triad(rng) for _ in range(_BARS)], ("techno", "ambient")[index % 2])
+        for index, tempo in enumerate(np.linspace(90.0, 150.0, renders))
+    ]
+    everybody = np.ones(len(PARTS), np.bool_)
+    figures: dict[str, object] = {}
+    for guidance in (1.0, 3.0):
+        tempos, away, roots, triads = [], [], [], []
+        for seed, (tempo, chords, genre) in enumerate(asks):
+            period = 60.0 / tempo
+            sound = band.play(
+                4 * period * _BARS, text=asked_text(genre, everybody), guidance=guidance, seed=seed,
+                conductor=conducted_at(tempo, band.rate, chords),
+            )  # fmt: skip
+            _, beats = beats_of(sound, band.rate)
+            tempos.append(right_tempo(sound, band.rate, tempo))
+            if len(beats):
+                away.append(1000.0 * float(np.median([abs(b - round(b / period) * period) for b in beats])))
+            heard = chord_recovery(sound, band.rate, [4 * period * bar for bar in range(_BARS + 1)], chords)
+            roots.append(heard.root)
+            triads.append(heard.triad)
+        name = f"conducted, guidance {guidance:g}"
+        figures[name] = {
+            "tempo": percent(tempos), "beats off, median ms": round(float(np.median(away)), 1),
+            "renders within 40 ms": percent([a <= 40.0 for a in away]), "chord root": percent(roots),
+            "chord triad": percent(triads),
+        }  # fmt: skip
+        tell(name, figures[name])
+    return figures
+
+
+def _triad(rng: np.random.Generator) -> Chord:
+    root = int(rng.integers(12))
+    return Chord(root, "maj" if rng.random() < 0.5 else "min", root)
+
+
+def tell(name: str, figures: object) -> None:
+    print(f"{name}: {json.dumps(figures)}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle")
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--pieces", type=int, default=48, help="that are gone on with (48)")
+    parser.add_argument("--renders", type=int, default=32, help="that are conducted (32)")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    band = Band(open_musicgen(args.bundle, threads=cores(), words=True))
+    figures = {
+        "conducted": conducted(band, args.renders),
+        "going on": going_on(band, args.pieces),
+        "words": words(band, args.prompts),
+    }
+    text = json.dumps(figures, indent=2)
+    print(text)
+    if args.json is not None:
+        args.json.write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
