@@ -10,6 +10,7 @@ kernels and strides of its convolutions (see ``export.graphs.encodec``).
 
 import copy
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ ENCODER: Final = ("downsample", "memory", "quantise")
 """Roles of the graphs; a bundle without the second cannot listen."""
 
 _PIECE: Final = 50  # frames that whole sounds are taken in at a time, so that their length needs no memory
+_BESIDE: Final = 2  # pieces of a whole sound that are listened to at once: most of encoding, and it needs no memory
 
 
 @dataclass(slots=True)
@@ -222,19 +224,25 @@ class Codec:
         Raises:
             ShapeError: sound of another shape, or not of whole frames.
         """
-        batch = state.audio.columns.shape[0]
+        state.audio.add(self._columns(audio, state.audio.columns.shape[0]))
+        self._remember(state, last)
+        return self._quantised(state, last)
+
+    def _columns(self, audio: Audio, batch: int) -> F32:
+        """[B, channels * hop, T]: a column is a frame of all channels."""
         if audio.ndim != 3 or audio.shape[:2] != (batch, self.channels) or audio.shape[2] % self.hop:
             raise ShapeError(f"the encoder takes [{batch}, {self.channels}, n * {self.hop}], got {list(audio.shape)}")
-        # A column is a frame of all channels.
         frames = audio.reshape(batch, self.channels, -1, self.hop).transpose(0, 1, 3, 2)
-        state.audio.add(frames.reshape(batch, self.channels * self.hop, -1))
-        self._remember(state, last)
+        return frames.reshape(batch, self.channels * self.hop, -1)
+
+    def _quantised(self, state: EncodeState, last: bool) -> I64:
+        """Codes of what is remembered, as far as they can be known."""
         before, after = self._near
         end, first = state.made.end, state.coded
         waits = self._reflect and first == 0 and end <= before and not last
         ready = first if waits else end if last else end - after
         if ready <= first:
-            return np.zeros((batch, self.codebooks, 0), np.int64)
+            return np.zeros((state.made.columns.shape[0], self.codebooks, 0), np.int64)
         known = end if last else None
         padded, real = state.made.padded(first - before, ready + after, known, self._near, self._reflect)
         codes: I64 = self._graphs["quantise"].run({"frames": padded, "real": real})["codes"]
@@ -249,24 +257,39 @@ class Codec:
         ready = state.audio.end if last else state.audio.end - after
         if ready <= first or (self._two_at_least and state.audio.end == 1 and not last):
             return
-        start, stop = max(0, first - before), min(state.audio.end, ready + after)
-        part = state.audio.columns[:, :, start - state.audio.first : stop - state.audio.first]
+        frames = self._listened(state.audio.columns, first - state.audio.first, ready - state.audio.first)
+        state.made.add(self._graphs["memory"].run({"frames": frames}, state.memory)["made"])
+        state.remembered = ready
+        state.audio.let_go(max(0, ready - before))
+
+    def _listened(self, columns: F32, first: int, ready: int) -> F32:
+        """[B, rows, ready - first] of the columns from `first` to `ready`, of which those around them are heard."""
+        before, after = self._wide
+        start, stop = max(0, first - before), min(columns.shape[2], ready + after)
+        part = columns[:, :, start:stop]
         if self._two_at_least and part.shape[2] == 1:
             part = np.concatenate([part, np.zeros_like(part)], axis=2)  # a sound of one frame: silence follows
         batch = part.shape[0]
         sound = part.reshape(batch, self.channels, self.hop, -1).transpose(0, 1, 3, 2).reshape(batch, self.channels, -1)
         frames = self._graphs["downsample"].run({"audio": np.ascontiguousarray(sound)})["frames"]
-        inner = np.ascontiguousarray(frames[:, :, first - start : ready - start])
-        state.made.add(self._graphs["memory"].run({"frames": inner}, state.memory)["made"])
-        state.remembered = ready
-        state.audio.let_go(max(0, ready - before))
+        return np.ascontiguousarray(frames[:, :, first - start : ready - start])
 
     def encode(self, audio: Audio) -> I64:
         """Codes [B, K, T] of sound [B, channels, N], N a multiple of `hop`, all of it."""
-        state, step = self.begin_encode(audio.shape[0]), _PIECE * self.hop
-        parts = [self.encode_step(state, audio[:, :, at : at + step]) for at in range(0, audio.shape[2], step)]
-        parts.append(self.encode_step(state, audio[:, :, :0], last=True))
-        return np.concatenate(parts, axis=2)
+        state = self.begin_encode(audio.shape[0])
+        columns = self._columns(audio, audio.shape[0])
+        count = columns.shape[2]
+
+        def listened(first: int) -> F32:
+            return self._listened(columns, first, min(first + _PIECE, count))
+
+        codes = []
+        with ThreadPoolExecutor(_BESIDE, "encode") as pool:
+            for frames in pool.map(listened, range(0, count, _PIECE)):
+                state.made.add(self._graphs["memory"].run({"frames": frames}, state.memory)["made"])
+                codes.append(self._quantised(state, last=False))
+        codes.append(self._quantised(state, last=True))
+        return np.concatenate(codes, axis=2)
 
     def _check(self, codes: I64, batch: int) -> None:
         if codes.ndim != 3 or codes.shape[:2] != (batch, self.codebooks):

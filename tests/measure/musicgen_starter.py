@@ -125,9 +125,9 @@ def asked(prompts: int) -> list[tuple[str, Bools, float]]:
     return made
 
 
-def words(band: Band, prompts: int) -> dict[str, object]:
+def words(band: Band, prompts: int, lessons: int) -> dict[str, object]:
     """What is heard when words are all that is said, and when they conduct, as they do in ``ripieno continue``."""
-    listener, unheard = taught(band.through, band.rate, 400)
+    listener, unheard = taught(band.through, band.rate, lessons)
     figures: dict[str, object] = {
         "listener, pieces it has not heard": _parts([(parts, listener.hears(s, band.rate)) for s, parts in unheard])
     }
@@ -277,13 +277,14 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--pieces", type=int, default=48, help="that are gone on with (48)")
     parser.add_argument("--renders", type=int, default=32, help="that are conducted (32)")
+    parser.add_argument("--lessons", type=int, default=300, help="pieces that the listener is taught with (300)")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     band = Band(open_musicgen(args.bundle, threads=cores(), words=True))
     figures = {
         "conducted": conducted(band, args.renders),
         "going on": going_on(band, args.pieces),
-        "words": words(band, args.prompts),
+        "words": words(band, args.prompts, args.lessons),
     }
     text = json.dumps(figures, indent=2)
     print(text)

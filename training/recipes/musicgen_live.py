@@ -24,7 +24,7 @@ RECIPE = Recipe(
         frames=512,
         telling=Telling(conducted=True, text_length=24, untold=0.15, forgotten=0.08, unconducted=0.2, unharmonised=0.2),
     ),
-    data=Data(pieces=800, bars=8, seed=42, valid=0.02, workers=1),
+    data=Data(pieces=3200, bars=8, seed=42, valid=0.02, workers=1),
     optim=Optim(lr=1e-3, betas=(0.9, 0.95), eps=1e-8, warmup=300, decay=20_000, floor=0.02, clip=1.0, average=0.998),
     precision="bf16-mixed",
     steps=20_000,
