@@ -30,6 +30,7 @@ __all__ = ["BENCHES", "Options", "Result", "machine", "run"]
 _SECONDS: Final = 119.0  # of sound in one offline run of a bundle, ten patches of the published size
 _LIVE_CHUNKS: Final = 60
 _PEER_TIMEOUT_S: Final = 600.0
+_PEERS_SHAPE: Final = [24, 16, 4, 2048]  # layers, heads, codebooks and codes of the published small MusicGen
 _LESS: Final = frozenset({"ms", "MB", "of_all"})  # units of which less is better
 
 
@@ -224,42 +225,50 @@ print(1000.0 * (time.perf_counter() - begun))
 
 
 def _bench_musicgen(options: Options) -> list[Result]:
-    """Bundles that continue sound; without any, one of the published small size with random weights, made now."""
-    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musicgen")
-    results: list[Result] = []
-    with tempfile.TemporaryDirectory() as folder:
-        if not chosen:
-            made = _ask("export.bench_peer", "musicgen", folder)
-            if made is None:
-                raise BundleError("no musicgen bundle here; name one with --bundle, or install the extra 'export'")
-            chosen = tuple(str(Path(folder) / build) for build in made["builds"])
-        for reference in chosen:
-            words = [reference, "--runs", str(options.runs), *_threads(options)]
-            told = _ask("engine.bench_musicgen", *words)
-            if told is None:
-                raise BundleError(f"'{reference}' could not be measured: see 'python -m engine.bench_musicgen'")
-            results += _of_musicgen(told)
-    peer = _ask("export.bench_peer", "transformers") if options.peers else None
+    """Bundles that continue sound; unless named, one of the published small size with random weights, as the peer's."""
+
+    alike: list[bool] = []
+
+    def measured(reference: str) -> list[Result]:
+        told = _told("engine.bench_musicgen", reference, "--runs", str(options.runs), *_threads(options))
+        alike.append(told["shape"] == _PEERS_SHAPE)
+        return _of_musicgen(told)
+
+    results = _each_musicgen(options.bundles, "musicgen", measured)
+    # Only the same work can be compared.
+    peer = _ask("export.bench_peer", "transformers") if options.peers and all(alike) else None
     return [_beside(result, peer) for result in results]
 
 
 def _bench_musicgen_live(options: Options) -> list[Result]:
-    """The same bundles as voices; without any, one of the starter's size with random weights, made now."""
+    """Bundles that continue sound as voices; without any, one of the starter's size with random weights, made now."""
+    seconds = ("--seconds", str(options.seconds))
+
+    def measured(reference: str) -> list[Result]:
+        told = _told("engine.bench_live", reference, "--runs", str(options.runs), *seconds, *_threads(options))
+        return _of_live(told, describe(reference).build)
+
     chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musicgen")
-    results: list[Result] = []
+    return _each_musicgen(chosen, "musicgen_live", measured)
+
+
+def _each_musicgen(chosen: Sequence[str], shape: str, measured: Callable[[str], list[Result]]) -> list[Result]:
+    """What is measured of each bundle; of none, of one of a `shape` that is made now."""
     with tempfile.TemporaryDirectory() as folder:
         if not chosen:
-            made = _ask("export.bench_peer", "musicgen_live", folder)
+            made = _ask("export.bench_peer", shape, folder)
             if made is None:
                 raise BundleError("no musicgen bundle here; name one with --bundle, or install the extra 'export'")
             chosen = tuple(str(Path(folder) / build) for build in made["builds"])
-        for reference in chosen:
-            words = [reference, "--runs", str(options.runs), "--seconds", str(options.seconds), *_threads(options)]
-            told = _ask("engine.bench_live", *words)
-            if told is None:
-                raise BundleError(f"'{reference}' could not be measured: see 'python -m engine.bench_live'")
-            results += _of_live(told, describe(reference).build)
-    return results
+        return [result for reference in chosen for result in measured(reference)]
+
+
+def _told(module: str, reference: str, *words: str) -> dict[str, Any]:
+    """What a process says that measures a bundle."""
+    told = _ask(module, reference, *words)
+    if told is None:
+        raise BundleError(f"'{reference}' could not be measured: see 'python -m {module}'")
+    return told
 
 
 def _of_live(told: Mapping[str, Any], build: str) -> list[Result]:

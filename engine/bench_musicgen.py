@@ -47,8 +47,9 @@ def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, 
 
     info = describe(bundle)
     model = open_musicgen(bundle, threads=threads, words=False)
-    context = min(_CONTEXT, model.facts.keep)
-    prompt = np.random.default_rng(0).integers(0, model.facts.entries, (model.facts.codebooks, context))
+    facts = model.facts
+    context = min(_CONTEXT, facts.keep)
+    prompt = np.random.default_rng(0).integers(0, facts.entries, (facts.codebooks, context))
     told = {"unguided": model.tell(), "guided": _guided(model)}
     rates: dict[str, list[float]] = {name: [] for name in told}
     heard_ms: list[float] = []
@@ -68,7 +69,8 @@ def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, 
         for name, each in told.items()
     }
     return {
-        "build": info.build, "rates": rates, "heard_ms": heard_ms, "context": context, "memory_mb": memory,
+        "build": info.build, "shape": [facts.layers, facts.heads, facts.codebooks, facts.entries], "rates": rates,
+        "heard_ms": heard_ms, "context": context, "memory_mb": memory,
         "read_gb_s": bandwidth / 1e9, "share_of_floor": shares, "threads": threads,
     }  # fmt: skip
 
