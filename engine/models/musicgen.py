@@ -71,11 +71,13 @@ class Musicgen:
     def takes_melody(self) -> bool:
         return self.facts.chroma > 0 and self._condition is not None
 
-    def tell(self, text: str = "", melody: Audio | None = None, *, guided: bool = True, changing: bool = False) -> Told:
+    def tell(
+        self, text: str = "", melody: Audio | Told | None = None, *, guided: bool = True, changing: bool = False
+    ) -> Told:
         """Words and a melody, worked out once.
 
         Args:
-            melody: [1, N] at the codec's rate.
+            melody: [1, N] at the codec's rate, or what was told before, for the melody in that, if any.
             guided: also ask without them, so that guidance can go away from that; without effect if nothing is told.
             changing: something else may be told later, so nothing is told as words are: also asked without.
         Raises:
@@ -83,21 +85,29 @@ class Musicgen:
         """
         if text and self.words is None:
             raise ControlError("this bundle takes no words: leave them out, or choose a bundle with a text encoder")
-        if melody is not None and not self.takes_melody:
-            raise ControlError("this bundle takes no melody: leave it out, or choose a melody bundle")
-        guided = guided and (changing or bool(text) or melody is not None)
+        tune = melody.melody if isinstance(melody, Told) else self._classes(melody)
+        guided = guided and (changing or bool(text) or tune is not None)
         if self._condition is None:
             return Told(self._nothing(), False)
-        feeds = self._feeds(text, melody)
+        feeds = self._feeds(text, tune)
         silent = self._silent(feeds)
-        rows = [feeds if text or melody is not None else silent, *([silent] if guided else [])]
+        rows = [feeds if text or tune is not None else silent, *([silent] if guided else [])]
         whole = {name: np.concatenate([row[name] for row in rows]) for name in feeds}
         made = self._condition.run(whole)
         before = int(made["prefix"].shape[1]) if self.facts.prefix else 0
-        alike = guided and not text and melody is None
-        return Told({name: np.ascontiguousarray(value) for name, value in made.items()}, guided, before, alike)
+        alike = guided and not text and tune is None
+        arrays = {name: np.ascontiguousarray(value) for name, value in made.items()}
+        return Told(arrays, guided, before, alike, tune)
 
-    def _feeds(self, text: str, melody: Audio | None) -> dict[str, Array]:
+    def _classes(self, melody: Audio | None) -> Array | None:
+        """[1, T, 12] of a melody [1, N]."""
+        if melody is None:
+            return None
+        if not self.takes_melody:
+            raise ControlError("this bundle takes no melody: leave it out, or choose a melody bundle")
+        return melody_classes(melody[0], self.codec.sample_rate, self.facts.chroma_frames)[None]
+
+    def _feeds(self, text: str, tune: Array | None) -> dict[str, Array]:
         feeds: dict[str, Array] = {}
         assert self._condition is not None
         if self.words is not None:
@@ -107,10 +117,7 @@ class Musicgen:
             feeds["text"] = np.zeros((1, 1, width if isinstance(width, int) else 1), np.float32)
             feeds["mask"] = np.zeros((1, 1), np.float32)
         if "melody" in self._condition.inputs:
-            count = self.facts.chroma_frames
-            feeds["melody"] = (
-                no_melody(count) if melody is None else melody_classes(melody[0], self.codec.sample_rate, count)
-            )[None]
+            feeds["melody"] = no_melody(self.facts.chroma_frames)[None] if tune is None else tune
         return feeds
 
     def _silent(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

@@ -23,6 +23,7 @@ from engine.errors import ControlError
 from engine.models.musicgen import MusicgenControls
 from engine.models.musicgen_conduct import step_features
 from engine.models.musicgen_heard import codes_of, melody_of, most_heard
+from engine.models.musicgen_state import Told
 from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import features_from
 from engine.music.audio import read_audio
@@ -131,16 +132,17 @@ def planned_rewind(
         raise ControlError(f"so much has not been played, or is no longer remembered: got {command.bars} bars back")
     origin = aim - (exact - whole) * strands.hop / ratio
     ahead = _ahead(strands, moment, origin, command.aim, ready)
-    return partial(_rewound, strands, prompt, controls, command, ahead, back)
+    return partial(_rewound, strands, prompt, strand.lm.told, controls, command, ahead, back)
 
 
 def _rewound(
-    strands: Strands, prompt: I64, controls: MusicgenControls, command: Rewind, ahead: _Ahead, back: float
-) -> Future:
+    strands: Strands, prompt: I64, was_told: Told, controls: MusicgenControls, command: Rewind, ahead: _Ahead,
+    back: float,
+) -> Future:  # fmt: skip
     text = str(getattr(controls, "text", ""))
     was = _Ahead(ahead.conductor, back, 0)
     features = _prompt_features(strands, was, prompt.shape[1])
-    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text), text, features)
+    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, was_told), text, features)
     heard = prompt.shape[1] * strands.hop / strands.sample_rate
     return Future(_made(strands, strand, controls, ahead), ahead.origin, -1, heard)
 
@@ -193,7 +195,8 @@ def _file(name: str, moment: Moment) -> Path:
 def _check(path: Path, wanted: str) -> None:
     """Raises ControlError where a file is not the one that was meant."""
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ControlError(f"{path.name} cannot be read ({error.strerror})") from None
     if found != wanted:

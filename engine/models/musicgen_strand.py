@@ -77,7 +77,7 @@ class Strands:
         self.worded = model.words is not None
         self._remembered = round(_REMEMBERED_S * codec.sample_rate / codec.hop)
 
-    def tell(self, text: str, melody: Audio | None = None) -> Told:
+    def tell(self, text: str, melody: Audio | Told | None = None) -> Told:
         """What a strand is told, such that its words may change on the way; a model without words hears none."""
         return self.model.tell(text if self.worded else "", melody, changing=self.worded)
 
@@ -120,8 +120,9 @@ class Strands:
                 self._decode(strand, np.stack(frames, axis=1))
 
     def retell(self, strand: Strand, text: str) -> None:
-        """Tell other words from the next step on."""
-        told, lm = self.tell(text), strand.lm
+        """Tell other words from the next step on; a melody stays."""
+        lm = strand.lm
+        told = self.tell(text, lm.told)
         strand.text = text
         if not told.before:
             self.model.retell(lm, told)

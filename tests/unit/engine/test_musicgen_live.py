@@ -349,6 +349,23 @@ def test_a_melody_is_followed_and_its_file_is_the_one_that_was_meant(tmp_path: P
         voice.live.plan(voice.state, voice.controls, Continue(source="in.wav"), voice.moment())
 
 
+def test_a_melody_outlives_new_words_and_a_way_back(tmp_path: Path) -> None:
+    voice, times = Voice("melody"), np.arange(RATE) / RATE
+    for name, hz in (("in", 220.0), ("hum", 440.0)):
+        soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.sin(2 * np.pi * hz * times), RATE, subtype="FLOAT")
+    future = planned(voice, tmp_path, source="in.wav", seed=4, melody="hum.wav")
+    hum = future.strand.lm.told.melody
+    assert hum is not None
+    voice.live.turn(voice.state, Land(number=1), future, 0, voice.moment())
+    voice.play(60)
+    voice.controls = with_value(voice.controls, ("text",), "fast drums")
+    voice.play(1)
+    assert voice.state.strand.text == "fast drums"
+    assert voice.state.strand.lm.told.melody is hum
+    again = voice.live.plan(voice.state, voice.controls, Rewind(bars=1, aim=voice.moment().sample), voice.moment())()
+    assert again.strand.lm.told.melody is hum
+
+
 def test_bars_of_new_sound_are_counted_by_the_transport(tmp_path: Path) -> None:
     voice = Voice()
     soundfile.write(tmp_path / "in.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE, subtype="FLOAT")
