@@ -9,6 +9,7 @@ import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Annotated, Final
 
 import numpy as np
@@ -30,6 +31,8 @@ from engine.stream import Moment, StreamSpec
 __all__ = ["MusicgenLive", "MusicgenLiveControls", "MusicgenLiveState", "WordedControls", "live_controls"]
 
 _FADE_S: Final = 0.04  # from one future to another: long enough for no click, short against a beat
+_REHEARSED_S: Final = (1.0, 6.0)  # the second time as much as a continuation hears by default: memory is then there
+_QUICK_S: Final = 0.2
 _REMEMBERED_S: Final = 8.5  # of sound, for a bar to be frozen
 _FRAMES: Final = {False: 2, True: 5}  # in a chunk, by whether the codec hears the future: such ones are heavy to begin
 _BURST_S: Final = 0.1  # of sound that may be made at once when a future lands late
@@ -168,12 +171,17 @@ class MusicgenLive:
         state.turns = (*state.turns, Turn(0, strand, drop=self._strands.lag))
 
     def rehearse(self) -> None:
-        """Hear a second of silence, and begin to go on with it."""
+        """Hear a second of silence and go on with it; where that is quickly done, as much as people ask for."""
         strands, model = self._strands, self._strands.model
-        silence = np.zeros((1, strands.sample_rate), np.float32)
-        if model.codec.listens:
+        if not model.codec.listens:
+            return
+        for seconds in _REHEARSED_S:
+            began_s = perf_counter()
+            silence = np.zeros((1, round(seconds * strands.sample_rate)), np.float32)
             prompt = codes_of(model, silence, strands.sample_rate, 0.0)
-            strands.make(strands.follow(prompt, 0, strands.tell("")), 1, self._defaults, lambda _: None)
+            strands.make(strands.follow(prompt, 0, strands.tell("")), self._fade, self._defaults, lambda _: None)
+            if perf_counter() - began_s > _QUICK_S:
+                break
 
     def plan(
         self, state: MusicgenLiveState, controls: MusicgenLiveControls, command: Continue | Rewind, moment: Moment
