@@ -49,7 +49,7 @@ KINDS = {
     "plain": Kind(_BASE),
     "stereo": Kind(replace(_BASE, codebooks=8), delays=(0, 0, 1, 1, 2, 2, 3, 3)),
     "melody": Kind(replace(_BASE, chroma=12, cross=False)),
-    "conducted": Kind(replace(_BASE, rotary=True, features=STEP_FEATURES), text_length=6, causal=True),
+    "conducted": Kind(replace(_BASE, rotary=True, features=STEP_FEATURES, window=12), text_length=6, causal=True),
     "wordless": Kind(replace(_BASE, text=0), text=False),
 }
 

@@ -146,6 +146,8 @@ def _block(writer: _Writer, x: str, index: int, block: Block, config: MusicgenCo
     h = writer.norm(x, f"{name}.norm1", block.norm1)
     packed = writer.product(h, f"{name}.qkv", block.attention.qkv)
     state = [f"k.{index}", f"v.{index}"]
+    # The operator counts as we do: a step that hears itself is the last of so many.
+    narrow = {"local_window_size": config.window} if config.window else {}
     writer.node(
         "GroupQueryAttention",
         [packed, "", "", *state, "last", "total", *rotary],
@@ -155,6 +157,7 @@ def _block(writer: _Writer, x: str, index: int, block: Block, config: MusicgenCo
         num_heads=config.heads,
         kv_num_heads=config.heads,
         do_rotary=int(config.rotary),
+        **narrow,
     )
     y = writer.product(f"{name}.heard", f"{name}.out", block.attention.out.weight)
     x = writer.node("Add", [x, y], f"{name}.x1")

@@ -41,7 +41,7 @@ def facts(parts: Parts) -> dict[str, Any]:
         "frame_rate": parts.codec.config.frame_rate,
         "delays": delays,
         "window": window,
-        "keep": int(notes.get("keep", window - window // 4)),
+        "keep": int(notes.get("keep", max(window - window // 4, min(lm.window, window - 1)))),
         "streams": int(notes.get("streams", lm.codebooks // codec["codebooks"])),
         "rotary": lm.rotary,
         "guidance": float(notes.get("guidance", 3.0)),

@@ -231,6 +231,18 @@ def test_a_rotary_model_lets_go_of_the_oldest() -> None:
     assert state.codes.shape[1] == state.margin + WINDOW + model.facts.latest + 1
 
 
+def test_an_endless_stream_is_what_a_model_with_a_window_has_learned() -> None:
+    """Two layers of twelve steps each hear 23 steps: whatever was let go of, the newest say what all would."""
+    model = open_tiny("conducted")
+    assert 2 * KINDS["conducted"].lm.window - 1 <= KEEP
+    state = model.begin(told_of("conducted"), prompt_of(model, 20))
+    for _ in range(30):
+        play(model, state, 7)
+        model.hear(state)
+        assert np.abs(torch_logits("conducted", state) - state.cache.logits).max() < 1e-4
+    assert state.origin > 2 * KEEP
+
+
 def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
     model = open_tiny()
     made = [

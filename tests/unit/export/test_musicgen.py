@@ -12,6 +12,7 @@ from training.models.musicgen import LM, MusicgenConfig, init_weights
 CONFIGS = {
     "added positions": MusicgenConfig(width=128, layers=2, entries=64, text=32),
     "conducted": MusicgenConfig(width=128, layers=2, entries=64, text=32, rotary=True, features=5),
+    "narrow": MusicgenConfig(width=128, layers=2, entries=64, text=32, rotary=True, features=5, window=6),
 }
 CAPACITY, STEPS, TEXT = 32, 16, 7
 
