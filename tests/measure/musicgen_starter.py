@@ -1,9 +1,9 @@
 """Does a starter bundle of the language model follow words, keep what it goes on with, and play as it is conducted?
 
-``python -m tests.measure.musicgen_starter BUNDLE [--json OUT]`` plays through the engine what people would hear, and
-listens: librosa finds tempo and beats, `chord_recovery` chords, a linear classifier taught with composed pieces who
-plays. Beside each figure stands what the same listeners say of composed pieces that went through the codec alone: no
-model can be heard to do better than these. The numbers of the model card.
+``python -m tests.measure.musicgen_starter BUNDLE [--only words] [--json OUT]`` plays through the engine what people would
+hear, and listens: librosa finds tempo and beats, `chord_recovery` chords, a linear classifier taught with composed
+pieces who plays. Beside each figure stands what the same listeners say of composed pieces that went through the codec
+alone: no model can be heard to do better than these. The numbers of the model card.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from engine.models.musicgen import Musicgen, MusicgenControls
 from engine.models.musicgen_conduct import step_features
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
-from engine.render import cores
 from engine.signal.level import limited
 from training.config import Data
 from training.data.described import PARTS, Described, Played
@@ -44,6 +43,8 @@ class Band:
     """A bundle, played from beginning to end."""
 
     model: Musicgen
+    temperature: float
+    top_k: int
 
     @property
     def rate(self) -> int:
@@ -67,7 +68,8 @@ class Band:
             return step_features(conductor.span(frame * hop, count, hop, self.rate), model.facts.features)
 
         state = model.begin(words, prompt, seed=seed, frames=frames, features=told(0, prompt.shape[1]))
-        controls, made = MusicgenControls(guidance=guidance), []
+        controls = MusicgenControls(guidance=guidance, temperature=self.temperature, top_k=self.top_k)
+        made = []
         while not state.ended:
             row = told(state.origin + state.steps - 1, 1)
             frame = model.step(state, controls, None if row is None else row[0])
@@ -278,14 +280,18 @@ def main() -> int:
     parser.add_argument("--pieces", type=int, default=48, help="that are gone on with (48)")
     parser.add_argument("--renders", type=int, default=32, help="that are conducted (32)")
     parser.add_argument("--lessons", type=int, default=300, help="pieces that the listener is taught with (300)")
+    parser.add_argument("--only", default="", choices=["conducted", "going on", "words"])
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--top-k", type=int, default=250)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    band = Band(open_musicgen(args.bundle, threads=cores(), words=True))
-    figures = {
-        "conducted": conducted(band, args.renders),
-        "going on": going_on(band, args.pieces),
-        "words": words(band, args.prompts, args.lessons),
+    band = Band(open_musicgen(args.bundle, threads=1, words=True), args.temperature, args.top_k)
+    parts: Mapping[str, Callable[[], dict[str, object]]] = {
+        "conducted": lambda: conducted(band, args.renders),
+        "going on": lambda: going_on(band, args.pieces),
+        "words": lambda: words(band, args.prompts, args.lessons),
     }
+    figures = {name: part() for name, part in parts.items() if args.only in ("", name)}
     text = json.dumps(figures, indent=2)
     print(text)
     if args.json is not None:

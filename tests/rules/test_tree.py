@@ -69,7 +69,7 @@ def test_starter_bundles_come_with_their_card_and_licence() -> None:
 
 
 def test_starter_bundles_stay_small() -> None:
-    assert sum(path.stat().st_size for path in STARTERS.rglob("*") if path.is_file()) <= 25 * 2**20
+    assert sum(path.stat().st_size for path in STARTERS.rglob("*") if path.is_file()) <= 45 * 2**20
 
 
 def test_licences_are_told() -> None:
