@@ -1,9 +1,9 @@
 """Does a starter bundle of the language model follow words, keep what it goes on with, and play as it is conducted?
 
-``python -m tests.measure.musicgen_starter BUNDLE [--only words] [--json OUT]`` plays through the engine what people would
-hear, and listens: librosa finds tempo and beats, `chord_recovery` chords, a linear classifier taught with composed
-pieces who plays. Beside each figure stands what the same listeners say of composed pieces that went through the codec
-alone: no model can be heard to do better than these. The numbers of the model card.
+``python -m tests.measure.musicgen_starter BUNDLE [--only words] [--json OUT]`` plays through the engine what people
+would hear, and listens: librosa finds tempo and beats, `chord_recovery` chords, a linear classifier taught with
+composed pieces who plays. Beside each figure stands what the same listeners say of composed pieces that went through
+the codec alone: no model can be heard to do better than these. The numbers of the model card.
 """
 
 import argparse
