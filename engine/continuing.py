@@ -135,7 +135,9 @@ def continued(task: ContinueTask) -> Job[Continued]:
     given, rate = (None, model.codec.sample_rate) if task.source is None else read_audio(task.source)
     prompt = codes_of(model, given, rate, task.context)
     melody = None if task.melody is None else melody_of(model, task.melody)
-    told = model.tell(task.text, melody, guided=task.controls.guidance != 1.0)
+    # A conductor may bring chords, which are guided by as words are.
+    chords = task.conductor is not None
+    told = model.tell(task.text, melody, guided=task.controls.guidance != 1.0, changing=chords)
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
     first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]

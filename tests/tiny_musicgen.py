@@ -13,7 +13,7 @@ import torch
 
 from engine.bundle import open_musicgen
 from engine.models.musicgen import Musicgen
-from engine.music.conducting import STEP_FEATURES
+from engine.music.conducting import HARMONY_FEATURES, STEP_FEATURES
 from export.graphs.musicgen_bundle import export
 from export.parts import Parts, save_parts
 from training.models.encodec import ENCODEC_32, Encodec
@@ -77,6 +77,7 @@ def tiny_parts(kind: str) -> Parts:
         "frames": told.window,
         "keep": told.keep,
         "text_length": told.text_length,
+        "harmony": HARMONY_FEATURES if told.lm.features else 0,
     }
     return Parts(codec, lm, text, TOKENIZER if told.text else "", notes)
 

@@ -135,6 +135,7 @@ def _played(made: Musicgen, piece: Played, seed: int, guidance: float) -> Audio:
         delays=notes["delays"],
         generator=torch.Generator().manual_seed(seed),
         guidance=guidance,
+        harmony=int(notes.get("harmony", 0)),
     )
     return _decoded(made, codes)
 

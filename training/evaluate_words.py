@@ -136,5 +136,6 @@ def _played(made: Musicgen, genre: str, parts: Bools, seed: int, guidance: float
         delays=made.notes["delays"],
         generator=torch.Generator().manual_seed(seed),
         guidance=guidance,
+        harmony=int(made.notes.get("harmony", 0)),
     )
     return made.codec.decode(torch.from_numpy(codes)[None])[0].numpy()

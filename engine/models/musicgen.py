@@ -45,7 +45,7 @@ class MusicgenControls:
     temperature: Annotated[float, Live(0.0, 4.0, "0 the likeliest, 1 as the model says, more is odder")] = 1.0
     top_k: Annotated[int, Live(0, 65535, "draw from this many of the likeliest codes; 0 from all")] = 250
     top_p: Annotated[float, Live(0.01, 1.0, "draw from the likeliest codes that together reach this share")] = 1.0
-    guidance: Annotated[float, Live(0.0, 20.0, "how strongly to follow words and melody; 1 as learned")] = 3.0
+    guidance: Annotated[float, Live(0.0, 20.0, "how strongly to follow words, melody and chords; 1 as learned")] = 3.0
 
 
 class Musicgen:
@@ -185,6 +185,7 @@ class Musicgen:
             delays=np.array(facts.delays, np.int64), seed=seed, origin=origin, steps=decided, floor=decided,
             given=given, end=end,
         )  # fmt: skip
+        self._part(state, told_features)
         if seamless and steps == most and not facts.rotary:
             state.spare = self._cache(told, steps)
         return state
@@ -210,6 +211,15 @@ class Musicgen:
         state.told = replace(told, alike=told.alike and state.told.alike)
         for cache in caches:
             cache.bound = None
+
+    def _part(self, state: MusicgenState, features: F32) -> None:
+        """From the first chord on, the row that is not told is another one."""
+        if not (state.told.alike and self.facts.harmony and features[..., -self.facts.harmony :].any()):
+            return
+        for cache in (state.cache, state.spare):
+            if cache is not None:
+                cache.spread(state.told.before)
+        state.told = replace(state.told, alike=False)
 
     def bare(self, state: MusicgenState) -> MusicgenState:
         """The same sequence without what `rebuild` works out again: a few codes. Shares memory with `state`."""
@@ -252,6 +262,7 @@ class Musicgen:
         controls = controls or MusicgenControls()
         if features is not None and self.facts.features:
             state.features[state.steps - 1] = features
+            self._part(state, features)
         self.hear(state)
         step = state.steps
         books, columns = np.arange(len(state.codes)), state.margin + step - 1 - state.delays
@@ -342,7 +353,7 @@ class Musicgen:
             self._run(state, cache, shift, 1)
 
     def _run(self, state: MusicgenState, cache: Cache, shift: int, count: int) -> None:
-        first, before = cache.fed, state.told.before
+        first, before, facts = cache.fed, state.told.before, self.facts
         one = count == 1 and (first > 0 or not before)
         if one and cache.bound is not None:
             bound, feeds = cache.bound, cache.feeds
@@ -356,12 +367,14 @@ class Musicgen:
         steps = np.arange(first, first + count)
         frames = steps[None] - 1 - state.delays[:, None]
         codes = state.codes[np.arange(len(state.codes))[:, None], state.margin + shift + frames]
-        feeds["codes"][:] = codes if self.facts.rotary else np.where(frames < 0, self.facts.entries, codes)
+        feeds["codes"][:] = codes if facts.rotary else np.where(frames < 0, facts.entries, codes)
         at = before + first
         if "position" in feeds:
             feeds["position"][:] = np.arange(at + count - len(feeds["position"]), at + count)
         if "features" in feeds:
             feeds["features"][:] = state.features[shift + first : shift + first + count]
+            if facts.harmony:
+                feeds["features"][1:, :, -facts.harmony :] = 0.0
         feeds["last"][:] = at + count - 1
         feeds["total"][...] = at + count
         bound.run()

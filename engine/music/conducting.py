@@ -16,6 +16,7 @@ __all__ = [
     "CLOCK_FEATURES",
     "FRAME_FEATURES",
     "GATES",
+    "HARMONY_FEATURES",
     "STEP_FEATURES",
     "chord_gates",
     "clock_features",
@@ -41,6 +42,8 @@ _BODY_DECAY_S: Final = 0.15
 CLOCK_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 2 * len(_REST_HZ) * len(_REACH_HZ)
 FRAME_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 1 + 12
 STEP_FEATURES: Final = FRAME_FEATURES + 24
+HARMONY_FEATURES: Final = 36
+"""The last of `STEP_FEATURES`: those that tell of the chord, zeros where there is none."""
 GATES: Final = 6
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from engine.music.audio import Audio
+from engine.music.conducting import HARMONY_FEATURES
 from training.config import Recipe, RecipeError
 from training.data.captions import PATTERN, caption_words, words_in
 from training.data.code_store import CodeStore, CodeWindow, described_window
@@ -223,6 +224,7 @@ class _Foretelling(Task):
             "text_length": settings.telling.text_length,
             "frames": settings.frames,
             "guidance": 3.0,
+            "harmony": HARMONY_FEATURES if settings.telling.conducted and settings.telling.unharmonised else 0,
             "features": {"frame_features": STEP_FEATURES - 24, "chroma": 12, "bass": 12}
             if settings.telling.conducted
             else {},

@@ -1,7 +1,6 @@
 """What a language model of codes is given and asked: steps, what they are told, and what they should foretell."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.music.codes import MONO_DELAYS, delayed
+from engine.music.conducting import HARMONY_FEATURES
 from training.data.code_store import CodeWindow
 from training.evaluate_codes import code_losses
 from training.models.musicgen import LM
@@ -20,7 +20,6 @@ __all__ = ["Asking", "Telling"]
 
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
-_HARMONY: Final = 36  # rows of the features that tell of the chord, the last ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ class Asking:
         forget = (rng.random(pieces.shape) < telling.forgotten) & (pieces != PAD)
         pieces = np.where(forget, UNKNOWN, pieces)
         features = self._features(windows)
-        features[rng.random(count) < telling.unharmonised, :, -_HARMONY:] = 0.0
+        features[rng.random(count) < telling.unharmonised, :, -HARMONY_FEATURES:] = 0.0
         features[rng.random(count) < telling.unconducted] = 0.0
         pieces[rng.random(count) < telling.untold] = PAD
         return self._tensors(windows, pieces, features)
@@ -75,7 +74,7 @@ class Asking:
         }
         if self._telling.conducted:
             silent = features.copy()
-            silent[:, :, -_HARMONY:] = 0.0
+            silent[:, :, -HARMONY_FEATURES:] = 0.0
             ways["no_chords"] = self._tensors(windows, pieces, silent)
             ways["no_time"] = self._tensors(windows, pieces, np.zeros_like(features))
         return ways

@@ -13,6 +13,7 @@ from engine.models.musicgen import Musicgen, MusicgenControls, apart, together
 from engine.models.musicgen_melody import chroma_filters, melody_classes, no_melody
 from engine.models.musicgen_state import MusicgenState, Told
 from engine.music.codes import delayed
+from engine.music.conducting import HARMONY_FEATURES
 from tests.tiny_musicgen import ENTRIES, KINDS, open_tiny, tiny_parts
 from training.models.musicgen import LM, guided
 
@@ -60,6 +61,13 @@ def torch_context(kind: str, guided_too: bool) -> torch.Tensor | None:
     return torch.cat([told, untold]) if guided_too else told
 
 
+def with_untold(features: torch.Tensor, rows: int) -> torch.Tensor:
+    """[rows, S, F] of [1, S, F]: a second row is told the time, but no chord."""
+    features = features.repeat(rows, 1, 1)
+    features[1:, :, -HARMONY_FEATURES:] = 0.0
+    return features
+
+
 def torch_greedy(
     kind: str, prompt: np.ndarray, frames: int, guidance: float, features: torch.Tensor | None
 ) -> np.ndarray:
@@ -73,7 +81,7 @@ def torch_greedy(
         context = torch_context(kind, rows == 2)
         for step in range(plan.first_unknown(prompt.shape[1]), plan.length):
             codes = torch.from_numpy(sequence[:, :step])[None].repeat(rows, 1, 1)
-            told = None if features is None else features[:, :step].expand(rows, -1, -1)
+            told = None if features is None else with_untold(features[:, :step], rows)
             logits = lm(codes, context, features=told)[:, :, -1]
             best = (guided(logits, guidance) if rows == 2 else logits)[0].argmax(dim=1).numpy()
             sequence[:, step] = np.where(wanted[:, step], best, sequence[:, step])
@@ -104,7 +112,7 @@ def torch_logits(kind: str, state: MusicgenState) -> np.ndarray:
     """What torch says follows the steps of a window, all of them at once."""
     books = np.arange(len(state.delays))[:, None]
     columns = state.codes[books, state.margin + np.arange(state.steps)[None] - 1 - state.delays[:, None]]
-    features = torch.from_numpy(state.features[: state.steps])[None].expand(state.told.batch, -1, -1)
+    features = with_untold(torch.from_numpy(state.features[: state.steps])[None], state.told.batch)
     with torch.no_grad():
         logits = tiny_parts(kind).lm(
             torch.from_numpy(columns)[None].repeat(state.told.batch, 1, 1),
@@ -308,6 +316,23 @@ def test_words_may_come_where_none_were_told(kind: str) -> None:
         model.hear(two)
         assert np.abs(one.cache.logits[: one.told.rows] - two.cache.logits[: one.told.rows]).max() < 1e-4
     assert one.told.rows == 2
+
+
+def test_chords_may_come_where_none_were_told() -> None:
+    """As with words: afterwards it is as if there had been two rows from the beginning, the second without chords."""
+    model = open_tiny("conducted")
+    nothing, features = model.tell("", changing=True), np.zeros(model.facts.features, np.float32)
+    chord = features.copy()
+    chord[-HARMONY_FEATURES:] = 1.0
+    one = model.begin(nothing, prompt_of(model, 20), seed=3)
+    two = model.begin(replace(nothing, alike=False), prompt_of(model, 20), seed=3)
+    for told, rows in ((features, 1), (chord, 2), (features, 2)):
+        for _ in range(30):
+            assert np.array_equal(model.step(one, GREEDY, told), model.step(two, GREEDY, told))
+        assert one.told.rows == rows
+    heard = np.tile(chord, (20, 1))
+    assert model.begin(nothing, prompt_of(model, 20), features=heard).told.rows == 2
+    assert model.begin(model.tell("", guided=False), prompt_of(model, 20), features=heard).told.rows == 1
 
 
 def test_a_melody_is_heard_where_it_is_taken() -> None:
