@@ -24,7 +24,7 @@ from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from engine.signal.level import limited
 from training.config import Data
-from training.data.described import PARTS, Described, Played
+from training.data.described import PARTS, Described, Played, attributes
 from training.evaluate import chord_recovery
 from training.evaluate_words import asked_text, taught
 
@@ -180,14 +180,20 @@ def _cut(piece: Played, rate: int, first_s: float, length_s: float) -> Audio:
     return whole[:, begin : begin + round(length_s * rate)].mean(axis=0, keepdims=True)
 
 
-def same_notes(audio: Audio, rate: int, piece: Played) -> bool:
-    """Whether, of all places where the key's scale may stand, most of what is heard lies in its own."""
+def pitch_classes(audio: Audio, rate: int) -> F64:
+    """[12] how much of each is heard."""
     import librosa
 
-    chroma = librosa.feature.chroma_cqt(y=audio.mean(axis=0), sr=rate).mean(axis=1)
-    scale = np.array(sorted(piece.piece.key.pitch_classes))
-    inside = [float(chroma[(scale + shift) % 12].sum()) for shift in range(12)]
-    return int(np.argmax(inside)) == 0
+    tones = librosa.effects.harmonic(audio.mean(axis=0))
+    return np.asarray(librosa.feature.chroma_cens(y=tones, sr=rate).mean(axis=1), np.float64)
+
+
+def same_key(given: Audio, sound: Audio, rate: int) -> bool:
+    """Whether of all twelve transpositions of what was given its own is most like the sound."""
+    before, after = pitch_classes(given, rate), pitch_classes(sound, rate)
+    if min(before.std(), after.std()) < 1e-6:
+        return False  # nothing that has a pitch
+    return int(np.argmax([np.corrcoef(np.roll(before, shift), after)[0, 1] for shift in range(12)])) == 0
 
 
 def going_on(band: Band, count: int) -> dict[str, object]:
@@ -210,18 +216,16 @@ def going_on(band: Band, count: int) -> dict[str, object]:
             sound = way(piece, given, index)
             tempos.append(right_tempo(sound, band.rate, piece.piece.tempo_bpm))
             tonal = any(part in _TONAL for part in piece.parts)
-            keys.append(same_notes(sound, band.rate, piece) if tonal else None)
-        known = [key for key in keys if key is not None]
-        audible = audible or {"tempo": tempos, "key": [key is True for key in keys]}
+            if tonal and attributes(piece, 0.0, _HEARD_S + _NEW_S).key is not None:  # chords that follow a key
+                keys.append(same_key(given, sound, band.rate))
+        audible = audible or {"tempo": tempos, "key": keys}
         figures[name] = {
             "tempo": percent(tempos),
-            "key": percent(known),
+            "key": percent(keys),
             "tempo, where the piece's own is found": percent(
                 [t for t, a in zip(tempos, audible["tempo"], strict=True) if a]
             ),
-            "key, where the piece's own is found": percent(
-                [k is True for k, a in zip(keys, audible["key"], strict=True) if a]
-            ),
+            "key, where the piece's own is found": percent([k for k, a in zip(keys, audible["key"], strict=True) if a]),
         }
         tell(name, figures[name])
     return figures
