@@ -35,6 +35,7 @@ from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
 from training.tasks.codec import digest
 from training.tasks.musicgen_asking import Asking, Telling
 from training.tasks.musicgen_play import play
+from training.tasks.musicgen_reading import learned_to_read
 
 __all__ = ["TrainLM", "encoded"]
 
@@ -54,6 +55,9 @@ class TrainLM:
         width, layers, rotary, window: see `MusicgenConfig`.
         text_width, text_layers, text_heads: of the text encoder.
         frames: of a training item.
+        starts: share of steps with items of `start_frames` instead, and as many more of them: what words say is heard
+            at a beginning, later the sound itself tells who plays.
+        reading: steps for which the text encoder learns to read captions first, of a composed corpus.
         decay: of weights, decoupled.
         telling: what each step is told, and what is left out.
         listened: pieces that are played and listened to when a run is measured, and four times as many texts.
@@ -68,6 +72,9 @@ class TrainLM:
     text_layers: int = 4
     text_heads: int = 12
     frames: int = 1500
+    starts: float = 0.0
+    start_frames: int = 128
+    reading: int = 0
     decay: float = 0.1
     telling: Telling = field(default_factory=Telling)
     listened: int = 8
@@ -129,6 +136,11 @@ class _Foretelling(Task):
                 layers=settings.text_layers,
             )
         )
+        if settings.reading and isinstance(corpus, Described):
+            learned_to_read(
+                self._text, self._vocabulary, corpus, Path(data.cache), steps=settings.reading,
+                length=settings.telling.text_length, forgotten=settings.telling.forgotten,
+            )  # fmt: skip
         self._asking = Asking(settings.telling, self._vocabulary, codec.codebooks, codec.entries)
         self._codes = CodeStore(
             corpus,
@@ -165,8 +177,11 @@ class _Foretelling(Task):
         self._codes.prepare()
 
     def batch(self, step: int, rng: np.random.Generator) -> Batch:
-        frames = self._settings.frames
-        windows = [self._codes.window(frames, rng) for _ in range(self._recipe.batch)]
+        settings, count = self._settings, self._recipe.batch
+        frames = settings.frames
+        if rng.random() < settings.starts:
+            frames, count = settings.start_frames, count * frames // settings.start_frames
+        windows = [self._codes.window(frames, rng) for _ in range(count)]
         return self._asking.batch(windows, rng)
 
     def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:

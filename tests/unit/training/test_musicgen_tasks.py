@@ -72,6 +72,15 @@ def _rows(run: Path, kind: str) -> list[dict[str, float]]:
     return [row for row in rows if row["kind"] == kind]
 
 
+def test_some_steps_are_of_beginnings_as_many_frames_in_all(tmp_path: Path, codec_file: Path) -> None:
+    recipe = _recipe(tmp_path, codec_file)
+    assert isinstance(recipe.task, TrainLM)
+    task = replace(recipe, task=replace(recipe.task, starts=0.5, start_frames=10, reading=2)).task.build(recipe)
+    task.prepare(torch.device("cpu"))
+    shapes = {tuple(task.batch(0, np.random.default_rng(seed))["codes"].shape) for seed in range(12)}
+    assert shapes == {(4, 4, 40), (16, 4, 10)}
+
+
 def test_a_tiny_model_learns_and_is_published_whole(tmp_path: Path, codec_file: Path) -> None:
     recipe = _recipe(tmp_path, codec_file, steps=80, evaluate_every=80, preview_every=80)
     _fit(recipe, tmp_path / "run")

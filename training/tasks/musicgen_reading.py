@@ -1,0 +1,125 @@
+"""A text encoder learns to read before a language model listens to it: what a caption says, out of any of its words.
+
+Sound tells a model little about words: after its first second it hears who plays. An encoder that begins with random
+vectors is therefore hardly asked and learns next to nothing. One whose vectors all hold what was said is heard at once.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW
+
+from engine.music.conducting import tempo_value
+from training.data.captions import caption
+from training.data.described import PARTS, Attributes, Described, attributes
+from training.models.t5 import T5Encoder
+from training.models.words import PAD, UNKNOWN, Vocabulary
+
+__all__ = ["TARGETS", "learned_to_read", "read", "targets"]
+
+F32 = npt.NDArray[np.float32]
+
+_KEYS: Final = 24
+TARGETS: Final = len(PARTS) + 1 + 3 + _KEYS
+"""What is to be read: parts and genre as yes or no, tempo, density and brightness as numbers, the key."""
+
+_PLACES: Final = 4  # stretches of each piece
+_SHORTEST_S, _LONGEST_S = 2.5, 11.0
+_BATCH: Final = 64
+_RATE: Final = 1e-3
+_WARM: Final = 50  # steps
+
+
+def targets(known: Attributes) -> F32:
+    """``[TARGETS]``; a key that there is not is all zeros."""
+    row = np.zeros(TARGETS, np.float32)
+    row[: len(PARTS)] = [part in known.parts for part in PARTS]
+    row[len(PARTS)] = known.genre == "techno"
+    row[len(PARTS) + 1 : len(PARTS) + 4] = tempo_value(known.tempo_bpm), known.density, known.brightness
+    if known.key is not None and known.key.mode in ("major", "minor"):
+        row[-_KEYS + 12 * (known.key.mode == "minor") + known.key.tonic] = 1.0
+    return row
+
+
+def learned_to_read(
+    text: T5Encoder,
+    vocabulary: Vocabulary,
+    corpus: Described,
+    cache: Path,
+    *,
+    steps: int,
+    length: int,
+    forgotten: float,
+) -> None:
+    """Give `text` the weights of an encoder that has learned so for some steps; they are kept for the next time.
+
+    Args:
+        cache: folder for them. length: pieces of a caption. forgotten: share of words that are replaced.
+    """
+    about = [text.config, vocabulary, len(corpus.entries), [e.checksum for e in corpus.entries[:8]], steps, length]
+    digest = hashlib.sha256(repr([*about, forgotten]).encode()).hexdigest()[:16]
+    path = cache / f"reader-{digest}.safetensors"
+    if not path.exists():
+        read(text, vocabulary, corpus, steps=steps, length=length, forgotten=forgotten)
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        safetensors.torch.save_file({name: value.contiguous() for name, value in text.state_dict().items()}, draft)
+        draft.replace(path)
+    text.load_state_dict(safetensors.torch.load_file(path))
+
+
+def read(
+    text: T5Encoder, vocabulary: Vocabulary, corpus: Described, *, steps: int, length: int, forgotten: float
+) -> float:
+    """Let an encoder learn; gives the loss of its last tenth."""
+    rng = np.random.default_rng(0)
+    known = _stretches(corpus, rng)
+    wanted = torch.from_numpy(np.stack([targets(each) for each in known]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = nn.Linear(text.config.width, TARGETS)
+    optimiser = AdamW([*text.parameters(), *head.parameters()], _RATE, weight_decay=0.01)
+    losses = []
+    for step in range(steps):
+        chosen = rng.integers(len(known), size=_BATCH)
+        rows = np.stack([vocabulary.numbers(caption(known[index], rng), length) for index in chosen])
+        rows = np.where((rng.random(rows.shape) < forgotten) & (rows != PAD), UNKNOWN, rows)
+        pieces, mask = torch.from_numpy(rows), torch.from_numpy((rows != PAD).astype(np.float32))
+        loss = _loss(head(text(pieces, mask)), wanted[chosen], mask)
+        optimiser.zero_grad()
+        loss.backward()
+        for group in optimiser.param_groups:
+            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM, 0.02 + 1.5 * (1.0 - step / steps))
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    return float(np.mean(losses[-max(1, steps // 10) :]))
+
+
+def _stretches(corpus: Described, rng: np.random.Generator) -> list[Attributes]:
+    known = []
+    for entry in corpus.entries:
+        played = corpus.played(entry)
+        for _ in range(_PLACES):
+            seconds = float(rng.uniform(_SHORTEST_S, min(_LONGEST_S, played.piece.duration_s)))
+            first = float(rng.uniform(0.0, played.piece.duration_s - seconds))
+            known.append(attributes(played, first, seconds))
+    return known
+
+
+def _loss(read_out: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+    """Of what every word's vector says ``[B, L, TARGETS]``."""
+    yes_or_no, numbers, keys = read_out.split([len(PARTS) + 1, 3, _KEYS], dim=2)
+    said = wanted[:, None].expand(-1, mask.shape[1], -1)
+    sure, values, key = said.split([len(PARTS) + 1, 3, _KEYS], dim=2)
+    each = functional.binary_cross_entropy_with_logits(yes_or_no, sure, reduction="none").sum(dim=2)
+    each = each + 4.0 * (numbers - values).square().sum(dim=2)
+    each = each - (keys.log_softmax(dim=2) * key).sum(dim=2)
+    return (each * mask).sum() / mask.sum().clamp(min=1.0)
