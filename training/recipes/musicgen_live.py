@@ -1,8 +1,9 @@
 """Our conducted language model of the starter bundle, over the codec of `encodec_live`, from composed pieces.
 
-Made for a processor: an hour and a half on two cores, of which each takes its share (`torchrun --nproc-per-node 2 -m
-training musicgen_live --set batch=2`); an accelerator takes more at once: `--set batch=64`. Products are taken in bfloat16, a third of the time where the processor multiplies so (AVX-512 BF16, AMX) and with the same losses;
-where it does not, `--set precision=32-true` is faster.
+Made for a processor: an hour and a half on two cores, each of which takes its share (`torchrun --nproc-per-node 2 -m
+training musicgen_live --set batch=2`); an accelerator takes more at once: `--set batch=64`. Products are taken in
+bfloat16, a third of the time where the processor multiplies so (AVX-512 BF16, AMX) and with the same losses; where it
+does not, `--set precision=32-true` is faster.
 """
 
 from training.config import Data, Optim, Recipe

@@ -86,7 +86,8 @@ def read(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         head = nn.Linear(text.config.width, TARGETS)
-    optimiser = AdamW([*text.parameters(), *head.parameters()], _RATE, weight_decay=0.01)
+    learning = [*text.parameters(), *head.parameters()]
+    optimiser = AdamW(learning, _RATE, weight_decay=0.01)
     losses = []
     for step in range(steps):
         chosen = rng.integers(len(known), size=_BATCH)
@@ -94,8 +95,8 @@ def read(
         rows = np.where((rng.random(rows.shape) < forgotten) & (rows != PAD), UNKNOWN, rows)
         pieces, mask = torch.from_numpy(rows), torch.from_numpy((rows != PAD).astype(np.float32))
         loss = _loss(head(text(pieces, mask)), wanted[chosen], mask)
-        optimiser.zero_grad()
-        loss.backward()
+        for parameter, gradient in zip(learning, torch.autograd.grad(loss, learning), strict=True):
+            parameter.grad = gradient
         for group in optimiser.param_groups:
             group["lr"] = _RATE * min(1.0, (step + 1) / _WARM, 0.02 + 1.5 * (1.0 - step / steps))
         optimiser.step()
@@ -116,10 +117,11 @@ def _stretches(corpus: Described, rng: np.random.Generator) -> list[Attributes]:
 
 def _loss(read_out: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
     """Of what every word's vector says ``[B, L, TARGETS]``."""
-    yes_or_no, numbers, keys = read_out.split([len(PARTS) + 1, 3, _KEYS], dim=2)
-    said = wanted[:, None].expand(-1, mask.shape[1], -1)
-    sure, values, key = said.split([len(PARTS) + 1, 3, _KEYS], dim=2)
+    sizes = [len(PARTS) + 1, 3, _KEYS]
+    yes_or_no, numbers, keys = torch.split(read_out, sizes, dim=2)
+    sure, values, key = torch.split(wanted[:, None].expand(-1, mask.shape[1], -1), sizes, dim=2)
     each = functional.binary_cross_entropy_with_logits(yes_or_no, sure, reduction="none").sum(dim=2)
     each = each + 4.0 * (numbers - values).square().sum(dim=2)
     each = each - (keys.log_softmax(dim=2) * key).sum(dim=2)
-    return (each * mask).sum() / mask.sum().clamp(min=1.0)
+    loss: Tensor = (each * mask).sum() / mask.sum().clamp(min=1.0)
+    return loss
