@@ -19,7 +19,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from engine.music.conducting import HARMONY_FEATURES, STEP_FEATURES
+from engine.music.conducting import CHARACTER, GUIDED_FEATURES, STEP_FEATURES
 from export.graphs.musika import export
 from training.models.musika import M44, build, save
 
@@ -161,7 +161,7 @@ def _musicgen_live(outdir: Path) -> dict[str, object]:
     sizes = T5Config(pieces=len(_PIECES), width=128, heads=4, head=32, inner=512, layers=2)
     config = MusicgenConfig(
         width=256, layers=6, entries=ENCODEC_LIVE.entries, text=sizes.width, rotary=True, features=STEP_FEATURES,
-        window=384,
+        character=len(CHARACTER), window=384,
     )  # fmt: skip
     lm, codec, text = LM(config), Encodec(ENCODEC_LIVE), T5Encoder(sizes)
     init_weights(lm)
@@ -169,7 +169,7 @@ def _musicgen_live(outdir: Path) -> dict[str, object]:
     checkpoint = outdir / "random.safetensors"
     weights = {"lm": lm.state_dict(), "codec": codec.state_dict(), "text": text.state_dict()}
     notes: dict[str, object] = {"source": "random weights of the starter's size", "licence": "CC0-1.0"}
-    notes |= {"delays": [0, 1, 2, 3], "frames": 512, "text_length": 24, "harmony": HARMONY_FEATURES}
+    notes |= {"delays": [0, 1, 2, 3], "frames": 512, "text_length": 24, "guided": GUIDED_FEATURES}
     save_parts(checkpoint, Sizes(codec.config, lm.config, sizes), weights, _TOKENIZER, notes)
     export_musicgen(checkpoint, outdir / "int8", "int8")
     checkpoint.unlink()

@@ -13,7 +13,7 @@ import torch
 
 from engine.bundle import open_musicgen
 from engine.models.musicgen import Musicgen
-from engine.music.conducting import HARMONY_FEATURES, STEP_FEATURES
+from engine.music.conducting import CHARACTER, GUIDED_FEATURES, STEP_FEATURES
 from export.graphs.musicgen_bundle import export
 from export.parts import Parts, save_parts
 from training.models.encodec import ENCODEC_32, Encodec
@@ -49,7 +49,11 @@ KINDS = {
     "plain": Kind(_BASE),
     "stereo": Kind(replace(_BASE, codebooks=8), delays=(0, 0, 1, 1, 2, 2, 3, 3)),
     "melody": Kind(replace(_BASE, chroma=12, cross=False)),
-    "conducted": Kind(replace(_BASE, rotary=True, features=STEP_FEATURES, window=12), text_length=6, causal=True),
+    "conducted": Kind(
+        replace(_BASE, rotary=True, features=STEP_FEATURES, character=len(CHARACTER), window=12),
+        text_length=6,
+        causal=True,
+    ),
     "wordless": Kind(replace(_BASE, text=0), text=False),
 }
 
@@ -77,7 +81,7 @@ def tiny_parts(kind: str) -> Parts:
         "frames": told.window,
         "keep": told.keep,
         "text_length": told.text_length,
-        "harmony": HARMONY_FEATURES if told.lm.features else 0,
+        "guided": GUIDED_FEATURES if told.lm.features else 0,
     }
     return Parts(codec, lm, text, TOKENIZER if told.text else "", notes)
 

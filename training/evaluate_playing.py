@@ -126,7 +126,7 @@ def _played(made: Musicgen, piece: Played, seed: int, guidance: float) -> Audio:
     words = caption(attributes(piece, 0.0, piece.piece.duration_s), np.random.default_rng(seed))
     numbers = torch.from_numpy(made.vocabulary.numbers(words, int(notes["text_length"])))[None]
     mask = (numbers > 0).float()
-    features = step_features(piece.piece, 0, frames, config.hop, config.sample_rate)
+    features = step_features(piece, 0, frames, config.hop, config.sample_rate)
     codes = play(
         made.lm,
         frames,
@@ -135,7 +135,7 @@ def _played(made: Musicgen, piece: Played, seed: int, guidance: float) -> Audio:
         delays=notes["delays"],
         generator=torch.Generator().manual_seed(seed),
         guidance=guidance,
-        harmony=int(notes.get("harmony", 0)),
+        guided_features=int(notes.get("guided", 0)),
     )
     return _decoded(made, codes)
 

@@ -127,15 +127,18 @@ def _played(made: Musicgen, genre: str, parts: Bools, seed: int, guidance: float
     frames, length = round(_SECONDS * made.codec.config.frame_rate), int(made.notes["text_length"])
     numbers = torch.from_numpy(made.vocabulary.numbers(asked_text(genre, parts), length))[None]
     mask = (numbers > 0).float()
-    features = made.lm.config.features
+    said = made.text(numbers, mask)
+    features = torch.zeros(1, made.lm.config.features, frames)
+    if made.lm.config.character:
+        features[:, -made.lm.config.character :] = made.lm.read(said, mask)[:, :, None]
     codes = play(
         made.lm,
         frames,
-        context=made.lm.condition(made.text(numbers, mask), mask),
-        features=torch.zeros(1, features, frames) if features else None,
+        context=made.lm.condition(said, mask),
+        features=features if made.lm.config.features else None,
         delays=made.notes["delays"],
         generator=torch.Generator().manual_seed(seed),
         guidance=guidance,
-        harmony=int(made.notes.get("harmony", 0)),
+        guided_features=int(made.notes.get("guided", 0)),
     )
     return made.codec.decode(torch.from_numpy(codes)[None])[0].numpy()

@@ -94,10 +94,11 @@ class Musicgen:
         rows = [feeds if text or tune is not None else silent, *([silent] if guided else [])]
         whole = {name: np.concatenate([row[name] for row in rows]) for name in feeds}
         made = self._condition.run(whole)
+        character = made.pop("character", None)
         before = int(made["prefix"].shape[1]) if self.facts.prefix else 0
         alike = guided and not text and tune is None
         arrays = {name: np.ascontiguousarray(value) for name, value in made.items()}
-        return Told(arrays, guided, before, alike, tune)
+        return Told(arrays, guided, before, alike, tune, None if character is None else character[0])
 
     def _classes(self, melody: Audio | None) -> Array | None:
         """[1, T, 12] of a melody [1, N]."""
@@ -214,7 +215,7 @@ class Musicgen:
 
     def _part(self, state: MusicgenState, features: F32) -> None:
         """From the first chord on, the row that is not told is another one."""
-        if not (state.told.alike and self.facts.harmony and features[..., -self.facts.harmony :].any()):
+        if not (state.told.alike and self.facts.guided and features[..., -self.facts.guided :].any()):
             return
         for cache in (state.cache, state.spare):
             if cache is not None:
@@ -373,8 +374,10 @@ class Musicgen:
             feeds["position"][:] = np.arange(at + count - len(feeds["position"]), at + count)
         if "features" in feeds:
             feeds["features"][:] = state.features[shift + first : shift + first + count]
-            if facts.harmony:
-                feeds["features"][1:, :, -facts.harmony :] = 0.0
+            if facts.character and state.told.character is not None:
+                feeds["features"][:, :, -facts.character :] = state.told.character
+            if facts.guided:
+                feeds["features"][1:, :, -facts.guided :] = 0.0
         feeds["last"][:] = at + count - 1
         feeds["total"][...] = at + count
         bound.run()

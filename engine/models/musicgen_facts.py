@@ -27,8 +27,9 @@ class MusicgenFacts:
         text_length: pieces to which texts are filled up, 0 for none.
         chroma: classes of a melody, 0 for none. chroma_frames: columns that a melody is made to have.
         features: numbers that a step is told of beat, bar and chord.
-        harmony: the last of them, which guidance goes away from as it does from words; 0 where a model has not learned
-            to do without chords.
+        guided: the last of them, which guidance goes away from as it does from words; 0 where a model has not learned
+            to do without them.
+        character: the last of these, which words fill in.
         layers, heads, codebooks, entries: of the graph.
         prefix: whether conditions stand before the sequence.
     """
@@ -43,7 +44,8 @@ class MusicgenFacts:
     chroma: int
     chroma_frames: int
     features: int
-    harmony: int
+    guided: int
+    character: int
     layers: int
     heads: int
     codebooks: int
@@ -80,7 +82,8 @@ def facts_of(lm: Graph) -> MusicgenFacts:
             chroma=_number(manifest, "chroma", 0),
             chroma_frames=_number(manifest, "chroma_frames", 0),
             features=_number(manifest, "features", 0),
-            harmony=_number(manifest, "harmony", 0),
+            guided=_number(manifest, "guided", 0),
+            character=_number(manifest, "character", 0),
             layers=layers,
             heads=_size(cache[1]),
             codebooks=_size(codes[1]),
@@ -96,8 +99,11 @@ def _checked(facts: MusicgenFacts) -> MusicgenFacts:
             f"{len(facts.delays)} delays and {facts.streams} streams do not fit {facts.codebooks} codebooks; "
             "export the model again"
         )
-    if facts.harmony > facts.features:
-        raise ManifestError(f"{facts.harmony} of {facts.features} features cannot be chords; export the model again")
+    if not facts.character <= facts.guided <= facts.features:
+        raise ManifestError(
+            f"of {facts.features} features {facts.guided} cannot be guided and {facts.character} filled in by words; "
+            "export the model again"
+        )
     if not facts.latest < facts.keep < facts.window:
         raise ManifestError(f"a window of {facts.window} frames cannot keep {facts.keep}; export the model again")
     return facts

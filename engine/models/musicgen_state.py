@@ -30,6 +30,7 @@ class Told:
         guided: whether there are two rows, told and not told.
         before: positions that it takes up before the sequence.
         alike: both rows are the same, as long as nothing is told: only the first is worked out.
+        character: [n] the last features of each step, as the words say.
         melody: [1, T, 12] classes of the melody among it, so that other words can be told with the same one.
     """
 
@@ -38,6 +39,7 @@ class Told:
     before: int = 0
     alike: bool = False
     melody: Array | None = None
+    character: Array | None = None
 
     @property
     def batch(self) -> int:

@@ -13,9 +13,11 @@ import numpy.typing as npt
 from engine.music.units import TICKS_PER_BEAT
 
 __all__ = [
+    "CHARACTER",
     "CLOCK_FEATURES",
     "FRAME_FEATURES",
     "GATES",
+    "GUIDED_FEATURES",
     "HARMONY_FEATURES",
     "STEP_FEATURES",
     "chord_gates",
@@ -41,9 +43,13 @@ _BODY_DECAY_S: Final = 0.15
 
 CLOCK_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 2 * len(_REST_HZ) * len(_REACH_HZ)
 FRAME_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 1 + 12
-STEP_FEATURES: Final = FRAME_FEATURES + 24
 HARMONY_FEATURES: Final = 36
-"""The last of `STEP_FEATURES`: those that tell of the chord, zeros where there is none."""
+"""Of `STEP_FEATURES`: those that tell of the chord, zeros where there is none."""
+CHARACTER: Final = ("drums", "bass", "chords", "arp", "techno", "density", "brightness")
+"""The last of `STEP_FEATURES`, -1..1: who plays, which of two genres, how dense and bright; 0 for what is not told."""
+GUIDED_FEATURES: Final = HARMONY_FEATURES + len(CHARACTER)
+"""The last of `STEP_FEATURES` that are asked for rather than known, so that guidance can go away from them."""
+STEP_FEATURES: Final = FRAME_FEATURES + 24 + len(CHARACTER)
 GATES: Final = 6
 
 
@@ -117,11 +123,17 @@ def frame_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass
     return np.concatenate(rows).astype(np.float32)
 
 
-def step_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass: F32) -> F32:
-    """[STEP_FEATURES, T] that a language model of codes is told of each frame: `frame_features`, and below them the
-    chord's pitch classes and its bass, since codes are of notes and not of intervals. Arguments as there.
+def step_features(
+    ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass: F32, character: F32 | None = None
+) -> F32:
+    """[STEP_FEATURES, T] that a language model of codes is told of each frame: `frame_features`, below them the chord's
+    pitch classes and its bass, since codes are of notes and not of intervals, and last `CHARACTER`.
+
+    Args:
+        character: [len(CHARACTER), T]; None: nothing is told. Others as there.
     """
-    return np.concatenate([frame_features(ticks, tempo_bpm, bar_ticks, chroma, bass), chroma, bass])
+    silent = np.zeros((len(CHARACTER), len(ticks)), np.float32) if character is None else character
+    return np.concatenate([frame_features(ticks, tempo_bpm, bar_ticks, chroma, bass), chroma, bass, silent])
 
 
 def _above_bass(chroma: F32, bass: F32) -> F32:

@@ -218,18 +218,22 @@ class Condition(nn.Module):
         """Text ``[B, L, text]`` and its mask ``[B, L]``, then melody ``[B, T, chroma]``, those that the model takes.
 
         Returns:
-            For each layer keys, then values ``[B, heads, L, 64]``; or ``[B, T + L, D]``.
+            For each layer keys, then values ``[B, heads, L, 64]``; or ``[B, T + L, D]``. Last, where words fill in
+            features, those ``[B, character]``.
         """
         named = dict(zip(condition_inputs(self.model), told, strict=True))
         context = self.model.condition(named.get("text"), named.get("mask"), named.get("melody"))
         assert context is not None
+        character: list[Tensor] = []
+        if self.model.config.character:
+            character.append(self.model.read(named["text"], named["mask"]))
         if not self.model.config.cross:
-            return (context,)
+            return (context, *character)
         made: list[Tensor] = []
         for layer in self.keys:
             for part in layer(context).chunk(2, dim=2):
                 made.append(part.reshape(*part.shape[:2], self.model.config.heads, -1).transpose(1, 2))
-        return tuple(made)
+        return (*made, *character)
 
 
 def condition_inputs(model: LM) -> list[str]:
@@ -250,10 +254,12 @@ def condition_example(model: LM, rng: torch.Generator) -> tuple[Tensor, ...]:
 
 
 def condition_graph(model: LM) -> onnx.ModelProto:
-    """Inputs of `condition_inputs`; outputs ``ck.i`` and ``cv.i``, or ``prefix``."""
+    """Inputs of `condition_inputs`; outputs ``ck.i`` and ``cv.i``, or ``prefix``; and ``character``."""
     names = [f"{part}.{i}" for i in range(model.config.layers) for part in ("ck", "cv")]
     axes = {"text": {0: "B", 1: "L"}, "mask": {0: "B", 1: "L"}, "melody": {0: "B", 1: "T"}}
     made = {name: {0: "B", 2: "L"} for name in names} if model.config.cross else {"prefix": {0: "B", 1: "P"}}
+    if model.config.character:
+        made["character"] = {0: "B"}
     inputs = condition_inputs(model)
     free = {**{name: axes[name] for name in inputs}, **made}
     return trace(Condition(model), condition_example(model, torch.Generator().manual_seed(0)), inputs, list(made), free)

@@ -49,7 +49,8 @@ def facts(parts: Parts) -> dict[str, Any]:
         "chroma": lm.chroma,
         "chroma_frames": _CHROMA_FRAMES if lm.chroma else 0,
         "features": lm.features,
-        "harmony": int(notes.get("harmony", 0)),
+        "guided": int(notes.get("guided", 0)),
+        "character": lm.character,
         "latency_frames": {"last codebook": max(delays), "decoder's look-ahead": look_ahead},
         "tokenizer": hashlib.sha256(parts.tokenizer.encode()).hexdigest() if parts.text is not None else "",
     }

@@ -125,4 +125,4 @@ def described_window(
     """Codes ``[K, frames]`` of a composed piece from frame `first` on, with what is known of them."""
     second, length = hop / sample_rate, codes.shape[1]
     known = attributes(played, first * second, length * second)
-    return CodeWindow(codes, caption(known, rng), step_features(played.piece, first, length, hop, sample_rate))
+    return CodeWindow(codes, caption(known, rng), step_features(played, first, length, hop, sample_rate))

@@ -131,16 +131,26 @@ def attributes(played: Played, first_s: float, length_s: float) -> Attributes:
     )
 
 
-def step_features(piece: Piece, first: int, frames: int, hop: int, sample_rate: int) -> F32:
+def step_features(played: Played, first: int, frames: int, hop: int, sample_rate: int) -> F32:
     """What a conducted language model is told of each frame, ``[STEP_FEATURES, frames]``.
 
-    `engine.music.conducting.step_features` of the tick at which a frame begins and of the chord at its middle.
+    `engine.music.conducting.step_features` of the tick at which a frame begins, and of the chord and the character at
+    its middle.
 
     Args:
         first: frame to begin with. hop: samples in one.
     """
+    piece = played.piece
     rate = samples_per_tick(piece.tempo_bpm, sample_rate)
     starts = hop * np.arange(first, first + frames, dtype=np.float64) / rate
     middle = conditions(piece, starts + 0.5 * hop / rate)
     tempo = np.full(frames, piece.tempo_bpm, np.float32)
-    return conducting.step_features(starts, tempo, TICKS_PER_BAR, middle["chroma"], middle["bass"])
+    character = np.stack(
+        [
+            *(np.full(frames, 1.0 if part in played.parts else -1.0) for part in PARTS),
+            1.0 - 2.0 * middle["genre"],
+            2.0 * middle["density"] - 1.0,
+            2.0 * middle["brightness"] - 1.0,
+        ]
+    ).astype(np.float32)
+    return conducting.step_features(starts, tempo, TICKS_PER_BAR, middle["chroma"], middle["bass"], character)

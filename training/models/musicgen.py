@@ -15,7 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LARGE", "LM", "MEDIUM", "SMALL", "Block", "Cache", "MusicgenConfig", "guided", "init_weights", "positions"]
+__all__ = [
+    "LARGE",
+    "LM",
+    "MEDIUM",
+    "SMALL",
+    "Block",
+    "Cache",
+    "MusicgenConfig",
+    "guided",
+    "init_weights",
+    "positions",
+    "said",
+]
 
 _HEAD: Final = 64
 _ROTARY_BASE: Final = 10_000.0
@@ -34,6 +46,7 @@ class MusicgenConfig:
         cross: conditions are attended to beside the sequence; otherwise they stand before it.
         rotary: positions turn queries and keys, so that old ones can be let go of; otherwise they are added once.
         features: numbers a step that tell of beat, bar and chord, added to its embedding; 0 for none.
+        character: the last of these, which words fill in; 0 for none.
         window: positions that a step attends to, itself the last of them; 0 for all. With rotary positions a model that
             has learned so may forget what is older: an endless stream is what it was trained for.
     """
@@ -47,11 +60,14 @@ class MusicgenConfig:
     cross: bool = True
     rotary: bool = False
     features: int = 0
+    character: int = 0
     window: int = 0
 
     def __post_init__(self) -> None:
         if self.width % _HEAD or self.width <= 0:
             raise ValueError(f"got width {self.width}, wanted a multiple of {_HEAD}: heads are that wide")
+        if self.character and not (self.text and self.character <= self.features):
+            raise ValueError(f"words cannot fill in {self.character} of {self.features} features without a text width")
 
     @property
     def heads(self) -> int:
@@ -216,6 +232,7 @@ class LM(nn.Module):
         self.text = nn.Linear(config.text, width) if config.text else None
         self.melody = nn.Linear(config.chroma, width) if config.chroma else None
         self.conducting = nn.Linear(config.features, width) if config.features else None
+        self.reader = nn.Linear(config.text, config.character) if config.character else None
 
     def condition(self, text: Tensor | None, mask: Tensor | None = None, melody: Tensor | None = None) -> Tensor | None:
         """What the sequence is told, ``[B, L, D]``, the melody first; None if there is nothing to be told.
@@ -236,6 +253,16 @@ class LM(nn.Module):
             made = layer(values)
             parts.append(made if name == "melody" or mask is None else made * mask.unsqueeze(2).to(made.dtype))
         return torch.cat(parts, dim=1) if parts else None
+
+    def read(self, text: Tensor, mask: Tensor) -> Tensor:
+        """``[B, character]`` in -1..1 of text as in `condition`, the mean of its words; zeros of no words.
+
+        Raises:
+            ValueError: this model reads none.
+        """
+        if self.reader is None:
+            raise ValueError("this model reads no character out of words")
+        return said(self.reader, text, mask)
 
     def forward(
         self, codes: Tensor, context: Tensor | None = None, cache: Cache | None = None, features: Tensor | None = None
@@ -272,6 +299,13 @@ class LM(nn.Module):
 
     def _layers(self) -> list["Block"]:
         return cast("list[Block]", list(self.blocks))
+
+
+def said(reader: nn.Linear, text: Tensor, mask: Tensor) -> Tensor:
+    """`LM.read`."""
+    mask = mask.unsqueeze(2).to(text.dtype)
+    mean = (reader(text) * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
+    return torch.tanh(mean) * mask.amax(dim=1)
 
 
 def guided(logits: Tensor, scale: float) -> Tensor:

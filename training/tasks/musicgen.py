@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from engine.music.audio import Audio
-from engine.music.conducting import HARMONY_FEATURES
+from engine.music.conducting import CHARACTER, FRAME_FEATURES, GUIDED_FEATURES
 from training.config import Recipe, RecipeError
 from training.data.captions import PATTERN, caption_words, words_in
 from training.data.code_store import CodeStore, CodeWindow, described_window
@@ -57,7 +57,8 @@ class TrainLM:
         frames: of a training item.
         starts: share of steps with items of `start_frames` instead, and as many more of them: what words say is heard
             at a beginning, later the sound itself tells who plays.
-        reading: steps for which the text encoder learns to read captions first, of a composed corpus.
+        reading: steps for which the text encoder learns to read captions first, of a composed corpus; it then stays as
+            it is, and what it reads is told with each step.
         decay: of weights, decoupled.
         telling: what each step is told, and what is left out.
         listened: pieces that are played and listened to when a run is measured, and four times as many texts.
@@ -121,6 +122,7 @@ class _Foretelling(Task):
                 rotary=settings.rotary,
                 window=settings.window,
                 features=STEP_FEATURES if settings.telling.conducted else 0,
+                character=len(CHARACTER) if settings.telling.conducted and settings.reading else 0,
             )
         )
         init_weights(self._lm)
@@ -136,9 +138,13 @@ class _Foretelling(Task):
                 layers=settings.text_layers,
             )
         )
-        if settings.reading and isinstance(corpus, Described):
+        if self._lm.reader is not None:
+            if not isinstance(corpus, Described):
+                raise RecipeError(
+                    "task.reading: only of composed pieces it is known who plays; leave it 0 for a folder"
+                )
             learned_to_read(
-                self._text, self._vocabulary, corpus, Path(data.cache), steps=settings.reading,
+                self._text, self._lm.reader, self._vocabulary, corpus, Path(data.cache), steps=settings.reading,
                 length=settings.telling.text_length, forgotten=settings.telling.forgotten,
             )  # fmt: skip
         self._asking = Asking(settings.telling, self._vocabulary, codec.codebooks, codec.entries)
@@ -159,18 +165,23 @@ class _Foretelling(Task):
         """Codes ``[K, T]`` of sound [2, N]; what does not fill a last frame is left out."""
         return encoded(self._codec, audio)
 
+    @property
+    def _reads(self) -> bool:
+        """Whether the text encoder has learned before, and stays as it is."""
+        return self._lm.reader is not None
+
     def modules(self) -> dict[str, nn.Module]:
-        return {"lm": self._lm, "text": self._text}
+        return {"lm": self._lm} if self._reads else {"lm": self._lm, "text": self._text}
 
     def frozen(self) -> dict[str, nn.Module]:
-        return {"codec": self._codec}
+        return {"codec": self._codec, "text": self._text} if self._reads else {"codec": self._codec}
 
     def averaged(self) -> tuple[str, ...]:
-        return ("lm", "text")
+        return ("lm",) if self._reads else ("lm", "text")
 
     def optimisers(self) -> dict[str, Optimizer]:
         optim = self._recipe.optim
-        parameters = [*self._lm.parameters(), *self._text.parameters()]
+        parameters = [*self._lm.parameters(), *(() if self._reads else self._text.parameters())]
         return {"lm": AdamW(parameters, optim.lr, optim.betas, optim.eps, self._settings.decay)}
 
     def prepare(self, device: torch.device) -> None:
@@ -205,7 +216,7 @@ class _Foretelling(Task):
         return numbers
 
     def _averages(self, averages: Mapping[str, nn.Module]) -> tuple[LM, T5Encoder]:
-        lm, text = averages["lm"], averages["text"]
+        lm, text = averages["lm"], self._text if self._reads else averages["text"]
         assert isinstance(lm, LM)
         assert isinstance(text, T5Encoder)
         return lm, text
@@ -239,8 +250,8 @@ class _Foretelling(Task):
             "text_length": settings.telling.text_length,
             "frames": settings.frames,
             "guidance": 3.0,
-            "harmony": HARMONY_FEATURES if settings.telling.conducted and settings.telling.unharmonised else 0,
-            "features": {"frame_features": STEP_FEATURES - 24, "chroma": 12, "bass": 12}
+            "guided": GUIDED_FEATURES if settings.telling.conducted and settings.telling.unharmonised else 0,
+            "features": {"frame_features": FRAME_FEATURES, "chroma": 12, "bass": 12, "character": len(CHARACTER)}
             if settings.telling.conducted
             else {},
         }

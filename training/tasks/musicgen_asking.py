@@ -1,6 +1,7 @@
 """What a language model of codes is given and asked: steps, what they are told, and what they should foretell."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.music.codes import MONO_DELAYS, delayed
-from engine.music.conducting import HARMONY_FEATURES
+from engine.music.conducting import CHARACTER, GUIDED_FEATURES
 from training.data.code_store import CodeWindow
 from training.evaluate_codes import code_losses
 from training.models.musicgen import LM
@@ -17,6 +18,9 @@ from training.models.words import PAD, UNKNOWN, Vocabulary
 from training.task import Batch
 
 __all__ = ["Asking", "Telling"]
+
+_HARMONY: Final = slice(-GUIDED_FEATURES, -len(CHARACTER))
+_CHARACTER: Final = -len(CHARACTER)
 
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
@@ -31,6 +35,7 @@ class Telling:
         text_length: words of a caption at most; shorter ones are filled up.
         untold: share of items without words. forgotten: share of words that are replaced by the unknown one.
         unconducted: share of items that are told nothing of time and chords. unharmonised: of chords.
+        uncharacterised: share of items that are told nothing of who plays and how; and of each such number in others.
     """
 
     conducted: bool = False
@@ -39,6 +44,7 @@ class Telling:
     forgotten: float = 0.0
     unconducted: float = 0.1
     unharmonised: float = 0.1
+    uncharacterised: float = 0.3
 
 
 class Asking:
@@ -59,8 +65,11 @@ class Asking:
         forget = (rng.random(pieces.shape) < telling.forgotten) & (pieces != PAD)
         pieces = np.where(forget, UNKNOWN, pieces)
         features = self._features(windows)
-        features[rng.random(count) < telling.unharmonised, :, -HARMONY_FEATURES:] = 0.0
-        features[rng.random(count) < telling.unconducted] = 0.0
+        features[rng.random(count) < telling.unharmonised, :, _HARMONY] = 0.0
+        features[rng.random(count) < telling.unconducted, :, :_CHARACTER] = 0.0
+        features[rng.random(count) < telling.uncharacterised, :, _CHARACTER:] = 0.0
+        unsaid = rng.random((count, 1, len(CHARACTER))) < telling.uncharacterised
+        features[:, :, _CHARACTER:] *= ~unsaid
         pieces[rng.random(count) < telling.untold] = PAD
         return self._tensors(windows, pieces, features)
 
@@ -74,9 +83,13 @@ class Asking:
         }
         if self._telling.conducted:
             silent = features.copy()
-            silent[:, :, -HARMONY_FEATURES:] = 0.0
+            silent[:, :, _HARMONY] = 0.0
             ways["no_chords"] = self._tensors(windows, pieces, silent)
-            ways["no_time"] = self._tensors(windows, pieces, np.zeros_like(features))
+            silent[:, :, :_CHARACTER] = 0.0
+            ways["no_time"] = self._tensors(windows, pieces, silent)
+            silent = features.copy()
+            silent[:, :, _CHARACTER:] = 0.0
+            ways["no_character"] = self._tensors(windows, pieces, silent)
         return ways
 
     def _pieces(self, windows: list[CodeWindow]) -> I64:

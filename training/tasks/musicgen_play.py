@@ -28,7 +28,7 @@ def play(
     guidance: float = 3.0,
     temperature: float = 1.0,
     top_k: int = 250,
-    harmony: int = 0,
+    guided_features: int = 0,
 ) -> I64:
     """Draw codes.
 
@@ -39,7 +39,7 @@ def play(
         delays: of the codebooks.
         guidance: 1 asks the network once, more asks it a second time without `context` and goes away from that.
         top_k: of the likeliest codes one is drawn.
-        harmony: of the features the last so many tell of chords, which guidance goes away from as well.
+        guided_features: the last so many of them are asked for, and guidance goes away from them as well.
     Returns:
         ``[K, frames]``, the prompt unchanged.
     """
@@ -56,8 +56,8 @@ def play(
         # Behind the last frame only late codebooks are said; they are told what held last.
         told = torch.cat([features, features[:, :, -1:].expand(-1, -1, plan.length - frames)], dim=2)
         told = told.transpose(1, 2).repeat(asked, 1, 1).to(device)
-        if harmony:
-            told[1:, :, -harmony:] = 0.0
+        if guided_features:
+            told[1:, :, -guided_features:] = 0.0
     cache, fed = Cache(), 0
     for step in range(plan.first_unknown(known), plan.length):
         codes = torch.from_numpy(sequence[:, fed:step])[None].expand(asked, -1, -1).to(device)

@@ -1,7 +1,8 @@
 """A text encoder learns to read before a language model listens to it: what a caption says, out of any of its words.
 
 Sound tells a model little about words: after its first second it hears who plays. An encoder that begins with random
-vectors is therefore hardly asked and learns next to nothing. One whose vectors all hold what was said is heard at once.
+vectors is therefore hardly asked and learns next to nothing. One whose vectors all hold what was said is heard at once,
+and what it reads of who plays and how is told with each step, as beat and chord are.
 """
 
 import hashlib
@@ -20,10 +21,11 @@ from torch.optim import AdamW
 from engine.music.conducting import tempo_value
 from training.data.captions import caption
 from training.data.described import PARTS, Attributes, Described, attributes
+from training.models.musicgen import said
 from training.models.t5 import T5Encoder
 from training.models.words import PAD, UNKNOWN, Vocabulary
 
-__all__ = ["TARGETS", "learned_to_read", "read", "targets"]
+__all__ = ["TARGETS", "character", "learned_to_read", "read", "targets"]
 
 F32 = npt.NDArray[np.float32]
 
@@ -49,8 +51,16 @@ def targets(known: Attributes) -> F32:
     return row
 
 
+def character(known: Attributes) -> F32:
+    """What `engine.music.conducting.CHARACTER` says of it."""
+    parts = [1.0 if part in known.parts else -1.0 for part in PARTS]
+    genre = 1.0 if known.genre == "techno" else -1.0
+    return np.array([*parts, genre, 2.0 * known.density - 1.0, 2.0 * known.brightness - 1.0], np.float32)
+
+
 def learned_to_read(
     text: T5Encoder,
+    reader: nn.Linear,
     vocabulary: Vocabulary,
     corpus: Described,
     cache: Path,
@@ -59,34 +69,43 @@ def learned_to_read(
     length: int,
     forgotten: float,
 ) -> None:
-    """Give `text` the weights of an encoder that has learned so for some steps; they are kept for the next time.
+    """Give `text` and `reader` the weights of some steps of learning so; they are kept for the next time.
 
     Args:
+        reader: see `LM.read`.
         cache: folder for them. length: pieces of a caption. forgotten: share of words that are replaced.
     """
     about = [text.config, vocabulary, len(corpus.entries), [e.checksum for e in corpus.entries[:8]], steps, length]
-    digest = hashlib.sha256(repr([*about, forgotten]).encode()).hexdigest()[:16]
-    path = cache / f"reader-{digest}.safetensors"
+    digest = hashlib.sha256(repr([*about, forgotten, TARGETS, reader.out_features]).encode()).hexdigest()[:16]
+    path, both = cache / f"reader-{digest}.safetensors", nn.ModuleDict({"text": text, "reader": reader})
     if not path.exists():
-        read(text, vocabulary, corpus, steps=steps, length=length, forgotten=forgotten)
+        read(text, reader, vocabulary, corpus, steps=steps, length=length, forgotten=forgotten)
         cache.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        safetensors.torch.save_file({name: value.contiguous() for name, value in text.state_dict().items()}, draft)
+        safetensors.torch.save_file({name: value.contiguous() for name, value in both.state_dict().items()}, draft)
         draft.replace(path)
-    text.load_state_dict(safetensors.torch.load_file(path))
+    both.load_state_dict(safetensors.torch.load_file(path))
 
 
 def read(
-    text: T5Encoder, vocabulary: Vocabulary, corpus: Described, *, steps: int, length: int, forgotten: float
+    text: T5Encoder,
+    reader: nn.Linear,
+    vocabulary: Vocabulary,
+    corpus: Described,
+    *,
+    steps: int,
+    length: int,
+    forgotten: float,
 ) -> float:
     """Let an encoder learn; gives the loss of its last tenth."""
     rng = np.random.default_rng(0)
     known = _stretches(corpus, rng)
     wanted = torch.from_numpy(np.stack([targets(each) for each in known]))
+    told = torch.from_numpy(np.stack([character(each) for each in known]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         head = nn.Linear(text.config.width, TARGETS)
-    learning = [*text.parameters(), *head.parameters()]
+    learning = [*text.parameters(), *reader.parameters(), *head.parameters()]
     optimiser = AdamW(learning, _RATE, weight_decay=0.01)
     losses = []
     for step in range(steps):
@@ -94,7 +113,9 @@ def read(
         rows = np.stack([vocabulary.numbers(caption(known[index], rng), length) for index in chosen])
         rows = np.where((rng.random(rows.shape) < forgotten) & (rows != PAD), UNKNOWN, rows)
         pieces, mask = torch.from_numpy(rows), torch.from_numpy((rows != PAD).astype(np.float32))
-        loss = _loss(head(text(pieces, mask)), wanted[chosen], mask)
+        vectors = text(pieces, mask)
+        loss = _loss(head(vectors), wanted[chosen], mask)
+        loss = loss + (said(reader, vectors, mask) - told[chosen]).square().sum(dim=1).mean()
         for parameter, gradient in zip(learning, torch.autograd.grad(loss, learning), strict=True):
             parameter.grad = gradient
         for group in optimiser.param_groups:

@@ -13,7 +13,7 @@ from engine.models.musicgen import Musicgen, MusicgenControls, apart, together
 from engine.models.musicgen_melody import chroma_filters, melody_classes, no_melody
 from engine.models.musicgen_state import MusicgenState, Told
 from engine.music.codes import delayed
-from engine.music.conducting import HARMONY_FEATURES
+from engine.music.conducting import GUIDED_FEATURES
 from tests.tiny_musicgen import ENTRIES, KINDS, open_tiny, tiny_parts
 from training.models.musicgen import LM, guided
 
@@ -44,16 +44,24 @@ def play(model: Musicgen, state: MusicgenState, frames: int, controls: MusicgenC
     return np.stack(list(drawn(model, state, frames, controls)), axis=1)
 
 
-def torch_context(kind: str, guided_too: bool) -> torch.Tensor | None:
-    """What torch's model is told by the same words."""
-    parts, length = tiny_parts(kind), KINDS[kind].text_length
-    if parts.text is None:
-        return None
+def torch_words(kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Vectors of the words, and their mask."""
+    text, length = tiny_parts(kind).text, KINDS[kind].text_length
+    assert text is not None
     pieces, mask = torch.tensor([[2, 4]]), torch.ones(1, 2)
     if length:
         pieces, mask = torch.tensor([[2, 4] + [0] * (length - 2)]), torch.tensor([[1.0, 1.0] + [0.0] * (length - 2)])
+    vectors: torch.Tensor = text(pieces, mask)
+    return vectors, mask
+
+
+def torch_context(kind: str, guided_too: bool) -> torch.Tensor | None:
+    """What torch's model is told by the same words."""
+    parts = tiny_parts(kind)
+    if parts.text is None:
+        return None
+    vectors, mask = torch_words(kind)
     melody = torch.from_numpy(no_melody(235))[None] if KINDS[kind].lm.chroma else None
-    vectors = parts.text(pieces, mask)
     told = parts.lm.condition(vectors, mask, melody)
     untold = parts.lm.condition(vectors, 0 * mask, melody)
     assert told is not None
@@ -61,10 +69,13 @@ def torch_context(kind: str, guided_too: bool) -> torch.Tensor | None:
     return torch.cat([told, untold]) if guided_too else told
 
 
-def with_untold(features: torch.Tensor, rows: int) -> torch.Tensor:
-    """[rows, S, F] of [1, S, F]: a second row is told the time, but no chord."""
-    features = features.repeat(rows, 1, 1)
-    features[1:, :, -HARMONY_FEATURES:] = 0.0
+def as_told(kind: str, features: torch.Tensor, rows: int) -> torch.Tensor:
+    """[rows, S, F] of [1, S, F]: with what words say; a second row is told the time alone."""
+    features, lm = features.repeat(rows, 1, 1), tiny_parts(kind).lm
+    if lm.config.character:
+        features[:1, :, -lm.config.character :] = lm.read(*torch_words(kind))[:, None]
+    if features.shape[2]:
+        features[1:, :, -GUIDED_FEATURES:] = 0.0
     return features
 
 
@@ -81,7 +92,7 @@ def torch_greedy(
         context = torch_context(kind, rows == 2)
         for step in range(plan.first_unknown(prompt.shape[1]), plan.length):
             codes = torch.from_numpy(sequence[:, :step])[None].repeat(rows, 1, 1)
-            told = None if features is None else with_untold(features[:, :step], rows)
+            told = None if features is None else as_told(kind, features[:, :step], rows)
             logits = lm(codes, context, features=told)[:, :, -1]
             best = (guided(logits, guidance) if rows == 2 else logits)[0].argmax(dim=1).numpy()
             sequence[:, step] = np.where(wanted[:, step], best, sequence[:, step])
@@ -112,7 +123,7 @@ def torch_logits(kind: str, state: MusicgenState) -> np.ndarray:
     """What torch says follows the steps of a window, all of them at once."""
     books = np.arange(len(state.delays))[:, None]
     columns = state.codes[books, state.margin + np.arange(state.steps)[None] - 1 - state.delays[:, None]]
-    features = with_untold(torch.from_numpy(state.features[: state.steps])[None], state.told.batch)
+    features = as_told(kind, torch.from_numpy(state.features[: state.steps])[None], state.told.batch)
     with torch.no_grad():
         logits = tiny_parts(kind).lm(
             torch.from_numpy(columns)[None].repeat(state.told.batch, 1, 1),
@@ -323,7 +334,7 @@ def test_chords_may_come_where_none_were_told() -> None:
     model = open_tiny("conducted")
     nothing, features = model.tell("", changing=True), np.zeros(model.facts.features, np.float32)
     chord = features.copy()
-    chord[-HARMONY_FEATURES:] = 1.0
+    chord[-GUIDED_FEATURES:] = 1.0
     one = model.begin(nothing, prompt_of(model, 20), seed=3)
     two = model.begin(replace(nothing, alike=False), prompt_of(model, 20), seed=3)
     for told, rows in ((features, 1), (chord, 2), (features, 2)):

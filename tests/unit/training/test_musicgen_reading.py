@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.music.conducting import CHARACTER
 from engine.music.harmony import Key
 from training.config import Data
 from training.data.captions import PATTERN, caption_words
@@ -14,7 +15,7 @@ from training.data.described import Attributes, Described
 from training.models.t5 import T5Config, T5Encoder
 from training.models.words import Vocabulary
 from training.tasks import musicgen_reading
-from training.tasks.musicgen_reading import TARGETS, learned_to_read, read, targets
+from training.tasks.musicgen_reading import TARGETS, character, learned_to_read, read, targets
 
 VOCABULARY = Vocabulary(caption_words(), PATTERN)
 SIZES = T5Config(pieces=len(VOCABULARY), width=32, heads=2, head=16, inner=64, layers=1)
@@ -23,6 +24,10 @@ SIZES = T5Config(pieces=len(VOCABULARY), width=32, heads=2, head=16, inner=64, l
 def encoder(seed: int = 0) -> T5Encoder:
     torch.manual_seed(seed)
     return T5Encoder(SIZES)
+
+
+def reader() -> torch.nn.Linear:
+    return torch.nn.Linear(SIZES.width, len(CHARACTER))
 
 
 def corpus() -> Described:
@@ -36,20 +41,21 @@ def test_what_is_to_be_read_is_what_is_known() -> None:
     assert row[:8].tolist() == [0, 1, 0, 0, 1, 1.0, 0.25, 0.75]
     assert np.flatnonzero(row[8:]).tolist() == [12 + 9]
     assert not targets(replace(known, key=None))[8:].any()
+    assert character(known).tolist() == [-1, 1, -1, -1, 1, -0.5, 0.5]
 
 
 def test_reading_is_learned() -> None:
-    first = read(encoder(), VOCABULARY, corpus(), steps=4, length=16, forgotten=0.0)
-    last = read(encoder(), VOCABULARY, corpus(), steps=150, length=16, forgotten=0.1)
+    first = read(encoder(), reader(), VOCABULARY, corpus(), steps=4, length=16, forgotten=0.0)
+    last = read(encoder(), reader(), VOCABULARY, corpus(), steps=150, length=16, forgotten=0.1)
     assert last < 0.5 * first
 
 
 def test_it_is_learned_once_and_begins_alike_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, two, other = encoder(), encoder(1), encoder(2)
-    learned_to_read(one, VOCABULARY, corpus(), tmp_path, steps=3, length=16, forgotten=0.1)
+    one, two, other, ears = encoder(), encoder(1), encoder(2), reader()
+    learned_to_read(one, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, forgotten=0.1)
     monkeypatch.setattr(musicgen_reading, "read", lambda *_, **__: pytest.fail("it was learned before"))
-    learned_to_read(two, VOCABULARY, corpus(), tmp_path, steps=3, length=16, forgotten=0.1)
+    learned_to_read(two, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, forgotten=0.1)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
     with pytest.raises(pytest.fail.Exception):
-        learned_to_read(other, VOCABULARY, corpus(), tmp_path, steps=4, length=16, forgotten=0.1)
+        learned_to_read(other, ears, VOCABULARY, corpus(), tmp_path, steps=4, length=16, forgotten=0.1)
     assert len(list(tmp_path.iterdir())) == 1

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.music.codes import delayed
-from engine.music.conducting import FRAME_FEATURES
+from engine.music.conducting import CHARACTER, FRAME_FEATURES, GUIDED_FEATURES
 from training import checkpoint
 from training.config import Data, Optim, Recipe, RecipeError
 from training.data.captions import PATTERN, caption, caption_words, words_in
@@ -91,14 +91,15 @@ def test_a_tiny_model_learns_and_is_published_whole(tmp_path: Path, codec_file: 
     made = load_musicgen(tmp_path / "run" / MUSICGEN_FILE)
     assert made.lm.config.rotary
     assert made.notes["delays"] == [0, 1, 2, 3]
-    assert made.notes["features"] == {"frame_features": FRAME_FEATURES, "chroma": 12, "bass": 12}
+    told = {"frame_features": FRAME_FEATURES, "chroma": 12, "bass": 12, "character": len(CHARACTER)}
+    assert made.notes["features"] == told
     codec, _ = load_codec(tmp_path / "run" / MUSICGEN_FILE)
     assert torch.equal(codec.quantiser.books, load_codec(codec_file)[0].quantiser.books)
     assert made.vocabulary.words == caption_words()
     table, heard, words = recipe.task.measure(tmp_path / "run")  # type: ignore[attr-defined]
     assert (len(heard.rows), len(words.rows)) == (6, 4)
     assert [row[0] for row in table.rows][1:] == [
-        "told", "others_words", "no_words", "no_chords", "no_time", "how often",
+        "told", "others_words", "no_words", "no_chords", "no_time", "no_character", "how often",
     ]  # fmt: skip
     previews = {path.name for path in (tmp_path / "run").rglob("*") if path.suffix in (".wav", ".txt")}
     assert previews == {"real.wav", "made.wav", "caption.txt"}
@@ -134,7 +135,8 @@ def _window(frames: int, text: str = "sad techno with bass") -> CodeWindow:
 
 
 def _asking(**changes: object) -> Asking:
-    telling = replace(Telling(conducted=True, text_length=6, untold=0.0, unconducted=0.0, unharmonised=0.0), **changes)  # type: ignore[arg-type]
+    whole = Telling(conducted=True, text_length=6, untold=0.0, unconducted=0.0, unharmonised=0.0, uncharacterised=0.0)
+    telling = replace(whole, **changes)  # type: ignore[arg-type]
     return Asking(telling, Vocabulary(caption_words(), PATTERN), 4, 16)
 
 
@@ -155,10 +157,18 @@ def test_what_is_left_out_is_left_out_whole() -> None:
     windows = [_window(5)] * 3
     rng = np.random.default_rng(0)
     assert not _asking(untold=1.0).batch(windows, rng)["mask"].any()
-    assert not _asking(unconducted=1.0).batch(windows, rng)["features"].any()
+    character = len(CHARACTER)
+    timeless = _asking(unconducted=1.0).batch(windows, rng)["features"]
+    assert not timeless[:, :, :-character].any()
+    assert timeless[:, :, -character:].all()
     chordless = _asking(unharmonised=1.0).batch(windows, rng)["features"]
-    assert not chordless[:, :, -36:].any()
-    assert chordless[:, :, :-36].all()
+    assert not chordless[:, :, -GUIDED_FEATURES:-character].any()
+    assert chordless[:, :, :-GUIDED_FEATURES].all()
+    assert chordless[:, :, -character:].all()
+    assert not _asking(uncharacterised=1.0).batch(windows, rng)["features"][:, :, -character:].any()
+    some = _asking(uncharacterised=0.5).batch([_window(5)] * 40, rng)["features"][:, :, -character:]
+    assert 0.15 < float(some[:, 0].mean()) < 0.35  # all of some items, and some of others
+    assert torch.equal(some, some[:, :1].expand_as(some))
     forgotten = _asking(forgotten=1.0).batch(windows, rng)
     assert set(forgotten["pieces"].flatten().tolist()) == {PAD, UNKNOWN}
     assert forgotten["mask"].sum() == 3 * 4
@@ -291,11 +301,14 @@ def test_a_taught_listener_hears_who_plays() -> None:
 
 def test_step_features_go_on_from_window_to_window() -> None:
     corpus = Described(Data(pieces=1, bars=4))
-    piece = corpus.played(corpus.entries[0]).piece
-    whole = step_features(piece, 0, 60, 640, 32000)
+    played = corpus.played(corpus.entries[0])
+    whole = step_features(played, 0, 60, 640, 32000)
     assert whole.shape == (STEP_FEATURES, 60)
-    assert np.array_equal(whole[:, 20:], step_features(piece, 20, 40, 640, 32000))
-    assert (whole[-12:].sum(axis=0) <= 1.0).all()
+    assert np.array_equal(whole[:, 20:], step_features(played, 20, 40, 640, 32000))
+    assert (whole[-GUIDED_FEATURES + 24 : -len(CHARACTER)].sum(axis=0) <= 1.0).all()  # one bass
+    assert np.abs(whole[-len(CHARACTER) :]).max() <= 1.0
+    parts = whole[-len(CHARACTER) :][: len(PARTS), 0]
+    assert [part for part, plays in zip(PARTS, parts, strict=True) if plays == 1.0] == list(played.parts)
 
 
 def test_unknown_words_and_long_texts_are_borne() -> None:
