@@ -9,6 +9,7 @@ Source: Copet et al., "Simple and Controllable Music Generation", 2023, and its 
 release's ``extend_stride``.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.controls import Live
+from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
 from engine.graph import Array, Graph
 from engine.models.encodec import DECODER, ENCODER, Codec
@@ -65,6 +66,8 @@ class Musicgen:
         self.words = text
         self.facts = facts_of(graphs["lm"])
         self.latency = latency_of(graphs["lm"].manifest.facts)
+        self.controls = controls_for(graphs["lm"].manifest.facts)
+        """How codes are drawn by default."""
         self.codec = Codec({role: graphs[role] for role in (*DECODER, *ENCODER) if role in graphs})
 
     @property
@@ -413,7 +416,9 @@ def apart(codes: I64, streams: int) -> I64:
 
 
 def controls_for(facts: Mapping[str, Any]) -> MusicgenControls:
-    """The default controls of a model with these facts."""
-    guidance = facts.get("guidance")
-    usable = isinstance(guidance, int | float) and 0.0 <= guidance <= 20.0
-    return MusicgenControls(guidance=float(guidance) if usable and guidance is not None else 3.0)
+    """The default controls of a model with these facts, as ours are where they say nothing that can be used."""
+    controls = MusicgenControls()
+    for name in ("guidance", "temperature", "top_k"):
+        with contextlib.suppress(ControlError):
+            controls = with_value(controls, (name,), facts.get(name, getattr(controls, name)))
+    return controls

@@ -122,7 +122,7 @@ class MusicgenLive:
             latency=self._strands.lag,
         )  # fmt: skip
         self._fade = round(_FADE_S * codec.sample_rate)
-        self._defaults = live_controls(MusicgenControls(guidance=model.facts.guidance), worded=self._strands.worded)
+        self._defaults = live_controls(model.controls, worded=self._strands.worded)
 
     @property
     def spec(self) -> StreamSpec:

@@ -45,6 +45,8 @@ def facts(parts: Parts) -> dict[str, Any]:
         "streams": int(notes.get("streams", lm.codebooks // codec["codebooks"])),
         "rotary": lm.rotary,
         "guidance": float(notes.get("guidance", 3.0)),
+        "temperature": float(notes.get("temperature", 1.0)),
+        "top_k": int(notes.get("top_k", 250)),
         "text_length": int(notes.get("text_length", 0)),
         "chroma": lm.chroma,
         "chroma_frames": _CHROMA_FRAMES if lm.chroma else 0,

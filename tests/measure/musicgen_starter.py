@@ -43,8 +43,7 @@ class Band:
     """A bundle, played from beginning to end."""
 
     model: Musicgen
-    temperature: float
-    top_k: int
+    controls: MusicgenControls
 
     @property
     def rate(self) -> int:
@@ -68,7 +67,7 @@ class Band:
             return step_features(conductor.span(frame * hop, count, hop, self.rate), model.facts.features)
 
         state = model.begin(words, prompt, seed=seed, frames=frames, features=told(0, prompt.shape[1]))
-        controls = MusicgenControls(guidance=guidance, temperature=self.temperature, top_k=self.top_k)
+        controls = replace(self.controls, guidance=guidance)
         made = []
         while not state.ended:
             row = told(state.origin + state.steps - 1, 1)
@@ -285,11 +284,13 @@ def main() -> int:
     parser.add_argument("--renders", type=int, default=32, help="that are conducted (32)")
     parser.add_argument("--lessons", type=int, default=300, help="pieces that the listener is taught with (300)")
     parser.add_argument("--only", default="", choices=["conducted", "going on", "words"])
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--top-k", type=int, default=250)
+    parser.add_argument("--temperature", type=float, help="others than the bundle's")
+    parser.add_argument("--top-k", type=int)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    band = Band(open_musicgen(args.bundle, threads=1, words=True), args.temperature, args.top_k)
+    model = open_musicgen(args.bundle, threads=1, words=True)
+    drawing = {"temperature": args.temperature, "top_k": args.top_k}
+    band = Band(model, replace(model.controls, **{name: value for name, value in drawing.items() if value is not None}))
     parts: Mapping[str, Callable[[], dict[str, object]]] = {
         "conducted": lambda: conducted(band, args.renders),
         "going on": lambda: going_on(band, args.pieces),

@@ -25,6 +25,8 @@ RECIPE = Recipe(
         frames=512,
         starts=0.5,
         reading=1500,
+        temperature=0.7,
+        top_k=50,
         telling=Telling(conducted=True, text_length=24, untold=0.15, forgotten=0.08, unconducted=0.2, unharmonised=0.2),
     ),
     data=Data(pieces=2560, bars=8, seed=42, valid=0.02, workers=1),

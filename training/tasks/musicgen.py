@@ -61,6 +61,7 @@ class TrainLM:
             it is, and what it reads is told with each step.
         decay: of weights, decoupled.
         telling: what each step is told, and what is left out.
+        temperature, top_k: how codes are drawn by default, as the bundle will say.
         listened: pieces that are played and listened to when a run is measured, and four times as many texts.
     """
 
@@ -79,6 +80,8 @@ class TrainLM:
     decay: float = 0.1
     telling: Telling = field(default_factory=Telling)
     listened: int = 8
+    temperature: float = 1.0
+    top_k: int = 250
 
     def build(self, recipe: Recipe) -> Task:
         return _Foretelling(self, recipe)
@@ -250,6 +253,8 @@ class _Foretelling(Task):
             "text_length": settings.telling.text_length,
             "frames": settings.frames,
             "guidance": 3.0,
+            "temperature": settings.temperature,
+            "top_k": settings.top_k,
             "guided": GUIDED_FEATURES if settings.telling.conducted and settings.telling.unharmonised else 0,
             "features": {"frame_features": FRAME_FEATURES, "chroma": 12, "bass": 12, "character": len(CHARACTER)}
             if settings.telling.conducted

@@ -18,6 +18,7 @@ from engine.controls import walk
 from engine.errors import BundleError, ControlError, ManifestError
 from engine.manifest import METADATA_KEY, Manifest
 from engine.metadata import read_manifest
+from engine.models.musicgen import MusicgenControls, controls_for
 from tests.tiny_musicgen import TOKENIZER, open_tiny, write_tiny
 
 
@@ -45,6 +46,10 @@ def test_it_says_what_it_is_and_is_a_voice(folder: Path) -> None:
     streamer = open_streamer(str(folder))
     assert streamer.controls() == info.controls
     assert streamer.spec.latency == 7 * 640
+    assert controls_for({"guidance": 2, "temperature": 0.7, "top_k": 50}) == MusicgenControls(
+        guidance=2.0, temperature=0.7, top_k=50
+    )
+    assert controls_for({"guidance": "much", "temperature": -1.0}) == MusicgenControls()
     with pytest.raises(BundleError, match="continues no sound"):
         open_musicgen("tone")
 
