@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         help="bpm, from IN's first sample on; without IN what --text says, as 128 bpm (conducted)",
     )
+    add("--free", action="store_true", help="go on without the pulse that is heard in IN, where no --tempo is given")
     add("--beats", type=int, default=4, help="beats of a bar (4)")
     add("--progression", default="", help='chords, one a bar, repeated, such as "Am F C G" (conducted bundles)')
     add("--alone", action="store_true", help="write the new sound without IN before it")
@@ -93,6 +94,7 @@ def _task(parsed: argparse.Namespace) -> ContinueTask:
         seed=parsed.seed,
         controls=_controls(parsed),
         conductor=_conductor(parsed),
+        by_ear=not parsed.free,
         alone=parsed.alone,
         picture=None if parsed.picture is None else Path(parsed.picture),
         threads=parsed.threads or cores(),

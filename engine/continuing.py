@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engine.conductor import Conductor
 from engine.errors import BundleError, ControlError, RecordError
 from engine.models.musicgen import Musicgen, MusicgenControls, apart
-from engine.models.musicgen_conduct import step_features, tempo_in
+from engine.models.musicgen_conduct import conducted_by_ear, step_features, tempo_in
 from engine.models.musicgen_heard import channels_of, codes_of, melody_of
 from engine.models.musicgen_state import MusicgenState
 from engine.music.audio import Audio, read_audio
@@ -47,7 +47,8 @@ class ContinueTask:
         text: words; empty for none. melody: sound file whose melody is followed.
         bundle: name or path; empty for the first that continues sound.
         conductor: musical time and chords, counted from the file's first sample, for models that follow them. None:
-            sound from nothing keeps the tempo that the words name, if they do.
+            sound from nothing keeps the tempo that the words name, and others goes on with the pulse that is heard in
+            what is given, if there is one and `by_ear`.
         alone: write the new sound without what was given.
         picture: file to draw a spectrogram into. threads: of the network.
     """
@@ -62,6 +63,7 @@ class ContinueTask:
     seed: int = 0
     controls: MusicgenControls = field(default_factory=MusicgenControls)
     conductor: Conductor | None = None
+    by_ear: bool = True
     alone: bool = False
     picture: Path | None = None
     threads: int = 1
@@ -141,7 +143,10 @@ def continued(task: ContinueTask) -> Job[Continued]:
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
     first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]
-    playing = _Playing(model, task.conductor or _asked_tempo(model, task), first)
+    conductor, before = task.conductor or _asked_tempo(model, task), 0.0
+    if conductor is None and given is not None and task.by_ear and model.facts.features:
+        conductor, before = conducted_by_ear(given, rate)
+    playing = _Playing(model, conductor, first + before * frame_rate)
     state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
     model.hear(state)
     begin_s = time.perf_counter() - began_s
@@ -192,7 +197,7 @@ def first_bundle() -> str:
 
 
 def _asked_tempo(model: Musicgen, task: ContinueTask) -> Conductor | None:
-    """The tempo of the words. Sound that was given has beats of its own, of whose places nothing is known."""
+    """The tempo of the words."""
     tempo = tempo_in(task.text) if model.facts.features and task.source is None else None
     if tempo is None:
         return None
@@ -205,7 +210,7 @@ class _Playing:
     """Steps of a model, told of musical time if there is any.
 
     Args:
-        first: frames of the file before the prompt's first.
+        first: frames of musical time before the prompt's first.
     """
 
     def __init__(self, model: Musicgen, conductor: Conductor | None, first: float) -> None:

@@ -4,7 +4,7 @@ All of it is numpy and needs no trained network, so the same numbers can be had 
 use librosa's tracker as an independent witness where librosa is installed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from engine.errors import ShapeError
 from engine.music.audio import Audio
+from engine.music.beats import FLOOR_DB, log_mel, onset_envelope, power_frames, track_beats
 from engine.music.harmony import NO_CHORD, Chord
-from engine.music.spectrum import frames_in, hann, mel_matrix
 
 __all__ = [
     "BeatReport",
@@ -25,10 +25,8 @@ __all__ = [
     "frechet",
     "gaussian",
     "log_mel_features",
-    "onset_envelope",
     "onset_rate",
     "onset_times",
-    "track_beats",
 ]
 
 F32 = npt.NDArray[np.float32]
@@ -36,8 +34,6 @@ F64 = npt.NDArray[np.float64]
 
 MEL_BANDS = 64
 CONTEXT = (0, 4, 8)  # frames within one feature: at 44.1 kHz now, 93 ms and 186 ms later, so rhythm leaves a trace
-FLOOR_DB = -80.0
-_CHUNK = 2048  # frames transformed at once; bounds memory for hour-long recordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +85,6 @@ class ChordReport:
     spans: int
 
 
-def _power(audio: Audio, window: int, hop: int) -> Iterator[F32]:
-    """Mean power over channels, [T, bins] piece by piece; short sound is padded to one frame."""
-    if audio.ndim != 2:
-        raise ShapeError(f"audio is [C, N], got shape {audio.shape}")
-    if audio.shape[1] < window:
-        audio = np.pad(audio, ((0, 0), (0, window - audio.shape[1])))
-    shape = hann(window)
-    for first in range(0, frames_in(audio.shape[1], window, hop), _CHUNK):
-        piece = audio[:, first * hop : (first + _CHUNK - 1) * hop + window]
-        frames = np.lib.stride_tricks.sliding_window_view(piece, window, axis=-1)[:, ::hop]
-        spectrum = np.fft.rfft(frames * shape, axis=-1)
-        yield (spectrum.real**2 + spectrum.imag**2).mean(axis=0).astype(np.float32)
-
-
-def _log_mel(audio: Audio, rate: int, window: int, hop: int, bands: int) -> F32:
-    """[T, bands] in dB; a full-scale sine is near 0, silence is `FLOOR_DB`."""
-    matrix = mel_matrix(rate, window, bands).T
-    full_scale = np.float32((window / 4) ** 2)  # |X|^2 of a unit sine under a Hann window
-    mel = np.concatenate([piece @ matrix for piece in _power(audio, window, hop)]) / full_scale
-    return np.asarray(10.0 * np.log10(np.maximum(mel, 10.0 ** (FLOOR_DB / 10.0))), np.float32)
-
-
 def log_mel_features(audio: Audio, rate: int) -> F32:
     """Rows for `frechet`: three log-mel frames side by side.
 
@@ -121,7 +95,7 @@ def log_mel_features(audio: Audio, rate: int) -> F32:
         [T, 192]: 64 bands in dB / 20 at frames t, t + 4 and t + 8 (window 2048, hop 1024), one row every hop;
         always at least one row.
     """
-    mel = _log_mel(audio, rate, 2048, 1024, MEL_BANDS) / np.float32(20.0)
+    mel = log_mel(audio, rate, 2048, 1024, MEL_BANDS) / np.float32(20.0)
     missing = CONTEXT[-1] + 1 - len(mel)
     if missing > 0:
         mel = np.pad(mel, ((0, missing), (0, 0)), constant_values=FLOOR_DB / 20.0)
@@ -170,23 +144,6 @@ def frechet(features_a: F32 | Gaussian, features_b: F32 | Gaussian) -> float:
     return max(0.0, float(distance))
 
 
-def onset_envelope(audio: Audio, rate: int) -> tuple[F32, float]:
-    """Strength of note starts over time.
-
-    Returns:
-        [T] of 0 and more in dB per frame, averaged over 40 mel bands, and frames per second (about 172).
-        Frame t is the change heard at t / fps seconds.
-    """
-    window = 1024 if rate >= 32000 else 512
-    hop = window // 4
-    # Half a window of silence in front: a frame is then centred on its time, and a start at 0 s is a start.
-    padded = np.pad(audio, ((0, 0), (window // 2 + 2 * hop, window // 2)))
-    mel = _log_mel(padded, rate, window, hop, 40)
-    lag = 2  # two hops are half a window: enough for the rise of an onset to show in full
-    rise = np.maximum(mel[lag:] - mel[:-lag], 0.0).mean(axis=1)
-    return np.asarray(rise, np.float32), rate / hop
-
-
 def onset_times(audio: Audio, rate: int, threshold_db: float = 1.0) -> F64:
     """Seconds of note starts: local maxima of the onset envelope.
 
@@ -212,58 +169,6 @@ def onset_times(audio: Audio, rate: int, threshold_db: float = 1.0) -> F64:
 def onset_rate(audio: Audio, rate: int) -> float:
     """Note starts per second of [C, N]; what can be heard apart, so a struck chord counts once."""
     return float(len(onset_times(audio, rate)) * rate / max(1, audio.shape[1]))
-
-
-def _tempo(envelope: F32, fps: float) -> float:
-    """Beats per minute by autocorrelation, 40..240, with a preference for 120 (Ellis 2007)."""
-    centred = envelope - envelope.mean()
-    size = 1 << (2 * len(centred) - 1).bit_length()
-    spectrum = np.fft.rfft(centred, size)
-    correlation = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)
-    lags = np.arange(int(60.0 * fps / 240.0), min(int(60.0 * fps / 40.0) + 1, len(centred) - 1))
-    if len(lags) < 3 or correlation[0] <= 0.0:
-        return 120.0
-    unbiased = correlation[lags] / (len(centred) - lags)
-    weighted = unbiased * np.exp(-0.5 * (np.log2(lags / fps * 2.0) / 0.9) ** 2)
-    best = int(weighted.argmax())
-    # The peak of a parabola through three lags: one lag alone is 1 % of a beat at 120 bpm.
-    if 0 < best < len(lags) - 1:
-        left, centre, right = unbiased[best - 1 : best + 2]
-        curve = left - 2.0 * centre + right
-        return float(60.0 * fps / (lags[best] + (0.5 * (left - right) / curve if curve < 0.0 else 0.0)))
-    return float(60.0 * fps / lags[best])
-
-
-def track_beats(audio: Audio, rate: int) -> tuple[float, F64]:
-    """Tempo in bpm and beat times in seconds, found without being told anything.
-
-    Source:
-        Ellis, Beat Tracking by Dynamic Programming, 2007: tempo by weighted autocorrelation, then the chain of beats
-        with the greatest onset strength less 100 log^2(gap / period).
-    """
-    envelope, fps = onset_envelope(audio, rate)
-    tempo = _tempo(envelope, fps)
-    spread = float(envelope.std())
-    if spread == 0.0:
-        return tempo, np.zeros(0, np.float64)
-    period = 60.0 * fps / tempo
-    blur = np.exp(-0.5 * (np.arange(-round(period), round(period) + 1) * 32.0 / period) ** 2)
-    strength = np.convolve(envelope / spread, blur, mode="same")[: len(envelope)]
-    gaps = np.arange(round(period / 2), round(period * 2) + 1)
-    cost = -100.0 * np.log(gaps / period) ** 2
-    score, previous = strength.astype(np.float64).copy(), np.full(len(strength), -1)
-    for now in range(int(gaps[0]), len(strength)):
-        usable = gaps[gaps <= now]
-        options = score[now - usable] + cost[: len(usable)]
-        best = int(options.argmax())
-        if options[best] > 0.0:
-            score[now] += options[best]
-            previous[now] = now - usable[best]
-    beat = int(score[-len(gaps) :].argmax()) + len(score) - min(len(gaps), len(score))
-    chain = [beat]
-    while previous[chain[-1]] >= 0:
-        chain.append(int(previous[chain[-1]]))
-    return tempo, np.asarray(chain[::-1], np.float64) / fps
 
 
 def _librosa_beats(audio: Audio, rate: int) -> tuple[float, F64]:
@@ -333,7 +238,7 @@ def beat_report(
 def _chroma(audio: Audio, rate: int) -> F64:
     """Pitch classes [12] of a span: the median over time in each bin, so that drums do not count; unit length."""
     window = 1 << round(np.log2(rate * 0.186))
-    power = np.concatenate(list(_power(audio, window, window // 4)))
+    power = np.concatenate(list(power_frames(audio, window, window // 4)))
     amplitude = np.sqrt(np.median(power, axis=0)) / window
     frequencies = np.arange(1, len(amplitude)) * rate / window
     pitch = 69.0 + 12.0 * np.log2(frequencies / 440.0)

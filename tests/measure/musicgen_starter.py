@@ -19,7 +19,7 @@ import numpy.typing as npt
 from engine.bundle import open_musicgen
 from engine.conductor import Conductor
 from engine.models.musicgen import Musicgen, MusicgenControls
-from engine.models.musicgen_conduct import step_features
+from engine.models.musicgen_conduct import conducted_by_ear, step_features
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from engine.signal.level import limited
@@ -51,9 +51,9 @@ class Band:
 
     def play(
         self, seconds: float, *, text: str = "", given: Audio | None = None, conductor: Conductor | None = None,
-        guidance: float = 3.0, seed: int = 0,
+        before_s: float = 0.0, guidance: float = 3.0, seed: int = 0,
     ) -> Audio:  # fmt: skip
-        """New sound [1, N]; a conductor counts from the first sample of what was `given`."""
+        """New sound [1, N]; a conductor counts from `before_s` seconds before the first sample of what was `given`."""
         model, hop = self.model, self.model.codec.hop
         prompt = np.zeros((model.facts.codebooks, 0), np.int64)
         if given is not None:
@@ -64,7 +64,8 @@ class Band:
         def told(frame: int, count: int) -> F64 | None:
             if conductor is None or not count:
                 return None
-            return step_features(conductor.span(frame * hop, count, hop, self.rate), model.facts.features)
+            span = conductor.span(frame * hop, count, hop, self.rate, before_s * conductor.sample_rate)
+            return step_features(span, model.facts.features)
 
         state = model.begin(words, prompt, seed=seed, frames=frames, features=told(0, prompt.shape[1]))
         controls = replace(self.controls, guidance=guidance)
@@ -195,6 +196,12 @@ def same_key(given: Audio, sound: Audio, rate: int) -> bool:
     return int(np.argmax([np.corrcoef(np.roll(before, shift), after)[0, 1] for shift in range(12)])) == 0
 
 
+def by_ear(band: Band, given: Audio, seed: int) -> Audio:
+    """As ``ripieno continue`` does: with the pulse that is heard in what is given."""
+    conductor, before_s = conducted_by_ear(given, band.rate)
+    return band.play(_NEW_S, given=given, conductor=conductor, before_s=before_s, guidance=1.0, seed=seed)
+
+
 def going_on(band: Band, count: int) -> dict[str, object]:
     """Eight seconds after six of a piece nobody trained on, told no word: its tempo and its key, where it has one."""
     ways: Mapping[str, Callable[[Played, Audio, int], Audio]] = {
@@ -202,6 +209,7 @@ def going_on(band: Band, count: int) -> dict[str, object]:
             _cut(piece, band.rate, _HEARD_S, _NEW_S)
         ),
         "gone on with, told nothing": lambda _, given, seed: band.play(_NEW_S, given=given, guidance=1.0, seed=seed),
+        "gone on with, by ear": lambda _, given, seed: by_ear(band, given, seed),
         "gone on with, conducted": lambda piece, given, seed: band.play(
             _NEW_S, given=given, conductor=conducted_at(piece.piece.tempo_bpm, band.rate), guidance=1.0, seed=seed
         ),

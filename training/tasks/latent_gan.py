@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.music.audio import Audio
+from engine.music.beats import track_beats
 from training.config import Recipe, RecipeError
 from training.data.corpus import Corpus, open_corpus
 from training.data.store import CONDITIONS, Latents
-from training.evaluate import Gaussian, frechet, gaussian, log_mel_features, onset_rate, track_beats
+from training.evaluate import Gaussian, frechet, gaussian, log_mel_features, onset_rate
 from training.losses import adversarial, hinge, next_switch, norm_penalty, penalty_weight, r1_penalty
 from training.models.musika import MusikaConfig, build, interpolate, patch_positions, save, training_coordinates
 from training.models.musika22 import Reconstructor

@@ -14,7 +14,7 @@ from engine.conductor import Conductor
 from engine.continuation import continue_main
 from engine.continuing import ContinueTask, continued
 from engine.errors import BundleError, ControlError, EngineError, RecordError
-from engine.models.musicgen_conduct import tempo_in
+from engine.models.musicgen_conduct import conducted_by_ear, tempo_in
 from engine.signal.level import limited
 from engine.stream import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
@@ -126,6 +126,27 @@ def test_musical_time_is_followed_where_it_is_known() -> None:
     assert not np.array_equal(made[0], made[1])
     with pytest.raises(ControlError, match="neither tempo nor chords"):
         work(continued(task(conductor=Conductor(48000))))
+
+
+def test_the_pulse_of_what_is_given_is_kept() -> None:
+    given = 0.001 * np.random.default_rng(0).standard_normal((1, 6 * 32000))
+    for beat in range(9):
+        given[:, round((0.2 + 0.6 * beat) * 32000) :][:, :400] += 0.5
+    soundfile.write("beats.wav", given.T, 32000, subtype="FLOAT")
+    conductor, before_s = conducted_by_ear(given.astype(np.float32), 32000)
+    assert conductor is not None
+    assert conductor.tempo_at(0.0) == pytest.approx(100.0, abs=0.5)
+    assert abs((before_s + 0.2 + 0.3) % 0.6 - 0.3) < 0.03  # a beat lies on the first of them
+    made = []
+    for changes in ({}, {"by_ear": False}):
+        work(continued(task(source=Path("beats.wav"), bundle="conducted", context=5.0, **changes)))
+        made.append(read()[0])
+    assert not np.array_equal(made[0], made[1])
+    hum = sound()
+    for changes in ({}, {"by_ear": False}):
+        work(continued(task(source=hum, bundle="conducted", **changes)))
+        made.append(read()[0])
+    assert np.array_equal(made[2], made[3])  # there is nothing to keep
 
 
 def test_a_tempo_in_words_is_kept_by_sound_from_nothing() -> None:

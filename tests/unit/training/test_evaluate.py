@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ShapeError
+from engine.music.beats import track_beats
 from engine.music.harmony import NO_CHORD, Chord, parse_chord
 from training.evaluate import (
     beat_report,
@@ -13,7 +14,6 @@ from training.evaluate import (
     log_mel_features,
     onset_rate,
     onset_times,
-    track_beats,
 )
 
 RATE = 22050
