@@ -91,7 +91,11 @@ def track_beats(audio: Audio, rate: int) -> tuple[float, F64]:
         Ellis, Beat Tracking by Dynamic Programming, 2007: tempo by weighted autocorrelation, then the chain of beats
         with the greatest onset strength less 100 log^2(gap / period).
     """
-    envelope, fps = onset_envelope(audio, rate)
+    return _chain(*onset_envelope(audio, rate))
+
+
+def _chain(envelope: F32, fps: float) -> tuple[float, F64]:
+    """`track_beats` of an onset envelope [T]."""
     tempo = _tempo(envelope, fps)
     spread = float(envelope.std())
     if spread == 0.0:
@@ -133,14 +137,14 @@ def heard_pulse(audio: Audio, rate: int, beats_per_bar: int = 4) -> Pulse | None
 
     Bars begin on the strongest of their beats; in music that stresses none of them that is a guess.
     """
-    tempo, beats = track_beats(audio, rate)
+    envelope, fps = onset_envelope(audio, rate)
+    tempo, beats = _chain(envelope, fps)
     if len(beats) < _LEAST:
         return None
     number = np.round((beats - beats[0]) * tempo / 60.0)
     period, first = (float(value) for value in np.polyfit(number, beats, 1))
     if period <= 0.0 or np.median(np.abs(beats - first - period * number)) > _STEADY_S:
         return None
-    envelope, fps = onset_envelope(audio, rate)
     strengths = _strength(envelope, fps, first + period * number)
     if np.median(strengths) < _LOUD:  # of half of them: a sound's own beginning and end are onsets, too
         return None
