@@ -14,7 +14,7 @@ from engine.errors import ControlError
 from engine.music.harmony import Chord
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 
-__all__ = ["Conductor", "Span", "Stretch"]
+__all__ = ["Bars", "Conductor", "Span", "Stretch", "chord_in"]
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -23,6 +23,14 @@ _KEPT_STRETCHES = 64  # tempo changes remembered; older ones are no longer asked
 
 
 Bars = tuple[tuple[Chord, ...], ...]
+"""A progression: the chords of each bar, which share it equally."""
+
+
+def chord_in(bars: Bars, first_bar: int, tick: float, bar_ticks: int) -> Chord:
+    """The chord at a tick of a progression that is repeated from bar `first_bar` on, and before it."""
+    bar, inside = divmod(tick, bar_ticks)
+    entry = bars[int(bar - first_bar) % len(bars)]
+    return entry[min(int(inside / bar_ticks * len(entry)), len(entry) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +194,7 @@ class Conductor:
         if index < 0 or not self.progressions[index][1]:
             return None
         _, bars, first_bar = self.progressions[index]
-        bar_ticks = self.bar_ticks_at(sample)
-        bar, inside = divmod(tick, bar_ticks)
-        entry = bars[int(bar - first_bar) % len(bars)]
-        return entry[min(int(inside / bar_ticks * len(entry)), len(entry) - 1)]
+        return chord_in(bars, first_bar, tick, self.bar_ticks_at(sample))
 
     def span(self, first: int, frames: int, hop: int, sample_rate: int, origin: float = 0) -> Span:
         """What a chunk is told.

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         help="bpm, from IN's first sample on; without IN what --text says, as 128 bpm (conducted)",
     )
-    add("--free", action="store_true", help="go on without the pulse that is heard in IN, where no --tempo is given")
+    add("--free", action="store_true", help="go on without the pulse and the chords that are heard in IN")
     add("--beats", type=int, default=4, help="beats of a bar (4)")
     add("--progression", default="", help='chords, one a bar, repeated, such as "Am F C G" (conducted bundles)')
     add("--alone", action="store_true", help="write the new sound without IN before it")
@@ -94,6 +94,8 @@ def _task(parsed: argparse.Namespace) -> ContinueTask:
         seed=parsed.seed,
         controls=_controls(parsed),
         conductor=_conductor(parsed),
+        beats=parsed.beats,
+        progression=_progression(parsed.progression),
         by_ear=not parsed.free,
         alone=parsed.alone,
         picture=None if parsed.picture is None else Path(parsed.picture),
@@ -126,22 +128,25 @@ def _defaults(bundle: str) -> MusicgenControls:
 
 
 def _conductor(parsed: argparse.Namespace) -> Any:
-    """Musical time, if any is given."""
+    """Musical time, if a tempo is given."""
     from engine.conductor import Conductor
-    from engine.music.harmony import parse_progression
 
-    if not parsed.tempo and not parsed.progression.strip():
-        return None
-    if parsed.tempo and not 20.0 <= parsed.tempo <= 400.0:
-        raise ControlError(f"--tempo takes 20..400 bpm, got {parsed.tempo:g}")
     if not 1 <= parsed.beats <= 16:
         raise ControlError(f"--beats takes 1..16, got {parsed.beats}")
-    conductor = Conductor(48000)
-    conductor.set_meter(parsed.beats)
-    conductor.set_tempo(parsed.tempo or 120.0, 0.0)
-    if parsed.progression.strip():
-        conductor.set_progression(parse_progression(parsed.progression), 0)
+    if not parsed.tempo:
+        return None
+    if not 20.0 <= parsed.tempo <= 400.0:
+        raise ControlError(f"--tempo takes 20..400 bpm, got {parsed.tempo:g}")
+    conductor = Conductor(48000, beats_per_bar=parsed.beats)
+    conductor.set_tempo(parsed.tempo, 0.0)
     return conductor
+
+
+def _progression(text: str) -> Any:
+    """Chords, one entry a bar."""
+    from engine.music.harmony import parse_progression
+
+    return parse_progression(text) if text.strip() else ()
 
 
 @contextmanager

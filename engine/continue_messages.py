@@ -32,6 +32,7 @@ class Continue:
     top_k: Annotated[int, Live(-1, 65535, _AS_SET)] = -1
     guidance: Annotated[float, Live(-1.0, 20.0, _AS_SET)] = -1.0
     seed: Annotated[int, Live(-1, 2**31 - 1, "same seed, same future; below 0: another each time")] = -1
+    free: Annotated[bool, Live(0, 1, "not over the chords that are heard in it, where none are given")] = False
     file_hash: str = ""
     melody_hash: str = ""
     heard_until: int = -1

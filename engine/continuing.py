@@ -7,17 +7,17 @@ without a seam. The result has the given sound's rate and channels; sound from n
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.conductor import Conductor
+from engine.conductor import Bars, Conductor
 from engine.errors import BundleError, ControlError, RecordError
 from engine.models.musicgen import Musicgen, MusicgenControls, apart
-from engine.models.musicgen_conduct import conducted_by_ear, step_features, tempo_in
+from engine.models.musicgen_conduct import Lead, over_heard_chords, tempo_in, timed_by_ear
 from engine.models.musicgen_heard import channels_of, codes_of, melody_of
 from engine.models.musicgen_state import MusicgenState
 from engine.music.audio import Audio, read_audio
@@ -46,9 +46,10 @@ class ContinueTask:
         seconds: of new sound. context: seconds of the given sound that are heard, 0 for as many as the model can.
         text: words; empty for none. melody: sound file whose melody is followed.
         bundle: name or path; empty for the first that continues sound.
-        conductor: musical time and chords, counted from the file's first sample, for models that follow them. None:
-            sound from nothing keeps the tempo that the words name, and others goes on with the pulse that is heard in
-            what is given, if there is one and `by_ear`.
+        conductor: musical time, counted from the file's first sample, for models that follow it. None: sound from
+            nothing keeps the tempo that the words name, if they do.
+        beats: of a bar, without a conductor. progression: chords, one entry a bar from the file's first sample on.
+        by_ear: what is not told is heard in what is given, if it is there: its pulse, and its chords, which go round.
         alone: write the new sound without what was given.
         picture: file to draw a spectrogram into. threads: of the network.
     """
@@ -63,6 +64,8 @@ class ContinueTask:
     seed: int = 0
     controls: MusicgenControls = field(default_factory=MusicgenControls)
     conductor: Conductor | None = None
+    beats: int = 4
+    progression: Bars = ()
     by_ear: bool = True
     alone: bool = False
     picture: Path | None = None
@@ -137,16 +140,13 @@ def continued(task: ContinueTask) -> Job[Continued]:
     given, rate = (None, model.codec.sample_rate) if task.source is None else read_audio(task.source)
     prompt = codes_of(model, given, rate, task.context)
     melody = None if task.melody is None else melody_of(model, task.melody)
-    # A conductor may bring chords, which are guided by as words are.
-    chords = task.conductor is not None
-    told = model.tell(task.text, melody, guided=task.controls.guidance != 1.0, changing=chords)
+    lead = _lead(model, task, given, rate)
+    # Chords are guided by as words are.
+    told = model.tell(task.text, melody, guided=task.controls.guidance != 1.0, changing=lead is not None)
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
     first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]
-    conductor, before = task.conductor or _asked_tempo(model, task), 0.0
-    if conductor is None and given is not None and task.by_ear and model.facts.features:
-        conductor, before = conducted_by_ear(given, rate)
-    playing = _Playing(model, conductor, first + before * frame_rate)
+    playing = _Playing(model, lead, first)
     state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
     model.hear(state)
     begin_s = time.perf_counter() - began_s
@@ -196,37 +196,46 @@ def first_bundle() -> str:
     return name
 
 
-def _asked_tempo(model: Musicgen, task: ContinueTask) -> Conductor | None:
-    """The tempo of the words."""
-    tempo = tempo_in(task.text) if model.facts.features and task.source is None else None
-    if tempo is None:
+def _lead(model: Musicgen, task: ContinueTask, given: Audio | None, rate: int) -> Lead | None:
+    """Musical time and chords, from the first sample that is given: as asked, as words say, or by ear.
+
+    Raises:
+        ControlError: the model follows nothing of what is asked.
+    """
+    if not model.facts.features:
+        if task.conductor is not None or task.progression:
+            raise ControlError("this bundle follows neither tempo nor chords: leave them out, or choose another")
         return None
-    conductor = Conductor(model.codec.sample_rate)
-    conductor.set_tempo(tempo, 0.0)
-    return conductor
+    lead = None if task.conductor is None else Lead(task.conductor.copy())
+    if lead is None and given is not None and task.by_ear:
+        lead = timed_by_ear(given, rate, task.beats)
+    tempo = tempo_in(task.text) if given is None else None
+    if lead is None and (tempo is not None or task.progression):
+        lead = Lead(Conductor(model.codec.sample_rate, beats_per_bar=task.beats))
+        lead.conductor.set_tempo(tempo or 120.0, 0.0)
+    if lead is not None and task.progression:
+        lead.conductor.set_progression(task.progression, 0)
+    return over_heard_chords(given, rate, lead) if given is not None and task.by_ear else lead
 
 
 class _Playing:
-    """Steps of a model, told of musical time if there is any.
+    """Steps of a model, told of what leads it, if anything does.
 
     Args:
-        first: frames of musical time before the prompt's first.
+        first: frames of the given sound before the prompt's first.
     """
 
-    def __init__(self, model: Musicgen, conductor: Conductor | None, first: float) -> None:
-        follows = model.facts.features > 0
-        if conductor is not None and not follows:
-            raise ControlError("this bundle follows neither tempo nor chords: leave them out, or choose another")
-        self._model, self._conductor, self._first = model, conductor, first
+    def __init__(self, model: Musicgen, lead: Lead | None, first: float) -> None:
+        if lead is not None:
+            lead = replace(lead, before_s=lead.before_s + first * model.codec.hop / model.codec.sample_rate)
+        self._model, self._lead = model, lead
 
     def features(self, frame: int, count: int) -> Any:
-        """[count, F] of frames counted from the prompt's first; None without musical time."""
-        if self._conductor is None or not count:
+        """[count, F] of frames counted from the prompt's first; None where nothing leads."""
+        if self._lead is None or not count:
             return None
-        codec, conductor = self._model.codec, self._conductor
-        origin = self._first * codec.hop * conductor.sample_rate / codec.sample_rate
-        span = conductor.span(frame * codec.hop, count, codec.hop, codec.sample_rate, origin)
-        return step_features(span, self._model.facts.features)
+        codec = self._model.codec
+        return self._lead.features(frame, count, codec.hop, codec.sample_rate, self._model.facts.features)
 
     def step(self, state: MusicgenState, controls: MusicgenControls) -> I64 | None:
         told = self.features(state.origin + state.steps - 1, 1)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from engine.errors import ShapeError
 from engine.music.audio import Audio
-from engine.music.beats import FLOOR_DB, log_mel, onset_envelope, power_frames, track_beats
+from engine.music.beats import FLOOR_DB, log_mel, onset_envelope, track_beats
+from engine.music.chroma import pitch_classes
 from engine.music.harmony import NO_CHORD, Chord
 
 __all__ = [
@@ -235,22 +236,6 @@ def beat_report(
     )
 
 
-def _chroma(audio: Audio, rate: int) -> F64:
-    """Pitch classes [12] of a span: the median over time in each bin, so that drums do not count; unit length."""
-    window = 1 << round(np.log2(rate * 0.186))
-    power = np.concatenate(list(power_frames(audio, window, window // 4)))
-    amplitude = np.sqrt(np.median(power, axis=0)) / window
-    frequencies = np.arange(1, len(amplitude)) * rate / window
-    pitch = 69.0 + 12.0 * np.log2(frequencies / 440.0)
-    away = (pitch[None, :] - np.arange(12)[:, None] + 6.0) % 12.0 - 6.0
-    weights = np.exp(-0.5 * (away / 0.35) ** 2)
-    # Around 400 Hz most: below 100 Hz a bin is wider than a semitone, above 2 kHz are overtones and cymbals.
-    weights *= np.exp(-0.5 * (np.log2(frequencies / 400.0) / 1.0) ** 2)
-    chroma = weights @ np.log1p(1000.0 * amplitude[1:])
-    chroma -= chroma.min()
-    return np.asarray(chroma / max(float(np.linalg.norm(chroma)), 1e-9), np.float64)
-
-
 def _third(chord: Chord) -> int:
     tones = {(tone - chord.root) % 12 for tone in chord.pitch_classes}
     return 4 if 4 in tones else 3 if 3 in tones else 0
@@ -280,7 +265,7 @@ def chord_recovery(audio: Audio, rate: int, bar_times: Sequence[float] | F64, ch
         span = audio[:, max(0, round(start * rate)) : round(end * rate)]
         if chord == NO_CHORD or chord.quality == "none" or span.shape[1] < 0.2 * rate:
             continue
-        heard = _chroma(span, rate)
+        heard = pitch_classes(span, rate)
         best = int((triads @ heard).argmax())
         roots.append(best % 12 == chord.root)
         if _third(chord):

@@ -239,7 +239,7 @@ class MusicgenLive:
         text = str(getattr(controls, "text", ""))
         if text != state.strand.text and not state.turns:
             self._strands.retell(state.strand, text)
-        time = ChunkTime(span, self._spec, self._strands.model.facts.features)
+        time = ChunkTime(span, self._spec)
         out = np.zeros((self._spec.channels, self._spec.chunk), np.float32)
         turns, state.turns, at = state.turns, (), 0
         for turn in sorted(turns, key=lambda turn: turn.at):
@@ -265,7 +265,7 @@ class MusicgenLive:
         state.tail = self._sound(state, controls, time, turn.at, self._fade) * fade_out(self._fade)
         state.strand, state.left, state.loop, state.risen = strand, left, None, 0
         if drop:
-            self._strands.make(strand, drop, controls, time.features(turn.at - drop))
+            self._strands.make(strand, drop, controls, time.beyond(turn.at - drop))
             strand.take(drop)
 
     def _freeze(self, state: MusicgenLiveState, controls: MusicgenLiveControls, time: ChunkTime, at: int) -> None:
@@ -278,7 +278,7 @@ class MusicgenLive:
             return
         fade = min(self._fade, length // 4)
         sound = np.take(state.past, (state.heard - length + np.arange(length)) % state.past.shape[1], axis=1)
-        self._strands.make(state.strand, fade, controls, time.features(at))
+        self._strands.make(state.strand, fade, controls, time.beyond(at))
         # Its head is what would have followed, fading: so neither its start nor its seams click.
         sound[:, :fade] = sound[:, :fade] * fade_in(fade) + state.strand.ready[:, :fade] * fade_out(fade)
         since = round(time.tick(at) % time.bar_ticks * per_tick)
@@ -312,7 +312,7 @@ class MusicgenLive:
         """[C, samples] of the strand, and silence behind its end."""
         count = samples if state.left < 0 else min(samples, state.left)
         if count:
-            self._strands.make(state.strand, count, controls, time.features(at))
+            self._strands.make(state.strand, count, controls, time.beyond(at))
         sound = state.strand.take(count)
         if state.left < 0:
             return sound

@@ -8,7 +8,7 @@ with the controls and the musical time of the asking; so a plan gives the same, 
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,22 +16,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.conductor import Conductor
+from engine.conductor import Conductor, Span
 from engine.continue_messages import Continue, Rewind, turned
 from engine.controls import with_value
 from engine.errors import ControlError
 from engine.models.musicgen import MusicgenControls
-from engine.models.musicgen_conduct import step_features
+from engine.models.musicgen_conduct import Harmony, heard_harmony, led_by_ear
 from engine.models.musicgen_heard import codes_of, melody_of, most_heard
 from engine.models.musicgen_state import Told
 from engine.models.musicgen_strand import Strand, Strands
-from engine.models.musicgen_time import features_from
-from engine.music.audio import read_audio
+from engine.models.musicgen_time import time_from
+from engine.music.audio import Audio, read_audio
 from engine.stream import Moment
 
 __all__ = ["Future", "planned_continuation", "planned_rewind"]
 
-F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
 _AHEAD_S: Final = 30.0  # the most that is made before a future lands
@@ -105,8 +104,9 @@ def _continued(
         raise ControlError(str(error)) from None
     prompt = codes_of(strands.model, sound, rate, command.seconds)
     timed = command.heard_until >= 0
-    features = _prompt_features(strands, ahead, prompt.shape[1]) if timed else None
-    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, tune), text, features)
+    span = _before(strands, ahead.conductor, ahead.origin, prompt.shape[1]) if timed else None
+    harmony = None if command.free or not strands.model.facts.features else _harmony(sound, rate, ahead, timed)
+    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, tune), text, span, harmony)
     heard = prompt.shape[1] * strands.hop / strands.sample_rate
     return Future(_made(strands, strand, controls, ahead), ahead.origin if timed else None, left, heard)
 
@@ -132,17 +132,16 @@ def planned_rewind(
         raise ControlError(f"so much has not been played, or is no longer remembered: got {command.bars} bars back")
     origin = aim - (exact - whole) * strands.hop / ratio
     ahead = _ahead(strands, moment, origin, command.aim, ready)
-    return partial(_rewound, strands, prompt, strand.lm.told, controls, command, ahead, back)
+    return partial(_rewound, strands, prompt, strand.lm.told, strand.harmony, controls, command, ahead, back)
 
 
 def _rewound(
-    strands: Strands, prompt: I64, was_told: Told, controls: MusicgenControls, command: Rewind, ahead: _Ahead,
-    back: float,
+    strands: Strands, prompt: I64, was_told: Told, harmony: Harmony | None, controls: MusicgenControls,
+    command: Rewind, ahead: _Ahead, back: float,
 ) -> Future:  # fmt: skip
     text = str(getattr(controls, "text", ""))
-    was = _Ahead(ahead.conductor, back, 0)
-    features = _prompt_features(strands, was, prompt.shape[1])
-    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, was_told), text, features)
+    span = _before(strands, ahead.conductor, back, prompt.shape[1])
+    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, was_told), text, span, harmony)
     heard = prompt.shape[1] * strands.hop / strands.sample_rate
     return Future(_made(strands, strand, controls, ahead), ahead.origin, -1, heard)
 
@@ -155,19 +154,26 @@ def _ahead(strands: Strands, moment: Moment, origin: float, aim: int, ready: int
 
 def _made(strands: Strands, strand: Strand, controls: MusicgenControls, ahead: _Ahead) -> Strand:
     """The strand, with all that is ahead of its landing."""
-    width = strands.model.facts.features
-    told = features_from(ahead.conductor, ahead.origin, strands.hop, strands.sample_rate, width)
+    told = time_from(ahead.conductor, ahead.origin, strands.hop, strands.sample_rate)
     strands.make(strand, ahead.samples, controls, lambda sample: told(strand.at + sample))
     return strand
 
 
-def _prompt_features(strands: Strands, ahead: _Ahead, frames: int) -> F32 | None:
-    """[frames, F] of the frames that end at the origin."""
-    width, ratio = strands.model.facts.features, ahead.conductor.sample_rate / strands.sample_rate
-    if not width:
+def _harmony(sound: Audio, rate: int, ahead: _Ahead, timed: bool) -> Harmony | None:
+    """The chords of a sound: of the session's bars, or of its own, beginning again where it lands."""
+    conductor, end = ahead.conductor, ahead.origin
+    if timed:
+        return heard_harmony(sound, rate, conductor, end)
+    lead = led_by_ear(sound, rate)
+    if lead is None or lead.harmony is None:
         return None
-    begin = ahead.origin - frames * strands.hop * ratio
-    return step_features(ahead.conductor.span(0, frames, strands.hop, strands.sample_rate, begin), width)
+    return replace(lead.harmony, first_bar=round(conductor.tick_at(end) / conductor.bar_ticks_at(end)))
+
+
+def _before(strands: Strands, conductor: Conductor, origin: float, frames: int) -> Span:
+    """The musical time of the frames that end at the session's sample `origin`."""
+    begin = origin - frames * strands.hop * conductor.sample_rate / strands.sample_rate
+    return conductor.span(0, frames, strands.hop, strands.sample_rate, begin)
 
 
 def _length(strands: Strands, command: Continue, moment: Moment, aim: int) -> int:

@@ -11,20 +11,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.conductor import Span
 from engine.models.encodec import DecodeState
 from engine.models.musicgen import Musicgen, MusicgenControls, apart
+from engine.models.musicgen_conduct import Harmony, step_features
 from engine.models.musicgen_heard import most_heard
 from engine.models.musicgen_state import MusicgenState, Told
 from engine.music.audio import Audio
 from engine.signal.level import limited
 
-__all__ = ["Features", "Strand", "Strands"]
+__all__ = ["Strand", "Strands", "When"]
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-Features = Callable[[int], F32 | None]
-"""What a conducted model is told of a frame, by the samples from the next one that sounds to the frame's first."""
+When = Callable[[int], Span | None]
+"""The musical time of one frame, by the samples from the next one that sounds to the frame's first."""
 
 _REMEMBERED_S: Final = 120.0  # of what was said: how far one can go back
 _WARM: Final = 50  # frames of a prompt that the decoder hears: what is older no longer changes its sound audibly
@@ -40,7 +42,7 @@ class Strand:
         said: [K, H] codes of prompt and strand, of which the last `kept` are filled; `frames` were decoded in all.
         base: frame of the strand with which `lm` goes on after its own prompt.
         skip: samples of the prompt that the decoder still keeps back.
-        text: words that it is told.
+        text: words that it is told. harmony: chords that it plays over where it is told of none.
     """
 
     lm: MusicgenState
@@ -53,6 +55,7 @@ class Strand:
     base: int = 0
     skip: int = 0
     text: str = ""
+    harmony: Harmony | None = None
 
     def fork(self) -> "Strand":
         """An independent copy: two futures of one past."""
@@ -88,32 +91,34 @@ class Strands:
         return Strand(lm, self._decoder(), silence, self._memory(), at=-self.lag, text=text)
 
     def follow(
-        self, prompt: I64, seed: int, told: Told, text: str = "", features: F32 | None = None, listen: bool = True
-    ) -> Strand:
+        self, prompt: I64, seed: int, told: Told, text: str = "", span: Span | None = None,
+        harmony: Harmony | None = None,
+    ) -> Strand:  # fmt: skip
         """A strand that goes on from codes [K, T].
 
         Args:
-            features: [T, F] of their frames, of a conducted model. listen: hear them now, which takes long.
+            span: musical time of their frames. harmony: chords where that tells of none, there and from there on.
         """
-        lm = self.model.begin(told, prompt, seed=seed, features=features, seamless=True)
-        strand = Strand(lm, self._decoder(), np.zeros((self.channels, 0), np.float32), self._memory(), text=text)
+        lm = self.model.begin(told, prompt, seed=seed, features=self._features(span, harmony), seamless=True)
+        ready = np.zeros((self.channels, 0), np.float32)
+        strand = Strand(lm, self._decoder(), ready, self._memory(), text=text, harmony=harmony)
         self._remember(strand, prompt)
         strand.frames = 0
         warm = prompt[:, -_WARM:]
         out = self.model.codec.decode_step(strand.sound, apart(warm, self.model.facts.streams))
         strand.skip = warm.shape[1] * self.hop - out.shape[2]
-        if listen:
-            self.model.hear(lm)
+        self.model.hear(lm)
         return strand
 
-    def make(self, strand: Strand, samples: int, controls: MusicgenControls, features: Features) -> None:
+    def make(self, strand: Strand, samples: int, controls: MusicgenControls, when: When) -> None:
         """Have at least so many samples ready."""
         while strand.ready.shape[1] < samples:
             frames = []
             for _ in range(-(-(samples - strand.ready.shape[1]) // self.hop)):
                 lm = strand.lm
                 drawn = (lm.origin + lm.steps - 1 - lm.given + strand.base) * self.hop
-                frame = self.model.step(lm, controls, features(drawn - strand.at))
+                told = self._features(when(drawn - strand.at), strand.harmony)
+                frame = self.model.step(lm, controls, None if told is None else told[0])
                 if frame is not None:
                     frames.append(frame)
             if frames:
@@ -136,6 +141,13 @@ class Strands:
         """[K, T] codes as far as they are remembered, without the last `before` frames."""
         end = strand.said.shape[1] - before
         return np.asarray(strand.said[:, max(0, strand.said.shape[1] - strand.kept) : max(0, end)], np.int64)
+
+    def _features(self, span: Span | None, harmony: Harmony | None) -> F32 | None:
+        """[T, F] that a conducted model is told of a span."""
+        width = self.model.facts.features
+        if span is None or not width:
+            return None
+        return step_features(span if harmony is None else harmony.fill(span), width)
 
     def _decode(self, strand: Strand, codes: I64) -> None:
         self._remember(strand, codes)

@@ -4,30 +4,25 @@ import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.conductor import Conductor, Span
-from engine.models.musicgen_conduct import step_features
-from engine.models.musicgen_strand import Features
+from engine.models.musicgen_strand import When
 from engine.stream import StreamSpec
 
-__all__ = ["ChunkTime", "features_from"]
-
-F32 = npt.NDArray[np.float32]
+__all__ = ["ChunkTime", "time_from"]
 
 _HAIR: Final = 1e-6  # of a tick: a line that is reached but for rounding is reached
 
 
 class ChunkTime:
-    """Ticks and features by the sample of a chunk at which they sound.
+    """Ticks, and what frames are told, by the sample of a chunk at which they sound.
 
     Args:
         span: what the chunk is told: of a time `spec.latency` later than its first sample.
-        width: numbers that a conducted model is told of a frame; 0 for none.
     """
 
-    def __init__(self, span: Span, spec: StreamSpec, width: int) -> None:
-        self._span, self._spec, self._width = span, spec, width
+    def __init__(self, span: Span, spec: StreamSpec) -> None:
+        self._span, self._spec = span, spec
         self.bar_ticks = span.bar_ticks
         self.tempo_bpm = float(span.tempo_bpm[0])
 
@@ -45,21 +40,17 @@ class ChunkTime:
             return None
         return min(last, first + max(1, round((line - begin) / (end - begin) * (last - first))))
 
-    def features(self, sample: int) -> Features:
+    def beyond(self, sample: int) -> When:
         """What frames are told, for a strand whose next sample sounds at a sample of the chunk."""
 
-        def told(ahead: int) -> F32 | None:
-            if not self._width:
-                return None
+        def told(ahead: int) -> Span:
             column, _ = self._place(sample + ahead)
             span, tick = self._span, self.tick(sample + ahead)
             one = slice(column, column + 1)
-            frame = Span(
+            return Span(
                 span.sample, np.array([tick, tick]), span.tempo_bpm[one], span.bar_ticks, span.chroma[:, one],
                 span.bass[:, one],
             )  # fmt: skip
-            row: F32 = step_features(frame, self._width)[0]
-            return row
 
         return told
 
@@ -70,13 +61,10 @@ class ChunkTime:
         return column, columns - column
 
 
-def features_from(conductor: Conductor, origin: float, hop: int, sample_rate: int, width: int) -> Features:
+def time_from(conductor: Conductor, origin: float, hop: int, sample_rate: int) -> When:
     """What frames are told, by their first sample; sample 0 sounds at the session's sample `origin`."""
 
-    def told(sample: int) -> F32 | None:
-        if not width:
-            return None
-        row: F32 = step_features(conductor.span(sample, 1, hop, sample_rate, origin), width)[0]
-        return row
+    def told(sample: int) -> Span:
+        return conductor.span(sample, 1, hop, sample_rate, origin)
 
     return told

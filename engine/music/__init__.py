@@ -10,7 +10,7 @@
 - ``bars``: bars of any meter as bars of sixteen columns. ``columns``: notes as arrays in these columns.
 - ``vocabulary``: dictionaries of tokens. ``tokens``: notes struck together as one token, or the nearest there is.
 - ``keys``, ``chords``: the shift into the key of a grid; one chord a bar, heard from notes.
-- ``beats``: the pulse of a sound, and its onsets.
+- ``beats``: the pulse of a sound, and its onsets. ``chroma``: its pitch classes and chords.
 - ``absorbing``: the diffusion that hides cells. ``bandfeatures``: what a conducted band is told of each column;
   ``leaning``: how its notes are drawn to the chord.
 - ``grid``: Score <-> GETMusic's grid. ``published``: the published way there, cell by cell.

@@ -20,6 +20,7 @@ __all__ = [
     "GUIDED_FEATURES",
     "HARMONY_FEATURES",
     "STEP_FEATURES",
+    "TIME_FEATURES",
     "chord_gates",
     "clock_features",
     "frame_features",
@@ -43,6 +44,8 @@ _BODY_DECAY_S: Final = 0.15
 
 CLOCK_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 2 * len(_REST_HZ) * len(_REACH_HZ)
 FRAME_FEATURES: Final = 10 + len(_BEAT_DECAYS_S) + len(_STEP_DECAYS_S) + 1 + 12
+TIME_FEATURES: Final = FRAME_FEATURES - 12
+"""Of `STEP_FEATURES`, the first: those that tell of beat, bar and tempo."""
 HARMONY_FEATURES: Final = 36
 """Of `STEP_FEATURES`: those that tell of the chord, zeros where there is none."""
 CHARACTER: Final = ("drums", "bass", "chords", "arp", "techno", "density", "brightness")

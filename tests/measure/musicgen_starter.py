@@ -19,7 +19,7 @@ import numpy.typing as npt
 from engine.bundle import open_musicgen
 from engine.conductor import Conductor
 from engine.models.musicgen import Musicgen, MusicgenControls
-from engine.models.musicgen_conduct import conducted_by_ear, step_features
+from engine.models.musicgen_conduct import Lead, led_by_ear, over_heard_chords
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from engine.signal.level import limited
@@ -28,6 +28,7 @@ from training.data.described import PARTS, Described, Played, attributes
 from training.evaluate import chord_recovery
 from training.evaluate_words import asked_text, taught
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -50,22 +51,21 @@ class Band:
         return self.model.codec.sample_rate
 
     def play(
-        self, seconds: float, *, text: str = "", given: Audio | None = None, conductor: Conductor | None = None,
-        before_s: float = 0.0, guidance: float = 3.0, seed: int = 0,
+        self, seconds: float, *, text: str = "", given: Audio | None = None, lead: Lead | None = None,
+        guidance: float = 3.0, seed: int = 0,
     ) -> Audio:  # fmt: skip
-        """New sound [1, N]; a conductor counts from `before_s` seconds before the first sample of what was `given`."""
+        """New sound [1, N]; a lead counts from the first sample of what was `given`."""
         model, hop = self.model, self.model.codec.hop
         prompt = np.zeros((model.facts.codebooks, 0), np.int64)
         if given is not None:
             prompt = model.codec.encode(given[None, :, : given.shape[1] // hop * hop])[0]
         frames = round(seconds * self.rate / hop)
-        words = model.tell(text, guided=guidance != 1.0)
+        words = model.tell(text, guided=guidance != 1.0, changing=lead is not None)
 
-        def told(frame: int, count: int) -> F64 | None:
-            if conductor is None or not count:
+        def told(frame: int, count: int) -> F32 | None:
+            if lead is None or not count:
                 return None
-            span = conductor.span(frame * hop, count, hop, self.rate, before_s * conductor.sample_rate)
-            return step_features(span, model.facts.features)
+            return lead.features(frame, count, hop, self.rate, model.facts.features)
 
         state = model.begin(words, prompt, seed=seed, frames=frames, features=told(0, prompt.shape[1]))
         controls = replace(self.controls, guidance=guidance)
@@ -85,12 +85,12 @@ class Band:
         return self.model.codec.decode(self.model.codec.encode(mono[None]))[0]
 
 
-def conducted_at(tempo_bpm: float, rate: int, chords: Sequence[Chord] = ()) -> Conductor:
+def led_at(tempo_bpm: float, rate: int, chords: Sequence[Chord] = ()) -> Lead:
     conductor = Conductor(rate)
     conductor.set_tempo(tempo_bpm, 0.0)
     if chords:
         conductor.set_progression(tuple((chord,) for chord in chords), 0)
-    return conductor
+    return Lead(conductor)
 
 
 def beats_of(audio: Audio, rate: int) -> tuple[float, F64]:
@@ -146,8 +146,8 @@ def words(band: Band, prompts: int, lessons: int) -> dict[str, object]:
         pairs, tempos = [], []
         for seed, (genre, parts, tempo) in enumerate(asked(prompts)):
             text = f"{asked_text(genre, parts)}, {tempo:.0f} bpm"
-            conductor = conducted_at(tempo, band.rate) if conducts else None
-            sound = band.play(_WORDS_S, text=text, conductor=conductor, guidance=guidance, seed=seed)
+            lead = led_at(tempo, band.rate) if conducts else None
+            sound = band.play(_WORDS_S, text=text, lead=lead, guidance=guidance, seed=seed)
             pairs.append((parts, listener.hears(sound, band.rate)))
             tempos.append(right_tempo(sound, band.rate, tempo))
         figures[name] = {"tempo": percent(tempos), **_parts(pairs)}
@@ -196,10 +196,15 @@ def same_key(given: Audio, sound: Audio, rate: int) -> bool:
     return int(np.argmax([np.corrcoef(np.roll(before, shift), after)[0, 1] for shift in range(12)])) == 0
 
 
-def by_ear(band: Band, given: Audio, seed: int) -> Audio:
-    """As ``ripieno continue`` does: with the pulse that is heard in what is given."""
-    conductor, before_s = conducted_by_ear(given, band.rate)
-    return band.play(_NEW_S, given=given, conductor=conductor, before_s=before_s, guidance=1.0, seed=seed)
+def by_ear(band: Band, given: Audio, guidance: float, seed: int) -> Audio:
+    """As ``ripieno continue`` does: with the pulse and over the chords that are heard in what is given."""
+    return band.play(_NEW_S, given=given, lead=led_by_ear(given, band.rate), guidance=guidance, seed=seed)
+
+
+def in_time(band: Band, piece: Played, given: Audio, seed: int) -> Audio:
+    """As live: in a transport's time, over the chords that are heard in what is given."""
+    lead = over_heard_chords(given, band.rate, led_at(piece.piece.tempo_bpm, band.rate))
+    return band.play(_NEW_S, given=given, lead=lead, guidance=band.controls.guidance, seed=seed)
 
 
 def going_on(band: Band, count: int) -> dict[str, object]:
@@ -209,10 +214,9 @@ def going_on(band: Band, count: int) -> dict[str, object]:
             _cut(piece, band.rate, _HEARD_S, _NEW_S)
         ),
         "gone on with, told nothing": lambda _, given, seed: band.play(_NEW_S, given=given, guidance=1.0, seed=seed),
-        "gone on with, by ear": lambda _, given, seed: by_ear(band, given, seed),
-        "gone on with, conducted": lambda piece, given, seed: band.play(
-            _NEW_S, given=given, conductor=conducted_at(piece.piece.tempo_bpm, band.rate), guidance=1.0, seed=seed
-        ),
+        "gone on with, by ear, guidance 1": lambda _, given, seed: by_ear(band, given, 1.0, seed),
+        "gone on with, by ear, guidance 3": lambda _, given, seed: by_ear(band, given, 3.0, seed),
+        "gone on with, in a transport's time": lambda piece, given, seed: in_time(band, piece, given, seed),
     }
     figures: dict[str, object] = {}
     audible: dict[str, list[bool]] = {}
@@ -256,7 +260,7 @@ def conducted(band: Band, renders: int) -> dict[str, object]:
             period = 60.0 / tempo
             sound = band.play(
                 4 * period * _BARS, text=asked_text(genre, everybody), guidance=guidance, seed=seed,
-                conductor=conducted_at(tempo, band.rate, chords),
+                lead=led_at(tempo, band.rate, chords),
             )  # fmt: skip
             _, beats = beats_of(sound, band.rate)
             tempos.append(right_tempo(sound, band.rate, tempo))

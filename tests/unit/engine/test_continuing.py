@@ -14,12 +14,15 @@ from engine.conductor import Conductor
 from engine.continuation import continue_main
 from engine.continuing import ContinueTask, continued
 from engine.errors import BundleError, ControlError, EngineError, RecordError
-from engine.models.musicgen_conduct import conducted_by_ear, tempo_in
+from engine.models.musicgen_conduct import Harmony, Lead, heard_harmony, over_heard_chords, tempo_in, timed_by_ear
+from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
+from engine.music.harmony import parse_chord, parse_progression
 from engine.signal.level import limited
 from engine.stream import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
 
 FADE_S = 0.06
+RATE = 32000
 
 
 @pytest.fixture(scope="module")
@@ -133,31 +136,112 @@ def test_the_pulse_of_what_is_given_is_kept() -> None:
     for beat in range(9):
         given[:, round((0.2 + 0.6 * beat) * 32000) :][:, :400] += 0.5
     soundfile.write("beats.wav", given.T, 32000, subtype="FLOAT")
-    conductor, before_s = conducted_by_ear(given.astype(np.float32), 32000)
-    assert conductor is not None
-    assert conductor.tempo_at(0.0) == pytest.approx(100.0, abs=0.5)
-    assert abs((before_s + 0.2 + 0.3) % 0.6 - 0.3) < 0.03  # a beat lies on the first of them
+    lead = timed_by_ear(given.astype(np.float32), 32000)
+    assert lead is not None
+    assert lead.conductor.tempo_at(0.0) == pytest.approx(100.0, abs=0.5)
+    assert abs((lead.before_s + 0.2 + 0.3) % 0.6 - 0.3) < 0.03  # a beat lies on the first of them
     made = []
     for changes in ({}, {"by_ear": False}):
         work(continued(task(source=Path("beats.wav"), bundle="conducted", context=5.0, **changes)))
         made.append(read()[0])
     assert not np.array_equal(made[0], made[1])
-    hum = sound()
+    hiss = 0.05 * np.random.default_rng(0).standard_normal((3 * 32000, 1))
+    soundfile.write("hiss.wav", hiss, 32000, subtype="FLOAT")
     for changes in ({}, {"by_ear": False}):
-        work(continued(task(source=hum, bundle="conducted", **changes)))
+        work(continued(task(source=Path("hiss.wav"), bundle="conducted", **changes)))
         made.append(read()[0])
     assert np.array_equal(made[2], made[3])  # there is nothing to keep
+
+
+@pytest.mark.parametrize("tempo", [0.0, 120.0])
+def test_the_chords_of_what_is_given_are_kept(tempo: float) -> None:
+    """With a pulse or without, unless other chords are asked for."""
+    times = np.arange(RATE) / RATE
+    triads = [(220.0, 261.6, 329.6), (174.6, 220.0, 261.6)]
+    bars = [np.sum([0.1 * np.sin(2 * np.pi * hz * times) for hz in triad], axis=0) for triad in triads * 2]
+    soundfile.write("chords.wav", np.concatenate(bars), RATE, subtype="FLOAT")
+    conductor = None
+    if tempo:
+        conductor = Conductor(48000)
+        conductor.set_tempo(tempo, 0.0)
+        conductor.set_meter(2)
+    given, _ = read("chords.wav")
+    lead = over_heard_chords(given, RATE, None if conductor is None else Lead(conductor))
+    assert lead is not None
+    assert lead.harmony is not None
+    heard = [[(chord.root, chord.quality) for chord in bar] for bar in lead.harmony.bars]
+    assert heard == ([[(9, "min")], [(5, "maj")]] if tempo else [[(9, "min"), (5, "maj")]])
+    assert lead.timed == bool(tempo)
+    features = lead.features(0, 50, 640, 32000, STEP_FEATURES)
+    assert np.array_equal(np.flatnonzero(features[0, -31:-19]), [0, 4, 9])
+    assert bool(features[:, :TIME_FEATURES].any()) == bool(tempo)
+    asked = Conductor(48000)
+    asked.set_tempo(120.0, 0.0)
+    asked.set_meter(2)
+    told = {"conductor": asked, "progression": parse_progression("Am F")}
+    made = []
+    for changes in ({"conductor": conductor}, {"conductor": conductor, "by_ear": False}, told):
+        work(continued(task(source=Path("chords.wav"), bundle="conducted", context=3.0, **changes)))
+        made.append(read()[0])
+    assert not np.array_equal(made[0], made[1])
+    assert np.array_equal(made[0], made[2]) == bool(tempo)
+
+
+def test_chords_that_are_heard_go_round_and_fill_what_is_not_told() -> None:
+    minor, major = parse_chord("Am"), parse_chord("F")
+    harmony = Harmony(((minor,), (major, minor)), 3)
+    conductor = Conductor(32000)
+    conductor.set_chord(parse_chord("C"), 4.0 * 32000)
+    conductor.set_chord(None, 5.0 * 32000)
+    told = harmony.fill(conductor.span(0, 10, 32000, 32000))  # a frame is half a bar
+    wanted = [major, minor, minor, minor, parse_chord("C"), minor, minor, minor, major, minor]
+    assert np.array_equal(told.chroma, np.stack([chord.chroma() for chord in wanted], axis=1))
+    assert np.array_equal(told.bass, np.stack([chord.bass_vector() for chord in wanted], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("bars", "wanted"),
+    [("Am F Am", "Am F"), ("Am F C", "Am F C C"), ("Am Am Am", "Am"), ("Am F C G Am F", "Am F C G"), ("Am", "Am")],
+)
+def test_what_was_heard_goes_round_in_one_two_or_four_bars(bars: str, wanted: str) -> None:
+    """Bars of 1.6 s; the sound begins in the middle of a half bar and ends in the middle of another."""
+    rate = 16000
+    rows = []
+    for name in bars.split():
+        times = np.arange(round(1.6 * rate)) / rate
+        pitches = [60 + (pitch - 60) % 12 for pitch in parse_chord(name).pitch_classes]
+        rows.append(np.sum([0.1 * np.sin(2 * np.pi * 440.0 * 2 ** ((p - 69) / 12) * times) for p in pitches], axis=0))
+    whole = np.concatenate(rows)[None].astype(np.float32)
+    cut = round(0.5 * rate)
+    conductor = Conductor(48000)
+    conductor.set_tempo(150.0, 0.0)
+    bar = 1.6 * 48000
+    end = 7 * bar + (len(rows) * 1.6 - 0.3) * 48000
+    harmony = heard_harmony(whole[:, cut : whole.shape[1] - round(0.3 * rate)], rate, conductor, end)
+    assert harmony is not None
+    assert harmony.first_bar == 7
+    assert [bar[0] for bar in harmony.bars] == [parse_chord(name) for name in wanted.split()]
+    assert all(len(bar) == 1 for bar in harmony.bars)
 
 
 def test_a_tempo_in_words_is_kept_by_sound_from_nothing() -> None:
     conductor = Conductor(48000)
     conductor.set_tempo(90.0, 0.0)
     made = []
-    for changes in ({}, {"conductor": conductor}, {"text": "slow drums at 91 bpm"}):
+    chords = {"progression": parse_progression("Am F")}
+    for changes in (
+        {},
+        {"conductor": conductor},
+        {"text": "slow drums at 91 bpm"},
+        chords,
+        chords | {"conductor": conductor},
+    ):
         work(continued(task(**{"bundle": "conducted", "text": "slow drums at 90 bpm"} | changes)))
         made.append(read()[0])
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
+    assert np.array_equal(made[3], made[4])  # chords are played in that tempo
+    assert not np.array_equal(made[0], made[3])
     work(continued(task(bundle="plain", text="slow drums at 90 bpm")))  # follows no time: words are words
 
 

@@ -73,8 +73,7 @@ def future_of(voice: Voice, frames: int = 9, seed: int = 5, origin: float | None
     """A future from some codes."""
     strands, model = voice.live._strands, voice.live._strands.model
     prompt = np.random.default_rng(seed).integers(0, model.facts.entries, (model.facts.codebooks, frames))
-    features = np.zeros((frames, model.facts.features), np.float32) if model.facts.features else None
-    return Future(strands.follow(prompt, seed, strands.tell(""), "", features), origin, left, 0.0)
+    return Future(strands.follow(prompt, seed, strands.tell("")), origin, left, 0.0)
 
 
 def alone(voice: Voice, future: Future, chunks: int) -> Audio:
@@ -392,3 +391,33 @@ def test_a_conducted_voice_hears_the_beat() -> None:
         voice.play(10)
         said.append(voice.live._strands.said(voice.state.strand))
     assert not np.array_equal(said[0], said[1])
+
+
+def test_it_goes_on_over_the_chords_it_hears_until_it_is_told_others(tmp_path: Path) -> None:
+    times = np.arange(4 * RATE) / RATE
+    sound = sum(0.1 * np.sin(2 * np.pi * hz * times) for hz in (220.0, 261.6, 329.6))
+    soundfile.write(tmp_path / "in.wav", sound, RATE, subtype="FLOAT")
+    voice = Voice("conducted")
+    voice.conductor = Conductor(RATE)
+    file, heard, free = (
+        planned(voice, tmp_path, source="in.wav", seed=4, aim=4 * RATE, **more)
+        for more in ({}, {"heard_until": 4 * RATE}, {"heard_until": 4 * RATE, "free": True})
+    )
+    minor = ((parse_chord("Am"),),)
+    assert file.strand.harmony is not None
+    assert heard.strand.harmony is not None
+    assert (file.strand.harmony.bars, heard.strand.harmony.bars, free.strand.harmony) == (minor, minor, None)
+    assert not np.array_equal(heard.strand.ready, free.strand.ready)
+    voice.controls = replace(voice.controls, temperature=0.0)
+    voice.live.turn(voice.state, Land(number=1), heard, 0, voice.moment())
+    by_ear, told, other = voice.fork(), voice.fork(), voice.fork()
+    told.conductor.set_chord(parse_chord("Am"), 0.0)
+    other.conductor.set_chord(parse_chord("Eb"), 0.0)
+    made = [each.play(20) for each in (by_ear, told, other)]
+    assert np.array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+    kept_harmony = unkept(voice.live, kept(voice.live, by_ear.state)).strand.harmony
+    assert kept_harmony == heard.strand.harmony
+    by_ear.play(60)
+    again = by_ear.live.plan(by_ear.state, by_ear.controls, Rewind(bars=1, aim=by_ear.moment().sample), by_ear.moment())
+    assert again().strand.harmony == heard.strand.harmony
