@@ -2,7 +2,7 @@
 
 A whole session in real time, read as a sound card would: asked again and again to go on with its own last six seconds,
 then left alone. Told are the moments from asking to the first new sample at the output, how fast chunks are made, what
-was late, and how much memory the voice's process holds at the beginning and at the end.
+was late and when, and how much memory the voice's process holds at the beginning and at the end.
 """
 
 import argparse
@@ -35,7 +35,10 @@ class _Hall:
         self.session = session
         self.events: list[Any] = []
         self.realtime: list[float] = []
-        self.underruns = 0
+        self.underruns: list[float] = []
+        """Seconds of sound at which each was told of."""
+        self.behind_s = 0.0
+        """How far the reader itself was behind at most: what it missed then no sound card would have missed."""
         self._begun_s = time.perf_counter()
 
     def read(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
@@ -47,11 +50,14 @@ class _Hall:
                 if not isinstance(event, Telemetry):
                     self.events.append(event)
                     continue
-                self.underruns = event.underruns
+                more = event.underruns - len(self.underruns)
+                self.underruns += [round(session.position / _RATE, 1)] * more
                 self.realtime += [
                     v.realtime for v in event.voices if v.realtime and v.realtime not in self.realtime[-1:]
                 ]
-            time.sleep(max(0.0, self._begun_s + session.position / _RATE - time.perf_counter()))
+            left_s = self._begun_s + session.position / _RATE - time.perf_counter()
+            self.behind_s = max(self.behind_s, -left_s)
+            time.sleep(max(0.0, left_s))
 
     def wait(self, kind: type[Any], number: int = 0, seconds: float = _ANSWER_S) -> Any:
         """The first event of a kind, about a command if there is one.
@@ -104,13 +110,14 @@ def _measured(hall: _Hall, runs: int, seconds: float) -> Mapping[str, Any]:
         prepared_ms.append(1000.0 * hall.wait(Prepared, number).seconds)
         continue_ms.append(hall.wait(Applied, number).latency_ms)
         hall.read(_PAUSE_S)
-    begun_mb = process.memory_info().rss / 2**20
+    begun_mb, alone_s = process.memory_info().rss / 2**20, hall.session.position / _RATE
     hall.realtime.clear()
     hall.read(seconds)
     return {
         "load_s": loaded.seconds, "continue_ms": continue_ms, "prepared_ms": prepared_ms,
         "realtime": hall.realtime or [0.0], "memory_mb": [begun_mb, process.memory_info().rss / 2**20],
-        "underruns": hall.underruns, "deaths": sum(isinstance(event, VoiceDown) for event in hall.events),
+        "underruns": len(hall.underruns), "underruns_at_s": hall.underruns, "alone_from_s": round(alone_s, 1),
+        "reader_behind_ms": 1000.0 * hall.behind_s, "deaths": sum(isinstance(event, VoiceDown) for event in hall.events),
     }  # fmt: skip
 
 
