@@ -117,7 +117,8 @@ def _measured(hall: _Hall, runs: int, seconds: float) -> Mapping[str, Any]:
         "load_s": loaded.seconds, "continue_ms": continue_ms, "prepared_ms": prepared_ms,
         "realtime": hall.realtime or [0.0], "memory_mb": [begun_mb, process.memory_info().rss / 2**20],
         "underruns": len(hall.underruns), "underruns_at_s": hall.underruns, "alone_from_s": round(alone_s, 1),
-        "reader_behind_ms": 1000.0 * hall.behind_s, "deaths": sum(isinstance(event, VoiceDown) for event in hall.events),
+        "reader_behind_ms": 1000.0 * hall.behind_s,
+        "deaths": sum(isinstance(event, VoiceDown) for event in hall.events),
     }  # fmt: skip
 
 
