@@ -11,6 +11,7 @@ release's ``extend_stride``.
 
 import contextlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
-from engine.graph import Array, Graph
+from engine.graph import Array, Bound, Graph
 from engine.models.encodec import DECODER, ENCODER, Codec
 from engine.models.musicgen_facts import facts_of, latency_of
 from engine.models.musicgen_melody import melody_classes, no_melody
@@ -36,6 +37,7 @@ I64 = npt.NDArray[np.int64]
 ROLES: Final = ("lm", *DECODER)
 """Graphs that a bundle must have; beside them may be ``condition``, ``text`` and those of the encoder."""
 
+_OF_ALL: Final = frozenset({"position", "total"})  # inputs that are the same for every row
 _AHEAD: Final = 2  # steps of the next window that are heard beside each step of this one, until it has caught up
 
 
@@ -360,14 +362,15 @@ class Musicgen:
         first, before, facts = cache.fed, state.told.before, self.facts
         one = count == 1 and (first > 0 or not before)
         if one and cache.bound is not None:
-            bound, feeds = cache.bound, cache.feeds
-        else:
+            bounds, feeds = [cache.bound], cache.feeds
+        elif one:
             feeds = self._small(state, count, first)
-            rows = state.told.rows
-            arrays = {name: value[:rows] for name, value in cache.arrays.items()}
-            bound = self._lm.bind(feeds, {"logits": cache.logits[:rows]}, arrays)
-        if one:
-            cache.bound, cache.feeds = bound, feeds
+            bounds = [self._bound(cache, feeds, 0, state.told.rows)]
+            cache.bound, cache.feeds = bounds[0], feeds
+        else:
+            # Many steps are much work for each row, which one thread can do beside the other's.
+            feeds = self._small(state, count, first)
+            bounds = [self._bound(cache, feeds, row, row + 1) for row in range(state.told.rows)]
         steps = np.arange(first, first + count)
         frames = steps[None] - 1 - state.delays[:, None]
         codes = state.codes[np.arange(len(state.codes))[:, None], state.margin + shift + frames]
@@ -384,8 +387,18 @@ class Musicgen:
                 feeds["features"][1:, :, -facts.guided :] = 0.0
         feeds["last"][:] = at + count - 1
         feeds["total"][...] = at + count
-        bound.run()
+        if len(bounds) == 1:
+            bounds[0].run()
+        else:
+            with ThreadPoolExecutor(len(bounds), "hear") as pool:
+                list(pool.map(Bound.run, bounds))
         cache.fed += count
+
+    def _bound(self, cache: Cache, feeds: Mapping[str, Array], first: int, last: int) -> Bound:
+        """The graph on some rows of a cache and of its small inputs."""
+        mine = {name: value if name in _OF_ALL else value[first:last] for name, value in feeds.items()}
+        arrays = {name: value[first:last] for name, value in cache.arrays.items()}
+        return self._lm.bind(mine, {"logits": cache.logits[first:last]}, arrays)
 
     def _small(self, state: MusicgenState, count: int, first: int) -> dict[str, Array]:
         """Inputs of `count` steps, to be filled in, and the condition."""

@@ -19,8 +19,7 @@ from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
 from engine.errors import ControlError
 from engine.models.musicgen import Musicgen
 from engine.models.musicgen_controls import MusicgenLiveControls, live_controls
-from engine.models.musicgen_heard import codes_of
-from engine.models.musicgen_plan import Future, planned_continuation, planned_rewind
+from engine.models.musicgen_plan import Future, planned_continuation, planned_rewind, rehearsed
 from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import ChunkTime
 from engine.music.audio import Audio
@@ -149,15 +148,12 @@ class MusicgenLive:
         state.turns = (*state.turns, Turn(0, strand, drop=self._strands.lag))
 
     def rehearse(self) -> None:
-        """Hear a second of silence and go on with it; where that is quickly done, as much as people ask for."""
-        strands, model = self._strands, self._strands.model
-        if not model.codec.listens:
+        """Go on with a second of sound; where that is quickly done, with as much as people ask for."""
+        if not self._strands.model.codec.listens:
             return
         for seconds in _REHEARSED_S:
             began_s = perf_counter()
-            silence = np.zeros((1, round(seconds * strands.sample_rate)), np.float32)
-            prompt = codes_of(model, silence, strands.sample_rate, 0.0)
-            strands.make(strands.follow(prompt, 0, strands.tell("")), self._fade, self._defaults, lambda _: None)
+            rehearsed(self._strands, self._defaults, seconds, self._spec.chunk)
             if perf_counter() - began_s > _QUICK_S:
                 break
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -26,13 +27,15 @@ from engine.models.musicgen_heard import codes_of, melody_of, most_heard
 from engine.models.musicgen_state import Told
 from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import time_from
-from engine.music.audio import Audio, read_audio
+from engine.music.audio import Audio, read_audio, write_audio
 from engine.stream import Moment
 
-__all__ = ["Future", "planned_continuation", "planned_rewind"]
+__all__ = ["Future", "planned_continuation", "planned_rewind", "rehearsed"]
 
 I64 = npt.NDArray[np.int64]
 
+_REHEARSED_HZ: Final = 48000  # seldom a model's own rate, so that changing it is rehearsed, too
+_REHEARSED_CHORD_HZ: Final = (220.0, 261.6, 329.6)
 _AHEAD_S: Final = 30.0  # the most that is made before a future lands
 
 
@@ -82,6 +85,22 @@ def planned_continuation(
     text = command.text or str(getattr(controls, "text", ""))
     left = _length(strands, command, moment, aim)
     return partial(_continued, strands, controls, command, source, melody, text, ahead, left)
+
+
+def rehearsed(strands: Strands, controls: MusicgenControls, seconds: float, ready: int) -> None:
+    """Go on with so much sound of a file that is made for it, all the way: what is done once only is done then."""
+    end = round(seconds * _REHEARSED_HZ)
+    times = np.arange(end) / _REHEARSED_HZ
+    rows = [0.1 * np.sin(2 * np.pi * hz * times) for hz in _REHEARSED_CHORD_HZ]
+    sound = np.sum(rows, axis=0, keepdims=True).astype(np.float32)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rehearsed.wav"
+        write_audio(path, sound, _REHEARSED_HZ)
+        file_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+        command = Continue(source=path.name, seconds=seconds, seed=0, file_hash=file_hash, heard_until=end, aim=end)
+        conductor = Conductor(_REHEARSED_HZ)
+        moment = Moment(sample=end, sample_rate=_REHEARSED_HZ, conductor=conductor, folder=Path(folder))
+        planned_continuation(strands, controls, command, moment, ready)()
 
 
 def _continued(

@@ -1,6 +1,7 @@
 """Which chords sound in audio, found without being told anything: in numpy, so that every machine hears the same."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -55,13 +56,19 @@ def _strengths(audio: Audio, rate: int) -> F64:
     window = 1 << round(np.log2(rate * _WINDOW_S))
     power = np.concatenate(list(power_frames(audio, window, window // 4)))
     amplitude = np.sqrt(np.median(power, axis=0)) / window
-    frequencies = np.arange(1, len(amplitude)) * rate / window
+    return np.asarray(_weights(rate, window) @ np.log1p(1000.0 * amplitude[1:]), np.float64)
+
+
+@lru_cache(maxsize=4)
+def _weights(rate: int, window: int) -> F64:
+    """[12, window / 2]: how much each bin but the first tells of each pitch class."""
+    frequencies = np.arange(1, window // 2 + 1) * rate / window
     pitch = 69.0 + 12.0 * np.log2(frequencies / 440.0)
     away = (pitch[None, :] - np.arange(12)[:, None] + 6.0) % 12.0 - 6.0
     weights = np.exp(-0.5 * (away / 0.35) ** 2)
     # Around 400 Hz most: below 100 Hz a bin is wider than a semitone, above 2 kHz are overtones and cymbals.
     weights *= np.exp(-0.5 * (np.log2(frequencies / 400.0) / 1.0) ** 2)
-    return np.asarray(weights @ np.log1p(1000.0 * amplitude[1:]), np.float64)
+    return np.asarray(weights, np.float64)
 
 
 def _unit(strengths: F64) -> F64:
