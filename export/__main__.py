@@ -3,7 +3,7 @@
 python -m export import musika DIR OUT.safetensors
 python -m export import getmusic CHECKPOINT DICTIONARY [OUT.safetensors]
 python -m export import musicgen DIR OUT.safetensors
-python -m export export MODEL CHECKPOINT.safetensors OUTDIR [--build fp32 | fp16 | int8 | int4]
+python -m export export MODEL CHECKPOINT.safetensors OUTDIR [--build fp32 | fp16 | int8 | int4 | best]
 python -m export sources
 """
 
@@ -13,14 +13,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["main", "main_export", "main_import"]
 
 _IMPORTED: Final = {"musika": ("source",), "getmusic": ("source", "dictionary"), "musicgen": ("source",)}
 """Models whose published checkpoints are read, and what their ``convert`` is given."""
 
-_BUILDS: Final = ("fp32", "fp16", "int8", "int4")
+_BUILDS: Final = ("fp32", "fp16", "int8", "int4", "best")
+_COMPARED: Final = {"musicgen": ("fp32", "int8", "int4")}
+"""Models whose builds are compared for the best one."""
 
 _EXPORTED: Final = ("musika", "musika_live", "getmusic", "musicgen")
 """Models that bundles are made of."""
@@ -66,13 +68,21 @@ def main_export(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="our checkpoint, NAME.safetensors")
     parser.add_argument("outdir", type=Path, metavar="OUTDIR", help="folder of the bundle, made if missing")
     shrunk = parser.add_mutually_exclusive_group()
-    shrunk.add_argument("--build", choices=_BUILDS, help="how weights are kept: %(choices)s; fp32 if not given")
+    shrunk.add_argument(
+        "--build",
+        choices=_BUILDS,
+        help="how weights are kept: %(choices)s; fp32 if not given, best: as plays fastest here",
+    )
     shrunk.add_argument("--int8", action="store_const", const="int8", dest="build", help="whole-number products")
     shrunk.add_argument("--fp16", action="store_const", const="fp16", dest="build", help="half-size files")
     parser.set_defaults(build="fp32")
     given = parser.parse_args(argv)
     try:
-        made = _module("graphs", given.model).export(given.checkpoint, given.outdir, given.build)
+        export = _module("graphs", given.model).export
+        if given.build == "best":
+            made, given.build = _best(given.model, export, given.checkpoint, given.outdir)
+        else:
+            made = export(given.checkpoint, given.outdir, given.build)
     except (OSError, ValueError) as error:
         print(f"ripieno export: {error}", file=sys.stderr)
         return 1
@@ -80,6 +90,20 @@ def main_export(argv: Sequence[str] | None = None) -> int:
     for role, number in made.parity.items():
         print(f"  {role}: {made.sizes[role] / 1e6:.1f} MB, parity with torch {number:.2g} of a standard deviation")
     return 0
+
+
+def _best(model: str, export: Any, checkpoint: Path, outdir: Path) -> tuple[Any, str]:
+    from export.errors import CheckpointError
+    from export.fastest import Measured, fastest
+
+    if model not in _COMPARED:
+        raise CheckpointError(f"builds are compared for {', '.join(_COMPARED)}; name one for {model}")
+
+    def told(measured: Measured) -> None:
+        says = measured.why or f"{measured.rate:.1f} guided steps a second"
+        print(f"{measured.build}: {says}", file=sys.stderr, flush=True)
+
+    return fastest(export, checkpoint, outdir, _COMPARED[model], tell=told)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
