@@ -266,10 +266,9 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
         return GetmusicControls()
     if family == "musicgen":
         from engine.models.musicgen import controls_for
-        from engine.models.musicgen_controls import live_controls
+        from engine.models.musicgen_live import live_controls
 
-        worded, character = bool(facts.get("tokenizer")), facts.get("character", 0)
-        return live_controls(controls_for(facts), worded=worded, character=character)
+        return live_controls(controls_for(facts), worded=bool(facts.get("tokenizer")))
     from engine.models.musika_live import MusikaLiveControls
 
     return MusikaLiveControls()

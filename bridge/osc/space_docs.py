@@ -172,7 +172,7 @@ def main() -> int:
     """Print OSC.md for the voices that there may be, by the names that `ripieno live` gives them."""
     from bridge.osc.table import methods_of
     from engine.band_controls import BandControls
-    from engine.models.musicgen_controls import CharacterControls
+    from engine.models.musicgen_live import WordedControls
     from engine.models.musika import MusikaControls
     from engine.models.musika_live import MusikaLiveControls
     from engine.models.tone import ToneControls
@@ -181,7 +181,7 @@ def main() -> int:
     page = as_markdown(
         ("musika", "musicgen", "tone"),
         methods_of(
-            {"musika": MusikaLiveControls(), "musicgen": CharacterControls(), "tone": ToneControls()},
+            {"musika": MusikaLiveControls(), "musicgen": WordedControls(), "tone": ToneControls()},
             BandControls(),
             InputControls(),
         ),

@@ -381,8 +381,7 @@ class Musicgen:
         if "features" in feeds:
             feeds["features"][:] = state.features[shift + first : shift + first + count]
             if facts.character and state.told.character is not None:
-                character = feeds["features"][:, :, -facts.character :]  # words say what nobody has said there
-                character[:] = np.where(character == 0.0, state.told.character, character)
+                feeds["features"][:, :, -facts.character :] = state.told.character
             if facts.guided:
                 feeds["features"][1:, :, -facts.guided :] = 0.0
         feeds["last"][:] = at + count - 1

@@ -167,11 +167,9 @@ def over_heard_chords(given: Audio, rate: int, lead: Lead | None) -> Lead | None
     return lead if harmony is None else replace(led, harmony=harmony)
 
 
-def step_features(span: Span, width: int, *, timed: bool = True, character: F32 | None = None) -> F32:
-    """[T, width] of a span of T frames.
+def step_features(span: Span, width: int, *, timed: bool = True) -> F32:
+    """[T, width] of a span of T frames; with `timed` off of its chords alone.
 
-    Args:
-        timed: off tells of its chords alone. character: [len(CHARACTER)], 0 for what is left to words; None: all is.
     Raises:
         ManifestError: a model that is told `width` numbers is told something else.
     """
@@ -180,6 +178,4 @@ def step_features(span: Span, width: int, *, timed: bool = True, character: F32 
     told = conducting.step_features(span.ticks[:-1], span.tempo_bpm, span.bar_ticks, span.chroma, span.bass)
     if not timed:
         told[:TIME_FEATURES] = 0.0
-    if character is not None:
-        told[-len(character) :] = character[:, None]
     return np.ascontiguousarray(told.T, np.float32)

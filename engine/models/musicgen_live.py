@@ -10,15 +10,15 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 
 from engine.conductor import Span
 from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
+from engine.controls import Live
 from engine.errors import ControlError
-from engine.models.musicgen import Musicgen
-from engine.models.musicgen_controls import MusicgenLiveControls, live_controls
+from engine.models.musicgen import Musicgen, MusicgenControls
 from engine.models.musicgen_plan import Future, planned_continuation, planned_rewind, rehearsed
 from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import ChunkTime
@@ -27,7 +27,7 @@ from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 from engine.signal.overlap import fade_in, fade_out
 from engine.stream import Moment, StreamSpec
 
-__all__ = ["MusicgenLive", "MusicgenLiveState"]
+__all__ = ["MusicgenLive", "MusicgenLiveControls", "MusicgenLiveState", "WordedControls", "live_controls"]
 
 _FADE_S: Final = 0.04  # from one future to another: long enough for no click, short against a beat
 _REHEARSED_S: Final = (1.0, 6.0)  # the second time as much as a continuation hears by default: memory is then there
@@ -36,6 +36,28 @@ _REMEMBERED_S: Final = 8.5  # of sound, for a bar to be frozen
 _FRAMES: Final = {False: 2, True: 5}  # in a chunk, by whether the codec hears the future: such ones are heavy to begin
 _BURST_S: Final = 0.1  # of sound that may be made at once when a future lands late
 _CLOSE: Final = 2  # samples by which a bar may come round too early or late without being set right
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MusicgenLiveControls(MusicgenControls):
+    """All that can be turned while it plays."""
+
+    freeze: Annotated[bool, Live(0, 1, "the last bar goes round; let go, it goes on when that has come round")] = False
+    gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
+    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordedControls(MusicgenLiveControls):
+    """The same of a model that takes words."""
+
+    text: Annotated[str, Live(0, 256, "words for what is to come; empty: none")] = ""
+
+
+def live_controls(drawing: MusicgenControls, *, worded: bool) -> MusicgenLiveControls:
+    """The default controls of a voice whose codes are drawn by default like this."""
+    kind = WordedControls if worded else MusicgenLiveControls
+    return kind(temperature=drawing.temperature, top_k=drawing.top_k, top_p=drawing.top_p, guidance=drawing.guidance)
 
 
 @dataclass(slots=True)
@@ -99,7 +121,7 @@ class MusicgenLive:
             latency=self._strands.lag,
         )  # fmt: skip
         self._fade = round(_FADE_S * codec.sample_rate)
-        self._defaults = live_controls(model.controls, worded=self._strands.worded, character=model.facts.character)
+        self._defaults = live_controls(model.controls, worded=self._strands.worded)
 
     @property
     def spec(self) -> StreamSpec:

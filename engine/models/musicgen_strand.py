@@ -15,7 +15,6 @@ from engine.conductor import Span
 from engine.models.encodec import DecodeState
 from engine.models.musicgen import Musicgen, MusicgenControls, apart
 from engine.models.musicgen_conduct import Harmony, step_features
-from engine.models.musicgen_controls import character_of
 from engine.models.musicgen_heard import most_heard
 from engine.models.musicgen_state import MusicgenState, Told
 from engine.music.audio import Audio
@@ -118,7 +117,7 @@ class Strands:
             for _ in range(-(-(samples - strand.ready.shape[1]) // self.hop)):
                 lm = strand.lm
                 drawn = (lm.origin + lm.steps - 1 - lm.given + strand.base) * self.hop
-                told = self._features(when(drawn - strand.at), strand.harmony, character_of(controls))
+                told = self._features(when(drawn - strand.at), strand.harmony)
                 frame = self.model.step(lm, controls, None if told is None else told[0])
                 if frame is not None:
                     frames.append(frame)
@@ -143,12 +142,12 @@ class Strands:
         end = strand.said.shape[1] - before
         return np.asarray(strand.said[:, max(0, strand.said.shape[1] - strand.kept) : max(0, end)], np.int64)
 
-    def _features(self, span: Span | None, harmony: Harmony | None, character: F32 | None = None) -> F32 | None:
+    def _features(self, span: Span | None, harmony: Harmony | None) -> F32 | None:
         """[T, F] that a conducted model is told of a span."""
         width = self.model.facts.features
         if span is None or not width:
             return None
-        return step_features(span if harmony is None else harmony.fill(span), width, character=character)
+        return step_features(span if harmony is None else harmony.fill(span), width)
 
     def _decode(self, strand: Strand, codes: I64) -> None:
         self._remember(strand, codes)

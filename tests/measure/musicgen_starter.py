@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,6 @@ from engine.conductor import Conductor
 from engine.models.musicgen import Musicgen, MusicgenControls
 from engine.models.musicgen_conduct import Lead, led_by_ear, over_heard_chords
 from engine.music.audio import Audio
-from engine.music.conducting import CHARACTER
 from engine.music.harmony import Chord
 from engine.signal.level import limited
 from training.config import Data
@@ -54,9 +52,9 @@ class Band:
 
     def play(
         self, seconds: float, *, text: str = "", given: Audio | None = None, lead: Lead | None = None,
-        guidance: float = 3.0, seed: int = 0, turned: Mapping[str, float] = MappingProxyType({}),
+        guidance: float = 3.0, seed: int = 0,
     ) -> Audio:  # fmt: skip
-        """New sound [1, N]; a lead counts from the first sample of what was `given`, and controls may be turned."""
+        """New sound [1, N]; a lead counts from the first sample of what was `given`."""
         model, hop = self.model, self.model.codec.hop
         prompt = np.zeros((model.facts.codebooks, 0), np.int64)
         if given is not None:
@@ -67,10 +65,7 @@ class Band:
         def told(frame: int, count: int) -> F32 | None:
             if lead is None or not count:
                 return None
-            told = lead.features(frame, count, hop, self.rate, model.facts.features)
-            for name, value in turned.items() if frame >= prompt.shape[1] else ():
-                told[:, CHARACTER.index(name) - len(CHARACTER)] = value
-            return told
+            return lead.features(frame, count, hop, self.rate, model.facts.features)
 
         state = model.begin(words, prompt, seed=seed, frames=frames, features=told(0, prompt.shape[1]))
         controls = replace(self.controls, guidance=guidance)
@@ -247,36 +242,6 @@ def going_on(band: Band, count: int) -> dict[str, object]:
     return figures
 
 
-# turned
-
-
-def turned(band: Band, prompts: int, lessons: int) -> dict[str, object]:
-    """What controls of who plays bring about, no word said: from the beginning, and while everybody plays."""
-    listener, _ = taught(band.through, band.rate, lessons)
-    pairs = []
-    for seed, (genre, parts, tempo) in enumerate(asked(prompts)):
-        who = dict(zip(PARTS, np.where(parts, 1.0, -1.0).tolist(), strict=True))
-        controls = {**who, "techno": 1.0 if genre == "techno" else -1.0}
-        sound = band.play(_WORDS_S, lead=led_at(tempo, band.rate), seed=seed, turned=controls)
-        pairs.append((parts, listener.hears(sound, band.rate)))
-    figures: dict[str, object] = {"asked for by controls": _parts(pairs)}
-    tell("asked for by controls", figures["asked for by controls"])
-    off: dict[str, dict[str, list[bool]]] = {part: {"before": [], "after": []} for part in PARTS}
-    for seed in range(prompts // len(PARTS)):
-        lead = led_at(92.0 + 56.0 * seed * len(PARTS) / prompts, band.rate)
-        everybody = dict.fromkeys(PARTS, 1.0)
-        given = band.play(_HEARD_S, lead=lead, seed=seed, turned=everybody)
-        for index, part in enumerate(PARTS):
-            sound = band.play(_NEW_S, given=given, lead=lead, seed=seed, turned={**everybody, part: -1.0})
-            for name, heard in (("before", given), ("after", sound)):
-                off[part][name].append(bool(listener.hears(heard, band.rate)[index]))
-    figures["heard before and after it is turned off"] = {
-        part: {name: percent(values) for name, values in heard.items()} for part, heard in off.items()
-    }
-    tell("turned off", figures["heard before and after it is turned off"])
-    return figures
-
-
 # conducted
 
 
@@ -330,7 +295,7 @@ def main() -> int:
     parser.add_argument("--pieces", type=int, default=48, help="that are gone on with (48)")
     parser.add_argument("--renders", type=int, default=32, help="that are conducted (32)")
     parser.add_argument("--lessons", type=int, default=300, help="pieces that the listener is taught with (300)")
-    parser.add_argument("--only", default="", choices=["conducted", "going on", "turned", "words"])
+    parser.add_argument("--only", default="", choices=["conducted", "going on", "words"])
     parser.add_argument("--temperature", type=float, help="others than the bundle's")
     parser.add_argument("--top-k", type=int)
     parser.add_argument("--json", type=Path)
@@ -341,7 +306,6 @@ def main() -> int:
     parts: Mapping[str, Callable[[], dict[str, object]]] = {
         "conducted": lambda: conducted(band, args.renders),
         "going on": lambda: going_on(band, args.pieces),
-        "turned": lambda: turned(band, args.prompts, args.lessons),
         "words": lambda: words(band, args.prompts, args.lessons),
     }
     figures = {name: part() for name, part in parts.items() if args.only in ("", name)}

@@ -13,7 +13,7 @@ from engine.models.musicgen import Musicgen, MusicgenControls, apart, together
 from engine.models.musicgen_melody import chroma_filters, melody_classes, no_melody
 from engine.models.musicgen_state import MusicgenState, Told
 from engine.music.codes import delayed
-from engine.music.conducting import CHARACTER, GUIDED_FEATURES
+from engine.music.conducting import GUIDED_FEATURES
 from tests.tiny_musicgen import ENTRIES, KINDS, open_tiny, tiny_parts
 from training.models.musicgen import LM, guided
 
@@ -73,8 +73,7 @@ def as_told(kind: str, features: torch.Tensor, rows: int) -> torch.Tensor:
     """[rows, S, F] of [1, S, F]: with what words say; a second row is told the time alone."""
     features, lm = features.repeat(rows, 1, 1), tiny_parts(kind).lm
     if lm.config.character:
-        said = features[:1, :, -lm.config.character :]
-        said[:] = torch.where(said == 0.0, lm.read(*torch_words(kind))[:, None], said)
+        features[:1, :, -lm.config.character :] = lm.read(*torch_words(kind))[:, None]
     if features.shape[2]:
         features[1:, :, -GUIDED_FEATURES:] = 0.0
     return features
@@ -110,7 +109,6 @@ def test_steps_say_what_torch_says_of_the_whole(kind: str, guidance: float, know
     prompt = prompt_of(model, known)
     if model.facts.features:
         features = torch.randn(1, WINDOW, model.facts.features, generator=torch.Generator().manual_seed(1))
-        features[:, :, -len(CHARACTER) + 2 :] = 0.0  # the first two are said here, the others by words
     state = model.begin(
         told_of(kind, guidance != 1.0), prompt, frames=25, features=None if features is None else features[0].numpy()
     )

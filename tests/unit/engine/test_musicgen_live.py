@@ -13,12 +13,10 @@ from engine.conductor import Conductor
 from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
 from engine.controls import walk, with_value
 from engine.errors import ControlError
-from engine.models.musicgen import MusicgenControls, apart
-from engine.models.musicgen_controls import CharacterControls, MusicgenLiveControls, WordedControls
-from engine.models.musicgen_live import MusicgenLive, MusicgenLiveState
+from engine.models.musicgen import apart
+from engine.models.musicgen_live import MusicgenLive, MusicgenLiveControls, MusicgenLiveState, WordedControls
 from engine.models.musicgen_plan import Future
 from engine.music.audio import Audio
-from engine.music.conducting import CHARACTER
 from engine.music.harmony import parse_chord
 from engine.signal.level import limited
 from engine.stream import Moment, kept, unkept
@@ -423,34 +421,3 @@ def test_it_goes_on_over_the_chords_it_hears_until_it_is_told_others(tmp_path: P
     by_ear.play(60)
     again = by_ear.live.plan(by_ear.state, by_ear.controls, Rewind(bars=1, aim=by_ear.moment().sample), by_ear.moment())
     assert again().strand.harmony == heard.strand.harmony
-
-
-def test_who_plays_can_be_turned_where_the_model_is_told() -> None:
-    assert tuple(name for name in CHARACTER if hasattr(Voice("conducted").controls, name)) == CHARACTER
-    assert not isinstance(Voice("plain").controls, CharacterControls)
-    voice = Voice("conducted")
-    voice.controls = replace(voice.controls, temperature=0.0)
-    voice.play(6)
-    other = voice.fork()
-    assert np.array_equal(voice.step(), other.step())
-    other.turn("drums", -1.0)
-    made = [each.play(20) for each in (voice, other)]
-    assert not np.array_equal(made[0], made[1])
-
-
-def test_a_control_of_who_plays_comes_before_the_words() -> None:
-    """The last features of a step are what words say, but where a control says something else."""
-    model = open_tiny("conducted")
-    told = model.tell("slow drums")
-    assert told.character is not None
-    fed = []
-    for drums in (0.0, -0.5):
-        row = np.zeros(model.facts.features, np.float32)
-        row[-len(CHARACTER)] = drums
-        state = model.begin(told, seed=1)
-        model.step(state, MusicgenControls(), row)
-        fed.append(state.cache.feeds["features"][:, 0])
-    assert np.array_equal(fed[0][0, -len(CHARACTER) :], told.character)
-    assert fed[1][0, -len(CHARACTER)] == np.float32(-0.5)
-    assert np.array_equal(fed[1][0, -len(CHARACTER) + 1 :], told.character[1:])
-    assert not fed[1][1, -model.facts.guided :].any()  # and the row that guidance goes away from is told neither
