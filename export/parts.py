@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from export.errors import CheckpointError
@@ -93,7 +94,9 @@ def load_parts(path: Path) -> Parts:
     try:
         configs, notes = json.loads(about["configs"]), json.loads(about["notes"])
         codec = Encodec(EncodecConfig(**{**configs["codec"], "ratios": tuple(configs["codec"]["ratios"])}))
-        lm = LM(MusicgenConfig(**configs["lm"]))
+        # Its values stay in the file until they are asked for: there is no room for a large model's twice.
+        with torch.device("meta"):
+            lm = LM(MusicgenConfig(**configs["lm"]))
         text = T5Encoder(T5Config(**configs["text"])) if "text" in configs else None
         tensors = safetensors.torch.load_file(path)
         for name, part in (("codec", codec), ("lm", lm), ("text", text)):
@@ -105,6 +108,5 @@ def load_parts(path: Path) -> Parts:
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    module.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    )
+    mine = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    module.load_state_dict(mine, assign=isinstance(module, LM))
