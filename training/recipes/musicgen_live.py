@@ -1,6 +1,6 @@
 """Our conducted language model of the starter bundle, over the codec of `encodec_live`, from composed pieces.
 
-Made for a processor: an hour and a half on two cores, each of which takes its share (`torchrun --nproc-per-node 2 -m
+Made for a processor: two and a half hours on two cores, each of which takes its share (`torchrun --nproc-per-node 2 -m
 training musicgen_live --set batch=2`); an accelerator takes more at once: `--set batch=64`. Products are taken in
 bfloat16, a third of the time where the processor multiplies so (AVX-512 BF16, AMX) and with the same losses; where it
 does not, `--set precision=32-true` is faster.
@@ -27,12 +27,20 @@ RECIPE = Recipe(
         reading=1500,
         temperature=0.7,
         top_k=50,
-        telling=Telling(conducted=True, text_length=24, untold=0.15, forgotten=0.08, unconducted=0.2, unharmonised=0.2),
+        telling=Telling(
+            conducted=True,
+            text_length=24,
+            untold=0.5,
+            forgotten=0.08,
+            unconducted=0.2,
+            unharmonised=0.2,
+            uncharacterised=0.2,
+        ),
     ),
     data=Data(pieces=2560, bars=8, seed=42, valid=0.02, workers=1),
-    optim=Optim(lr=1e-3, betas=(0.9, 0.95), eps=1e-8, warmup=300, decay=9_000, floor=0.02, clip=1.0, average=0.998),
+    optim=Optim(lr=1e-3, betas=(0.9, 0.95), eps=1e-8, warmup=300, decay=15_500, floor=0.02, clip=1.0, average=0.998),
     precision="bf16-mixed",
-    steps=9_000,
+    steps=15_000,
     batch=4,
     log_every=50,
     save_every=500,
