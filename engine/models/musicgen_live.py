@@ -5,6 +5,7 @@ was kept. What takes long is planned, made beside the sound, and landed with a f
 chunk. Frozen, the last bar goes round in time, and the strand goes on where it stopped when the bar comes round.
 """
 
+import contextlib
 import math
 import pickle
 from collections.abc import Callable
@@ -175,7 +176,8 @@ class MusicgenLive:
             return
         for seconds in _REHEARSED_S:
             began_s = perf_counter()
-            rehearsed(self._strands, self._defaults, seconds, self._spec.chunk)
+            with contextlib.suppress(OSError, ControlError):  # no room for its file: then the first one takes longer
+                rehearsed(self._strands, self._defaults, seconds, self._spec.chunk)
             if perf_counter() - began_s > _QUICK_S:
                 break
 

@@ -17,7 +17,7 @@ def read_audio(path: str | Path) -> tuple[Audio, int]:
     """Read a sound file (WAV, FLAC, OGG, MP3, AIFF).
 
     Returns:
-        [C, N] and its sample rate in Hz.
+        [C, N] and its sample rate in Hz. Samples that are no number are silence, endless ones are 1 or -1.
     Raises:
         OSError: the file is missing or not sound; the message names it.
     """
@@ -27,7 +27,10 @@ def read_audio(path: str | Path) -> tuple[Audio, int]:
         data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise OSError(f"{path}: not readable as sound ({error}); give a WAV, FLAC, OGG, MP3 or AIFF file") from None
-    return np.ascontiguousarray(data.T), int(rate)
+    sound = np.ascontiguousarray(data.T)
+    if not np.isfinite(sound).all():  # floats in a file may be anything, and would spread to all that is made of them
+        sound = np.nan_to_num(sound, nan=0.0, posinf=1.0, neginf=-1.0)
+    return sound, int(rate)
 
 
 def write_audio(path: str | Path, audio: Audio, sample_rate: int) -> None:

@@ -109,6 +109,20 @@ def test_the_same_seed_makes_the_same_file_and_words_another() -> None:
     assert not np.array_equal(made[0], made[3])
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_number_is_not_passed_on() -> None:
+    sound()
+    given, rate = read("in.wav")
+    given[:, 1000:1010], given[:, 60000:60010], given[:, 61000] = np.nan, np.inf, -np.inf
+    soundfile.write("in.wav", given.T, rate, subtype="FLOAT")
+    for bundle in ("plain", "conducted"):
+        work(continued(task(source=Path("in.wav"), bundle=bundle)))
+        made, _ = read()
+        assert np.isfinite(made).all()
+        assert np.abs(made).max() <= 1.0
+        assert not made[:, 1000:1010].any()
+
+
 def test_new_sound_may_stand_alone() -> None:
     source = sound()
     work(continued(task(source=source, alone=True)))

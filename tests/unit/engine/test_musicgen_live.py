@@ -421,3 +421,12 @@ def test_it_goes_on_over_the_chords_it_hears_until_it_is_told_others(tmp_path: P
     by_ear.play(60)
     again = by_ear.live.plan(by_ear.state, by_ear.controls, Rewind(bars=1, aim=by_ear.moment().sample), by_ear.moment())
     assert again().strand.harmony == heard.strand.harmony
+
+
+def test_a_voice_that_cannot_rehearse_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no room for the sound that it would rehearse with."""
+    made = Voice("conducted")
+    made.live.rehearse()
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    made.live.rehearse()
+    assert made.step().shape == (1, made.spec.chunk)
