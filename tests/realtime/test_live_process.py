@@ -147,7 +147,10 @@ def test_a_voice_is_added_while_it_plays(live: Live) -> None:
     live.wait(state="playing")
     live.ask("/reply/to", live.socket.getsockname()[1])
     live.ask("/drone/load", "tone")
-    assert live.answer("/event/voice_up")[0] == "drone"
+    up = live.answer("/event/voice_up")[0]
+    if up == "tone":  # on a busy machine the first voice's own is told after it is heard to play
+        up = live.answer("/event/voice_up")[0]
+    assert up == "drone"
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         live.ask("/voices")
