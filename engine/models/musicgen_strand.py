@@ -117,7 +117,8 @@ class Strands:
             for _ in range(-(-(samples - strand.ready.shape[1]) // self.hop)):
                 lm = strand.lm
                 drawn = (lm.origin + lm.steps - 1 - lm.given + strand.base) * self.hop
-                told = self._features(when(drawn - strand.at), strand.harmony)
+                span = when(drawn - strand.at) if self.model.facts.features else None
+                told = self._features(span, strand.harmony)
                 frame = self.model.step(lm, controls, None if told is None else told[0])
                 if frame is not None:
                     frames.append(frame)

@@ -45,10 +45,10 @@ class ChunkTime:
 
         def told(ahead: int) -> Span:
             column, _ = self._place(sample + ahead)
-            span, tick = self._span, self.tick(sample + ahead)
+            span, ticks = self._span, [self.tick(sample + ahead), self.tick(sample + ahead + self._spec.hop)]
             one = slice(column, column + 1)
             return Span(
-                span.sample, np.array([tick, tick]), span.tempo_bpm[one], span.bar_ticks, span.chroma[:, one],
+                span.sample, np.array(ticks), span.tempo_bpm[one], span.bar_ticks, span.chroma[:, one],
                 span.bass[:, one],
             )  # fmt: skip
 

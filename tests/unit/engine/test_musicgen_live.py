@@ -16,6 +16,7 @@ from engine.errors import ControlError
 from engine.models.musicgen import apart
 from engine.models.musicgen_live import MusicgenLive, MusicgenLiveControls, MusicgenLiveState, WordedControls
 from engine.models.musicgen_plan import Future
+from engine.models.musicgen_time import ChunkTime
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
 from engine.signal.level import limited
@@ -430,3 +431,13 @@ def test_a_voice_that_cannot_rehearse_plays(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
     made.live.rehearse()
     assert made.step().shape == (1, made.spec.chunk)
+
+
+def test_a_frame_is_told_from_its_beginning_to_its_end() -> None:
+    """So that chords that were heard change in the frame's middle, as a conductor's do; 120 bpm, 480 ticks a beat."""
+    spec, conductor = Voice("conducted").spec, Conductor(RATE)
+    span = conductor.span(0, spec.frames, spec.hop, spec.sample_rate, spec.latency * RATE / spec.sample_rate)
+    for ahead in (0, 123, spec.hop, 5 * spec.hop):
+        ticks = ChunkTime(span, spec).beyond(0)(ahead)
+        assert ticks is not None
+        assert np.allclose(ticks.ticks * spec.sample_rate / 960, [ahead, ahead + spec.hop], atol=1e-6)
