@@ -9,6 +9,8 @@ from engine.errors import ShapeError
 
 __all__ = ["Audio", "read_audio", "soft_limit", "to_stereo", "write_audio"]
 
+_LEAST_HZ = 1000  # telephones have 8000
+
 Audio = npt.NDArray[np.float32]
 """Sound as [C, N] float32 in -1..1."""
 
@@ -19,7 +21,7 @@ def read_audio(path: str | Path) -> tuple[Audio, int]:
     Returns:
         [C, N] and its sample rate in Hz. Samples that are no number are silence, endless ones are 1 or -1.
     Raises:
-        OSError: the file is missing or not sound; the message names it.
+        OSError: the file is missing or not sound, or says a rate that no sound has; the message names it.
     """
     import soundfile
 
@@ -27,6 +29,8 @@ def read_audio(path: str | Path) -> tuple[Audio, int]:
         data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise OSError(f"{path}: not readable as sound ({error}); give a WAV, FLAC, OGG, MP3 or AIFF file") from None
+    if rate < _LEAST_HZ:
+        raise OSError(f"{path}: {rate} samples a second are no sound; give a file of {_LEAST_HZ} or more")
     sound = np.ascontiguousarray(data.T)
     if not np.isfinite(sound).all():  # floats in a file may be anything, and would spread to all that is made of them
         sound = np.nan_to_num(sound, nan=0.0, posinf=1.0, neginf=-1.0)

@@ -123,6 +123,13 @@ def test_what_is_no_number_is_not_passed_on() -> None:
         assert not made[:, 1000:1010].any()
 
 
+@pytest.mark.parametrize("rate", [1, 8, 999])
+def test_a_rate_that_no_sound_has_is_refused(rate: int) -> None:
+    soundfile.write("in.wav", np.zeros(400), rate)
+    with pytest.raises(OSError, match=f"in.wav: {rate} samples a second are no sound"):
+        work(continued(task(source=Path("in.wav"), bundle="conducted")))
+
+
 def test_new_sound_may_stand_alone() -> None:
     source = sound()
     work(continued(task(source=source, alone=True)))
