@@ -83,5 +83,6 @@ def _rate(bundle: Path, runs: int, steps: int) -> float:
     words = [sys.executable, "-m", "engine.bench_musicgen", str(bundle), "--runs", str(runs), "--steps", str(steps)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CheckpointError(f"{bundle.name} could not be measured: {done.stderr.strip().splitlines()[-1:]}")
+        why = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
+        raise CheckpointError(f"build {bundle.name} could not be measured: {why}")
     return float(statistics.median(json.loads(done.stdout)["rates"]["guided"]))
