@@ -20,7 +20,7 @@ from engine.controls import Value, get_value
 from engine.errors import BundleError, ControlError, EngineError
 from engine.hearing import INPUT
 from engine.maker import band_named
-from engine.messages import (
+from engine.messages.session import (
     NOW,
     Command,
     Event,

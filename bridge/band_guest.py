@@ -20,7 +20,7 @@ from engine.band_plan import Dropped, Planned
 from engine.controls import Value, get_value, with_value
 from engine.errors import BundleError, ControlError
 from engine.maker import band_named
-from engine.messages import (
+from engine.messages.session import (
     Applied,
     BandCounts,
     BandLoad,

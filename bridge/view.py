@@ -8,7 +8,7 @@ from dataclasses import fields
 from types import TracebackType
 from typing import Any, Final, Self
 
-from engine.messages import (
+from engine.messages.session import (
     Applied,
     Continue,
     Cover,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import BundleError
-from engine.messages import Applied, Continue, Failed, Prepared, Telemetry, VoiceDown, VoiceUp
+from engine.messages.session import Applied, Continue, Failed, Prepared, Telemetry, VoiceDown, VoiceUp
 from engine.session import Session, VoiceSpec
 
 __all__ = ["main"]

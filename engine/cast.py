@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.conductor import Conductor
-from engine.continue_messages import turned
 from engine.controls import Value, with_value
-from engine.messages import Applied, Branch, Changed, Choose, Continue, Event, Failed, Land
+from engine.messages.continuation import turned
+from engine.messages.session import Applied, Branch, Changed, Choose, Continue, Event, Failed, Land
 from engine.mixer import Fades
 from engine.player import Opener, Player, Setup
 from engine.ring import Ring

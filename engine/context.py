@@ -14,7 +14,7 @@ import numpy as np
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.hearing import Hearing
-from engine.messages import Continue
+from engine.messages.session import Continue
 from engine.mixer import Mixer
 from engine.music.audio import Audio
 from engine.record import WavFile

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.cast import Cast, Stage
-from engine.continue_messages import turned
 from engine.errors import EngineError
-from engine.messages import Continue, Land, Prepared, Rewind
+from engine.messages.continuation import turned
+from engine.messages.session import Continue, Land, Prepared, Rewind
 from engine.orders import AT_ONCE, Made, Order
 from engine.schedule import Due, target_of
 

@@ -16,7 +16,7 @@ from engine.band import PROGRAMS
 from engine.cast import Stage
 from engine.errors import ControlError, EngineError
 from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
-from engine.messages import (
+from engine.messages.session import (
     CancelInfill,
     Event,
     Failed,

@@ -5,7 +5,7 @@ from typing import TypeGuard
 
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages import (
+from engine.messages.session import (
     Beats,
     Branch,
     Choose,

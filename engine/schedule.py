@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages import NOW, Command, When
+from engine.messages.session import NOW, Command, When
 from engine.music.units import TICKS_PER_BEAT
 
 __all__ = ["Agenda", "Due", "Target", "target_of"]

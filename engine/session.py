@@ -19,7 +19,7 @@ from engine.context import Context
 from engine.errors import ControlError, EngineError, ShapeError
 from engine.hearing import HEARD_S, INPUT, Hearing
 from engine.jobs import Jobs
-from engine.messages import (
+from engine.messages.session import (
     NOW,
     Command,
     Event,

@@ -10,7 +10,7 @@ from engine.cast import Stage
 from engine.controls import Value
 from engine.errors import ControlError, RecordError
 from engine.hearing import INPUT, Hearing
-from engine.messages import Changed, Event, Failed, Keep, Record, Recorded, RecordStop, Set
+from engine.messages.session import Changed, Event, Failed, Keep, Record, Recorded, RecordStop, Set
 from engine.mixer import Mixer
 from engine.music.audio import Audio
 from engine.record import Recorder, free_name, write_later

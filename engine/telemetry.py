@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.cast import Stage
 from engine.hearing import Hearing
-from engine.messages import Telemetry, VoiceTelemetry
+from engine.messages.session import Telemetry, VoiceTelemetry
 from engine.mixer import Mixer
 from engine.orders import plans
 from engine.signal.level import peak_db

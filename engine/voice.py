@@ -11,7 +11,7 @@ from engine.cast import Cast, Retired, Stage, VoiceSpec
 from engine.controls import walk, with_value
 from engine.errors import ControlError
 from engine.futures import Futures
-from engine.messages import (
+from engine.messages.session import (
     Changed,
     Command,
     Cover,

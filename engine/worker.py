@@ -14,10 +14,10 @@ import numpy as np
 
 from engine.ahead import Ahead
 from engine.conductor import Conductor
-from engine.continue_messages import turned
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
-from engine.messages import Branch, Choose, Continue, Jump, Land, Play, Rewind, Set, Stop
+from engine.messages.continuation import turned
+from engine.messages.session import Branch, Choose, Continue, Jump, Land, Play, Rewind, Set, Stop
 from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
 from engine.orders import Began, Made, Order, Refused, Report, Took, conduct, conducts, plans, turns

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from engine.controls import Control, Value
-from engine.messages import Keys, Set
+from engine.messages.session import Keys, Set
 
 __all__ = ["DRUMS", "SENSING_S", "HeldKeys", "Knobs"]
 

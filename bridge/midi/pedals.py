@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.osc.space import AddressSpace, Refused, Routed
 from engine.errors import ControlError, EngineError
-from engine.messages import Command, When
+from engine.messages.session import Command, When
 
 if TYPE_CHECKING:
     from bridge.midi.ports import Listener

@@ -15,7 +15,7 @@ from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiRefusal, driver_main
 from bridge.midi.notes import HeldKeys, Knobs
 from bridge.midi.sources import CLIENT, VIRTUAL, NoMidiError
-from engine.messages import Keys, Set
+from engine.messages.session import Keys, Set
 
 __all__ = ["Listener", "MidiInput", "MidiStats", "Player", "open_keys"]
 

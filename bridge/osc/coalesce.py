@@ -6,7 +6,7 @@ While anything waits everything waits, so controls change in the order in which 
 
 from typing import Final, Generic, TypeVar
 
-from engine.messages import Set
+from engine.messages.session import Set
 
 __all__ = ["TICK_S", "Coalescer"]
 

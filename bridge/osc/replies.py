@@ -12,7 +12,7 @@ from typing import Any
 from bridge.osc.space import Refused, address_of
 from bridge.osc.wire import Message
 from engine.controls import Value
-from engine.messages import Applied, Changed, Command, Event, Set, Telemetry
+from engine.messages.session import Applied, Changed, Command, Event, Set, Telemetry
 
 __all__ = ["error_message", "event_message", "failure", "telemetry_messages", "value_message"]
 

@@ -25,7 +25,7 @@ from bridge.osc.tcp import Connections
 from bridge.osc.wire import Bundle, Message, OscError, decode, encode, messages
 from engine.controls import Value
 from engine.errors import EngineError
-from engine.messages import NOW, Applied, Command, Event, Failed, Set, Telemetry, When
+from engine.messages.session import NOW, Applied, Command, Event, Failed, Set, Telemetry, When
 
 __all__ = ["MAX_AHEAD_S", "OscPortBusy", "OscServer"]
 

@@ -13,7 +13,7 @@ from bridge.osc.space_docs import as_markdown, as_oscquery, main
 from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of
 from engine.controls import Live, Value, accept
 from engine.errors import ControlError
-from engine.messages import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, Set, When
+from engine.messages.session import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, Set, When
 
 __all__ = ["AddressSpace", "Query", "Refused", "Routed", "address_of", "is_own"]
 

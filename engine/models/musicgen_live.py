@@ -16,9 +16,9 @@ from typing import Annotated, Final
 import numpy as np
 
 from engine.conductor import Span
-from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
 from engine.controls import Live
 from engine.errors import ControlError
+from engine.messages.continuation import Branch, Choose, Continue, Land, Rewind
 from engine.models.musicgen import Musicgen, MusicgenControls
 from engine.models.musicgen_plan import Future, planned_continuation, planned_rewind, rehearsed
 from engine.models.musicgen_strand import Strand, Strands

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.conductor import Conductor, Span
-from engine.continue_messages import Continue, Rewind, turned
 from engine.controls import with_value
 from engine.errors import ControlError
+from engine.messages.continuation import Continue, Rewind, turned
 from engine.models.musicgen import MusicgenControls
 from engine.models.musicgen_conduct import Harmony, heard_harmony, led_by_ear
 from engine.models.musicgen_heard import codes_of, melody_of, most_heard

@@ -26,7 +26,7 @@ from bridge.osc.tcp import Frames
 from bridge.osc.wire import Bundle, Message, OscError, decode, encode, messages
 from engine.controls import walk
 from engine.errors import ControlError
-from engine.messages import SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, When
+from engine.messages.session import SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, When
 from engine.models.musika import MusikaControls
 from engine.models.tone import ToneControls
 

@@ -12,7 +12,7 @@ from bridge.audio.port import AudioPort, NoDeviceError, PortError, open_port
 from bridge.audio.scan import outputs
 from bridge.devices import survey
 from bridge.midi.ports import open_keys
-from engine.messages import Keys, Set
+from engine.messages.session import Keys, Set
 from engine.music.audio import Audio
 from tests.realtime.jack import JackServer, breaks
 

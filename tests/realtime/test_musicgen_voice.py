@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from engine.bundle import FOLDERS_VARIABLE
-from engine.messages import BAR, Applied, Branch, Choose, Continue, Failed, Prepared, Rewind, Set, VoiceUp
+from engine.messages.session import BAR, Applied, Branch, Choose, Continue, Failed, Prepared, Rewind, Set, VoiceUp
 from engine.music.audio import Audio
 from engine.replay import replay
 from engine.session import Session, VoiceSpec

@@ -9,7 +9,7 @@ import pytest
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.osc.wire import Message, encode
-from engine.messages import Command, Set, When
+from engine.messages.session import Command, Set, When
 from engine.models.tone import ToneControls
 
 RATE, SECONDS = 5000, 10.0

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.messages import (
+from engine.messages.session import (
     BAR,
     Applied,
     Chord,
@@ -155,7 +155,7 @@ def test_post_never_waits(stage: Stage) -> None:
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from engine.messages import Record
+from engine.messages.session import Record
 from engine.session import Session, VoiceSpec
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import get_args
 
 from bridge.osc.space_docs import main
 from bridge.osc.table import BUILT_IN
-from engine.messages import Applied, Changed, Event, Failed, Telemetry, VoiceTelemetry
+from engine.messages.session import Applied, Changed, Event, Failed, Telemetry, VoiceTelemetry
 
 PAGE = Path(__file__).parents[2] / "bridge" / "OSC.md"
 

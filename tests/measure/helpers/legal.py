@@ -11,8 +11,8 @@ from bridge.osc.space import AddressSpace, Refused, Routed
 from bridge.osc.table import BUILT_IN
 from bridge.osc.wire import OscError, decode, messages
 from engine.controls import Control, Value, walk
-from engine.messages import NOW, Jump, Play, Set
-from engine.messages import SESSION_COMMANDS as SESSION
+from engine.messages.session import NOW, Jump, Play, Set
+from engine.messages.session import SESSION_COMMANDS as SESSION
 from tests.fuzz.test_osc import mutated
 from tests.measure.helpers.show import packet
 

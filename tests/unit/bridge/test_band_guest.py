@@ -8,7 +8,7 @@ from bridge.osc.space import AddressSpace, Routed
 from bridge.settings import Settings
 from engine.band_controls import BandControls
 from engine.errors import ControlError
-from engine.messages import NOW, BandLoad, BandStart, Panic, Set
+from engine.messages.session import NOW, BandLoad, BandStart, Panic, Set
 from engine.models.tone import ToneControls
 
 SPACE = AddressSpace({"tone": ToneControls()}, BandControls())

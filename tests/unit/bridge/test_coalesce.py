@@ -1,7 +1,7 @@
 """Of many values in a short time the last is taken."""
 
 from bridge.osc.coalesce import TICK_S, Coalescer
-from engine.messages import Set
+from engine.messages.session import Set
 
 
 def change(name: str, value: float) -> Set:

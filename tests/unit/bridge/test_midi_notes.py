@@ -7,7 +7,7 @@ import pytest
 
 from bridge.midi.notes import DRUMS, SENSING_S, HeldKeys, Knobs
 from engine.controls import Control, Live
-from engine.messages import Keys, Set
+from engine.messages.session import Keys, Set
 
 ON, OFF, CC, SENSING, RESET = 0x90, 0x80, 0xB0, 0xFE, 0xFF
 

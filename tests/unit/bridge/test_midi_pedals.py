@@ -8,7 +8,7 @@ from bridge.midi.pedals import Asked, PedalBoard, pedals_of, press
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError
 from engine.errors import ControlError
-from engine.messages import BAR, Continue
+from engine.messages.session import BAR, Continue
 from engine.models.tone import ToneControls
 
 

@@ -7,7 +7,7 @@ from bridge.midi import sources
 from bridge.midi.notes import SENSING_S
 from bridge.midi.ports import Player
 from bridge.midi.sources import MidiSource, NoMidiError, choose_source
-from engine.messages import Keys, Set
+from engine.messages.session import Keys, Set
 
 FOUND = [
     MidiSource("ALSA", "Midi Through:Midi Through Port-0 14:0"),

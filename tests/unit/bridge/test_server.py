@@ -17,7 +17,7 @@ from bridge.osc.tcp import MAX_CONNECTIONS
 from bridge.osc.wire import MAX_PACKET, Bundle, Message, decode, encode
 from engine.controls import Value
 from engine.errors import ControlError
-from engine.messages import (
+from engine.messages.session import (
     BAR,
     NOW,
     Applied,

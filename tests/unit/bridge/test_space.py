@@ -9,7 +9,7 @@ from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, i
 from engine.controls import Live, Value, parameters
 from engine.errors import ControlError
 from engine.hearing import InputControls
-from engine.messages import (
+from engine.messages.session import (
     BAR,
     BEAT,
     NOW,

@@ -4,7 +4,18 @@ import io
 from dataclasses import replace
 
 from bridge.view import LiveView, PlainView, meter, sentence
-from engine.messages import Applied, Continue, Cover, Failed, Prepared, Set, Telemetry, Tempo, VoiceDown, VoiceTelemetry
+from engine.messages.session import (
+    Applied,
+    Continue,
+    Cover,
+    Failed,
+    Prepared,
+    Set,
+    Telemetry,
+    Tempo,
+    VoiceDown,
+    VoiceTelemetry,
+)
 
 VOICE = VoiceTelemetry(
     voice="musika", bundle="there/starter", playing=True, level_db=-12.0, fill_ms=60.0, realtime=31.0, late=2, cpu=0.1

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages import Beats, Chord, Keys, Locate, Progression, Set, Tempo
+from engine.messages.session import Beats, Chord, Keys, Locate, Progression, Set, Tempo
 from engine.music.harmony import HarmonyError, parse_chord, parse_progression
 from engine.orders import conduct
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.controls import Live, accept, describe, get_value, parameters, walk, with_value
 from engine.errors import ControlError
-from engine.messages import Tempo
+from engine.messages.session import Tempo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

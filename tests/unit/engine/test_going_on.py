@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from engine.errors import TakeError
-from engine.messages import (
+from engine.messages.session import (
     BAR,
     NOW,
     Applied,

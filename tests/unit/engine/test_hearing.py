@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.controls import walk
 from engine.errors import ControlError, ShapeError
 from engine.hearing import Hearing, InputControls
-from engine.messages import BEAT, NOW, Applied, Changed, Event, Failed, Set, Telemetry
+from engine.messages.session import BEAT, NOW, Applied, Changed, Event, Failed, Set, Telemetry
 from engine.session import Session
 
 RATE = 1_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.bundle import FOLDERS_VARIABLE
-from engine.messages import (
+from engine.messages.session import (
     Applied,
     CancelInfill,
     Command,

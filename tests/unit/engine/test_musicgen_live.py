@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from engine.conductor import Conductor
-from engine.continue_messages import Branch, Choose, Continue, Land, Rewind
 from engine.controls import walk, with_value
 from engine.errors import ControlError
+from engine.messages.continuation import Branch, Choose, Continue, Land, Rewind
 from engine.models.musicgen import apart
 from engine.models.musicgen_live import MusicgenLive, MusicgenLiveControls, MusicgenLiveState, WordedControls
 from engine.models.musicgen_plan import Future

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from engine.errors import ControlError, ShapeError
-from engine.messages import (
+from engine.messages.session import (
     BAR,
     NOW,
     Applied,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.messages import Event, Failed, Record, Recorded, RecordStop, Set
+from engine.messages.session import Event, Failed, Record, Recorded, RecordStop, Set
 from engine.music.audio import read_audio
 from engine.session import Session, VoiceSpec
 

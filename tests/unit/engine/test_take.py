@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from engine.errors import RecordError, TakeError
-from engine.messages import (
+from engine.messages.session import (
     BAR,
     BEAT,
     NOW,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.conductor import Conductor
-from engine.messages import Jump, Play, Set, Stop, Tempo
+from engine.messages.session import Jump, Play, Set, Stop, Tempo
 from engine.models.tone import ToneStreamer
 from engine.orders import AT_ONCE, Began, Order, Refused, Took
 from engine.ring import Ring

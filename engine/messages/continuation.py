@@ -1,4 +1,4 @@
-"""What bridge and engine say to each other of going on with sound: see `engine.messages`, which offers all of it."""
+"""What bridge and engine say to each other of going on with sound: see `engine.messages.session`, which offers all of it."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

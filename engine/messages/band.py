@@ -1,4 +1,4 @@
-"""What bridge and the band say to each other in a performance, part of `engine.messages`."""
+"""What bridge and the band say to each other in a performance, part of `engine.messages.session`."""
 
 from dataclasses import dataclass
 from typing import Annotated

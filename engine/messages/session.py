@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from engine.band_messages import BandCounts, BandLoad, BandNote, BandPlan, BandStart, BandStop
-from engine.continue_messages import Branch, Choose, Continue, Land, Prepared, Rewind
 from engine.controls import Live, Value
-from engine.fill_messages import (
+from engine.messages.band import BandCounts, BandLoad, BandNote, BandPlan, BandStart, BandStop
+from engine.messages.continuation import Branch, Choose, Continue, Land, Prepared, Rewind
+from engine.messages.infill import (
     CancelInfill,
     FilledNote,
     FillNote,
