@@ -20,7 +20,7 @@ from bridge.devices import survey
 from bridge.midi.sources import midi_sources
 from bridge.settings import Settings, host_and_port
 from engine.bundle import FOLDERS_VARIABLE, TONE, bundles
-from engine.graph import PROVIDERS
+from engine.graphs.graph import PROVIDERS
 
 __all__ = ["CHECKS", "Check", "doctor_main"]
 

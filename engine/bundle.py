@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import BundleError, EngineError
-from engine.graph import Graph, open_graph
-from engine.manifest import Manifest
-from engine.metadata import read_manifest
+from engine.graphs.graph import Graph, open_graph
+from engine.graphs.manifest import Manifest
+from engine.graphs.metadata import read_manifest
 from engine.render import cores
 from engine.stream import Streamer
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import onnx
 
-from engine.manifest import METADATA_KEY, Manifest
+from engine.graphs.manifest import METADATA_KEY, Manifest
 
 __all__ = ["bundle_id", "write_bundle"]
 

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from engine.bundle import open_streamer
-from engine.manifest import METADATA_KEY, Manifest
+from engine.graphs.manifest import METADATA_KEY, Manifest
 from engine.stream import Streamer
 
 FLOAT = TensorProto.FLOAT

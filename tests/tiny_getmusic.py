@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from engine.graph import Graph, open_graph
-from engine.manifest import METADATA_KEY, Manifest
+from engine.graphs.graph import Graph, open_graph
+from engine.graphs.manifest import METADATA_KEY, Manifest
 from engine.models.getmusic_net import Network, Rows, network_of
 from engine.music.score import ROLES
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError, ManifestError, ShapeError
-from engine.graph import Graph, State
+from engine.graphs.graph import Graph, State
 from engine.music.audio import Audio
 
 __all__ = ["DECODER", "ENCODER", "Codec", "DecodeState", "EncodeState"]

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from engine.controls import Live
 from engine.errors import ControlError, EngineError, ManifestError, ShapeError
-from engine.graph import Graph
+from engine.graphs.graph import Graph
 from engine.models.getmusic_board import Board, Limits
 from engine.models.getmusic_limits import rows_of
 from engine.models.getmusic_net import Network, network_of

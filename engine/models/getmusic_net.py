@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ManifestError, ShapeError
-from engine.graph import Array, Graph
+from engine.graphs.graph import Array, Graph
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ManifestError
-from engine.manifest import Manifest
+from engine.graphs.manifest import Manifest
 from engine.music.noise import keyed_normal, keyed_truncated_normal
 
 __all__ = [

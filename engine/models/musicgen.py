@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
-from engine.graph import Array, Bound, Graph
+from engine.graphs.graph import Array, Bound, Graph
 from engine.models.encodec import DECODER, ENCODER, Codec
 from engine.models.musicgen_facts import facts_of, latency_of
 from engine.models.musicgen_melody import melody_classes, no_melody

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.errors import ManifestError
-from engine.graph import Graph
-from engine.manifest import Manifest
+from engine.graphs.graph import Graph
+from engine.graphs.manifest import Manifest
 
 __all__ = ["MusicgenFacts", "facts_of", "latency_of"]
 

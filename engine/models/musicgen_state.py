@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.graph import Array, Bound
+from engine.graphs.graph import Array, Bound
 
 __all__ = ["HEAD", "UNKNOWN", "Cache", "MusicgenState", "Told"]
 

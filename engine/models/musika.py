@@ -24,7 +24,7 @@ import numpy.typing as npt
 from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
-from engine.graph import Graph
+from engine.graphs.graph import Graph
 from engine.models.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
-from engine.graph import Array, Graph, State
+from engine.graphs.graph import Array, Graph, State
 from engine.music.audio import Audio, soft_limit
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES, chord_gates, clock_features, frame_features
 from engine.music.harmony import Chord, Key

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError
-from engine.graph import Graph
+from engine.graphs.graph import Graph
 
 __all__ = ["TOKENIZER", "TextEncoder", "read_tokenizer"]
 

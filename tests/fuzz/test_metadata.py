@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BundleError, EngineError
-from engine.manifest import Manifest
-from engine.metadata import read_manifest, read_metadata
+from engine.graphs.manifest import Manifest
+from engine.graphs.metadata import read_manifest, read_metadata
 from tests.tiny_bundles import counter
 
 WHOLE = counter(Manifest(family="musika", role="r", bundle="b", state=("h",))).SerializeToString()

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engine.graph import Graph, open_graph
+from engine.graphs.graph import Graph, open_graph
 from engine.models.getmusic import Filled, FillSettings, Getmusic
 from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.vocabulary import Dictionary

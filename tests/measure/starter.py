@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.conductor import Conductor
-from engine.graph import open_graph
+from engine.graphs.graph import open_graph
 from engine.models.musika_live import Follow, LiveStyle, MusikaLive, MusikaLiveControls
 from engine.music.audio import Audio
 from engine.music.harmony import Chord

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.metadata import read_manifest
+from engine.graphs.metadata import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTERS = ROOT / "engine" / "starter"

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from engine.errors import BundleError, ManifestError, ShapeError
-from engine.graph import open_graph
+from engine.graphs.graph import open_graph
 from engine.models.encodec import DECODER, Codec
 from export.graphs.encodec import facts, graphs
 from export.write import write_bundle

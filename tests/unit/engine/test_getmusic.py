@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ControlError, ManifestError, ShapeError
-from engine.graph import Graph
+from engine.graphs.graph import Graph
 from engine.models.getmusic import Filled, FillSettings, Getmusic
 from engine.models.getmusic_board import Limits
 from engine.models.getmusic_net import Network, Prediction, Rows

@@ -16,8 +16,8 @@ from engine.bench_musicgen import main as measure
 from engine.bundle import describe, open_musicgen, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ControlError, ManifestError
-from engine.manifest import METADATA_KEY, Manifest
-from engine.metadata import read_manifest
+from engine.graphs.manifest import METADATA_KEY, Manifest
+from engine.graphs.metadata import read_manifest
 from engine.models.musicgen import MusicgenControls, controls_for
 from tests.tiny_musicgen import TOKENIZER, open_tiny, write_tiny
 

@@ -13,8 +13,8 @@ import pytest
 from engine.bundle import open_streamer
 from engine.conductor import Conductor, Span
 from engine.errors import ManifestError
-from engine.graph import Graph, open_graph
-from engine.manifest import Manifest
+from engine.graphs.graph import Graph, open_graph
+from engine.graphs.manifest import Manifest
 from engine.models.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard, style_vector
 from engine.models.musika import MusikaControls, MusikaDensityControls, MusikaState, MusikaStreamer, MusikaStyle
 from engine.music.noise import keyed_normal, keyed_truncated_normal

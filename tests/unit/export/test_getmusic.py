@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from engine.graph import open_graph
+from engine.graphs.graph import open_graph
 from engine.models.getmusic_limits import rows_of
 from engine.models.getmusic_net import network_of
 from engine.music.bandfeatures import BAND_FEATURES

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.manifest import METADATA_KEY, Manifest
+from engine.graphs.manifest import METADATA_KEY, Manifest
 from export.graphs.musika import BUILDS, export, facts, graphs
 from export.parity import run_graph
 from training.models.layers import Noise

@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 
 from engine.conductor import Conductor
-from engine.graph import open_graph
-from engine.manifest import Manifest
+from engine.graphs.graph import open_graph
+from engine.graphs.manifest import Manifest
 from engine.models.musika_live import Follow, LiveStyle, MusikaLive, MusikaLiveControls
 from engine.music.conducting import CLOCK_FEATURES
 from engine.music.harmony import parse_progression

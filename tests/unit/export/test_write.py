@@ -8,8 +8,8 @@ from onnx import helper
 
 from engine.bundle import describe
 from engine.errors import BundleError
-from engine.manifest import METADATA_KEY, Manifest
-from engine.metadata import read_manifest
+from engine.graphs.manifest import METADATA_KEY, Manifest
+from engine.graphs.metadata import read_manifest
 from export.write import bundle_id, write_bundle
 from tests.tiny_bundles import write_musika
 

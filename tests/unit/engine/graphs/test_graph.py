@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 from engine.errors import BundleError, EngineError, ManifestError, ShapeError
-from engine.graph import open_graph
-from engine.manifest import Manifest
-from engine.metadata import read_manifest, read_metadata
+from engine.graphs.graph import open_graph
+from engine.graphs.manifest import Manifest
+from engine.graphs.metadata import read_manifest, read_metadata
 from tests.tiny_bundles import counter, model, musika_models
 
 MANIFEST = Manifest(family="musika", role="generator", bundle="b", state=("h",), facts={"sample_rate": 8000})

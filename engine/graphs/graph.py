@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError, ManifestError, ShapeError
-from engine.manifest import Manifest
-from engine.metadata import MAX_FILE, manifest_in
+from engine.graphs.manifest import Manifest
+from engine.graphs.metadata import MAX_FILE, manifest_in
 
 __all__ = ["PROVIDERS", "Array", "Bound", "Graph", "Port", "State", "open_graph"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from engine.errors import BundleError, ManifestError
-from engine.manifest import METADATA_KEY, Manifest
+from engine.graphs.manifest import METADATA_KEY, Manifest
 
 __all__ = ["MAX_FILE", "manifest_in", "read_manifest", "read_metadata"]
 

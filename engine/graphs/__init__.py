@@ -1,0 +1,1 @@
+"""ONNX graphs: what a file says about itself, and one loaded file as a function."""
