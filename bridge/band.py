@@ -19,7 +19,6 @@ from bridge.midi.sender import SenderSetup
 from bridge.midi.sources import NoMidiError
 from bridge.settings import SettingsError
 from engine.accompany import Accompanist
-from engine.band import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
 from engine.band_controls import maker_controls, working
 from engine.band_plan import Action, Ask, Play, Silence, Unplay
 from engine.controls import with_value
@@ -27,6 +26,7 @@ from engine.errors import EngineError
 from engine.ledger import Booking
 from engine.maker import MakerFailed, MakerProcess, MakerReady
 from engine.music.units import TICKS_PER_BEAT
+from engine.protocols.accompanist import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
 
 if TYPE_CHECKING:
     from bridge.audio.port import AudioPort

@@ -15,7 +15,6 @@ from bridge.band_sound import Sound
 from bridge.band_time import SessionTime
 from bridge.band_view import Standing
 from bridge.midi.ports import Listener
-from engine.band import BAR_TICKS
 from engine.band_plan import Dropped, Planned
 from engine.controls import Value, get_value, with_value
 from engine.errors import BundleError, ControlError
@@ -38,6 +37,7 @@ from engine.messages.session import (
 )
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
+from engine.protocols.accompanist import BAR_TICKS
 from engine.session import Session
 
 __all__ = ["Guest", "concerns_band"]

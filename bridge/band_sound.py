@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.midi.orders import Book, Hush, Order, Panic, Tempo, Withdraw
-from engine.band import CHANNELS
 from engine.ledger import STALE_S, Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
+from engine.protocols.accompanist import CHANNELS
 
 __all__ = ["BandSound", "BlockClock", "Sound"]
 

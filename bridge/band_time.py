@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from bridge.midi.clock import ClockFollower
-from engine.band import BAR_TICKS, BEATS
 from engine.controls import Live, accept
 from engine.music.harmony import Chord
 from engine.music.pulse import Pulse
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
+from engine.protocols.accompanist import BAR_TICKS, BEATS
 from engine.session import Session
 
 __all__ = ["BandTime", "MidiTime", "Moment", "OwnTime", "SessionTime"]

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from engine.band import BAR_TICKS, BEATS, CHANNELS, BarMade, BarRequest, in_register
 from engine.band_plan import SOURCES, Action, Ask, BandSettings, Bar, Dropped, Planned, Play, Silence, Unplay, pad
 from engine.capture import Capture, chord_heard
 from engine.ledger import Booking
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.pulse import Pulse
 from engine.music.score import Note
+from engine.protocols.accompanist import BAR_TICKS, BEATS, CHANNELS, BarMade, BarRequest, in_register
 
 __all__ = ["Accompanist"]
 

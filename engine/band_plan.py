@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.band import BAR_TICKS, BEATS, BarRequest
 from engine.ledger import Booking
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import ROLES, Note
+from engine.protocols.accompanist import BAR_TICKS, BEATS, BarRequest
 
 __all__ = [
     "SOURCES",

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from engine.band import BAR_TICKS, COLUMN_TICKS, COLUMNS
 from engine.music.chords import bar_vectors, chord_of, hear_chords
 from engine.music.harmony import NO_CHORD, Chord, recognise
 from engine.music.score import Note
+from engine.protocols.accompanist import BAR_TICKS, COLUMN_TICKS, COLUMNS
 
 __all__ = ["MOST_ONS_HZ", "Capture", "chord_heard"]
 

@@ -173,7 +173,7 @@ def _run(task: ContinueTask) -> Continued:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    from engine.stream import Progress, work
+    from engine.protocols.streamer import Progress, work
 
     console = Console(stderr=True)
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar, _asking() as asked:

@@ -21,9 +21,9 @@ from engine.models.musicgen_conduct import Lead, over_heard_chords, tempo_in, ti
 from engine.models.musicgen_heard import channels_of, codes_of, melody_of
 from engine.models.musicgen_state import MusicgenState
 from engine.music.audio import Audio, read_audio
+from engine.protocols.streamer import Job, Progress
 from engine.signal.level import limited
 from engine.signal.resample import Resampler
-from engine.stream import Job, Progress
 
 __all__ = ["ContinueTask", "Continued", "continued", "first_bundle"]
 

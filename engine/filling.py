@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from engine.band import PROGRAMS
 from engine.errors import BundleError, ControlError, RecordError
 from engine.models.getmusic_sheet import Sheet, Wanted
 from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Note, Score, Track
-from engine.stream import Job
+from engine.protocols.accompanist import PROGRAMS
+from engine.protocols.streamer import Job
 from engine.wishes import Wishes
 
 __all__ = ["InfillTask", "Infilled", "infill", "targets_of", "written_bars"]

@@ -112,7 +112,7 @@ def _run(task: InfillTask, name: str) -> Infilled:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    from engine.stream import Progress, work
+    from engine.protocols.streamer import Progress, work
 
     console = Console(stderr=True)
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -12,7 +12,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from engine.band import PROGRAMS
 from engine.cast import Stage
 from engine.errors import ControlError, EngineError
 from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
@@ -30,8 +29,9 @@ from engine.messages.session import (
 from engine.models.getmusic import FillSettings
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, Note, Score, Track
+from engine.protocols.accompanist import PROGRAMS
+from engine.protocols.streamer import Job, Progress
 from engine.schedule import Due
-from engine.stream import Job, Progress
 from engine.wishes import wishes_of
 
 __all__ = ["Jobs"]
@@ -252,7 +252,7 @@ def _serve(begin: Callable[[InfillTask], Job[Infilled]], task: InfillTask, said:
 
 
 def _result(job: Job[Infilled], tell: Callable[[Any], None]) -> Said:
-    from engine.stream import work
+    from engine.protocols.streamer import work
 
     try:
         return work(job, tell)

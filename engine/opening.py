@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.models.tone import ToneStreamer
-from engine.stream import Streamer
+from engine.protocols.streamer import Streamer
 
 __all__ = ["identity_of", "open_voice"]
 

@@ -13,7 +13,7 @@ from engine.conductor import Conductor, Span
 from engine.errors import RecordError
 from engine.music.audio import Audio
 from engine.music.units import db_to_amplitude
-from engine.stream import Streamer
+from engine.protocols.streamer import Streamer
 
 __all__ = ["CanBatch", "Rendered", "cores", "pieces", "render"]
 

@@ -19,9 +19,9 @@ from engine.music.audio import Audio
 from engine.opening import identity_of, open_voice
 from engine.orders import Order, Refused
 from engine.player import Identify, Opener, ring_capacity
+from engine.protocols.streamer import unkept
 from engine.record import WavFile
 from engine.ring import Ring
-from engine.stream import unkept
 from engine.take import PlayerLog, Take, read_take
 from engine.worker import Pacing, Worker
 

@@ -21,10 +21,10 @@ from engine.messages.session import Branch, Choose, Continue, Jump, Land, Play, 
 from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
 from engine.orders import Began, Made, Order, Refused, Report, Took, conduct, conducts, plans, turns
+from engine.protocols.streamer import CanGoOn, CanJump, Moment, Streamer, kept
 from engine.ring import Ring
 from engine.signal.level import glide
 from engine.signal.resample import Resampler
-from engine.stream import CanGoOn, CanJump, Moment, Streamer, kept
 
 __all__ = ["Pacing", "StepError", "Worker"]
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engine.bundle import open_streamer
 from engine.graphs.manifest import METADATA_KEY, Manifest
-from engine.stream import Streamer
+from engine.protocols.streamer import Streamer
 
 FLOAT = TensorProto.FLOAT
 HOP, LATENT, SEQ_LEN, BLOCK, FRAMES = 16, 3, 16, 4, 8

@@ -31,7 +31,7 @@ from engine.models.getmusic_usual import Usual
 from engine.music.absorbing import STEPS, step_of
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
-from engine.stream import Job, Progress
+from engine.protocols.streamer import Job, Progress
 
 __all__ = ["FillSettings", "Filled", "Getmusic", "GetmusicControls"]
 

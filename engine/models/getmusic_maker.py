@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.band import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
 from engine.models.getmusic import FillSettings, Getmusic, GetmusicControls
 from engine.models.getmusic_board import Limits
 from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
@@ -22,7 +21,8 @@ from engine.music.harmony import Chord
 from engine.music.keys import key_shift
 from engine.music.score import ROLES, Note, Score, Track
 from engine.music.vocabulary import PAD
-from engine.stream import work
+from engine.protocols.accompanist import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
+from engine.protocols.streamer import work
 
 __all__ = ["GetmusicMaker"]
 
@@ -38,7 +38,7 @@ _CHORD_WEIGHT: Final = BAR_TICKS // BEATS // 4  # a chord's tone for a beat tell
 
 
 class GetmusicMaker:
-    """A maker of bars, see `engine.band.Maker`.
+    """A maker of bars, see `engine.protocols.accompanist.Maker`.
 
     Threads: one.
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
-from engine.band import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import Note
+from engine.protocols.accompanist import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
 
 __all__ = ["HouseBand"]
 
@@ -45,7 +45,7 @@ _LOWEST: Final = {"guitar": 52, "piano": 57, "string": 60}
 
 
 class HouseBand:
-    """Makes bars from the chord alone; see `engine.band.Maker`.
+    """Makes bars from the chord alone; see `engine.protocols.accompanist.Maker`.
 
     Args:
         seconds: to take for each request, so that lateness can be rehearsed.

@@ -25,8 +25,8 @@ from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import ChunkTime
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
+from engine.protocols.streamer import Moment, StreamSpec
 from engine.signal.overlap import fade_in, fade_out
-from engine.stream import Moment, StreamSpec
 
 __all__ = ["MusicgenLive", "MusicgenLiveControls", "MusicgenLiveState", "WordedControls", "live_controls"]
 

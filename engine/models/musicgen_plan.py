@@ -28,7 +28,7 @@ from engine.models.musicgen_state import Told
 from engine.models.musicgen_strand import Strand, Strands
 from engine.models.musicgen_time import time_from
 from engine.music.audio import Audio, read_audio, write_audio
-from engine.stream import Moment
+from engine.protocols.streamer import Moment
 
 __all__ = ["Future", "planned_continuation", "planned_rewind", "rehearsed"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.conductor import Conductor, Span
 from engine.models.musicgen_strand import When
-from engine.stream import StreamSpec
+from engine.protocols.streamer import StreamSpec
 
 __all__ = ["ChunkTime", "time_from"]
 

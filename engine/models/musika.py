@@ -30,7 +30,7 @@ from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
 from engine.music.noise import keyed_normal
 from engine.music.spectrum import hann
-from engine.stream import StreamSpec
+from engine.protocols.streamer import StreamSpec
 
 __all__ = [
     "MusikaControls",

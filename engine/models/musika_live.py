@@ -23,7 +23,7 @@ from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES, chord
 from engine.music.harmony import Chord, Key
 from engine.music.noise import keyed_normal, keyed_truncated_normal, keyed_uniform
 from engine.music.units import TICKS_PER_BEAT
-from engine.stream import StreamSpec
+from engine.protocols.streamer import StreamSpec
 
 __all__ = ["Follow", "LiveStyle", "MusikaLive", "MusikaLiveControls", "MusikaLiveState"]
 

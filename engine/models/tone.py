@@ -14,7 +14,7 @@ from engine.conductor import Span
 from engine.controls import Live
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
-from engine.stream import StreamSpec
+from engine.protocols.streamer import StreamSpec
 
 __all__ = ["ToneControls", "ToneState", "ToneStreamer"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from engine.stream import Job, Progress, finish, work
+from engine.protocols.streamer import Job, Progress, finish, work
 
 
 @dataclass(frozen=True)

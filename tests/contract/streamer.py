@@ -14,7 +14,7 @@ from engine.conductor import Conductor, Span
 from engine.controls import walk, with_value
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
-from engine.stream import Streamer
+from engine.protocols.streamer import Streamer
 
 Make = Callable[[], Streamer[Any, Any]]
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.continuing import Continued, ContinueTask, continued
 from engine.models.getmusic import Filled, FillSettings, Getmusic
-from engine.stream import Job
+from engine.protocols.streamer import Job
 from tests.contract.job import CHECKS, Case
 from tests.tiny_getmusic import open_tiny_network, tiny_rows
 from tests.tiny_musicgen import write_tiny

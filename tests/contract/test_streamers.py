@@ -7,7 +7,7 @@ import pytest
 
 from engine.models.musicgen_live import MusicgenLive
 from engine.models.tone import ToneStreamer
-from engine.stream import Streamer
+from engine.protocols.streamer import Streamer
 from tests.contract.streamer import CHECKS, Make
 from tests.tiny_bundles import open_tiny_musika
 from tests.tiny_musicgen import open_tiny

@@ -13,7 +13,7 @@ from engine.models.getmusic import FillSettings
 from engine.music.midifile import read_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Meter, Note, Score, Track
-from engine.stream import work
+from engine.protocols.streamer import work
 from engine.wishes import Wishes
 from tests.tiny_getmusic import write_tiny_getmusic
 

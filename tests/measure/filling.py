@@ -25,7 +25,7 @@ from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_
 from engine.models.getmusic_usual import played
 from engine.music.chords import chord_of
 from engine.music.score import ROLES
-from engine.stream import work
+from engine.protocols.streamer import work
 from training.bands import ACCOMPANIMENT, Bands, compare
 from training.bands_report import choose_songs
 from training.bands_report import measure as beside

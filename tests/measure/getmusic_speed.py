@@ -24,7 +24,7 @@ from engine.graphs.graph import Graph, open_graph
 from engine.models.getmusic import Filled, FillSettings, Getmusic
 from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.vocabulary import Dictionary
-from engine.stream import Job
+from engine.protocols.streamer import Job
 from export.graphs.getmusic import examples, export
 from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
 from training.models.getmusic_files import Loaded, load, save

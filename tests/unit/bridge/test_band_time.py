@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from bridge.band_time import MidiTime, Moment, OwnTime, SessionTime
-from engine.band import BAR_TICKS
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Beats, Chord, Command, Locate, Progression, Tempo
 from engine.orders import conduct
+from engine.protocols.accompanist import BAR_TICKS
 
 RATE, BLOCK, LEAD_S, DEVICE_S = 48_000, 256, 0.03, 0.01
 

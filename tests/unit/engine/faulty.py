@@ -11,7 +11,7 @@ from engine.controls import Live
 from engine.errors import BundleError
 from engine.models.tone import ToneStreamer
 from engine.music.audio import Audio
-from engine.stream import StreamSpec
+from engine.protocols.streamer import StreamSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

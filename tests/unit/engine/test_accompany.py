@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from engine.accompany import Accompanist
-from engine.band import BAR_TICKS, BarMade, BarRequest
 from engine.band_plan import SOURCES, Ask, BandSettings, Dropped, Planned, Play, Silence, Unplay
 from engine.ledger import Booking
 from engine.models.houseband import HouseBand
 from engine.music.harmony import parse_progression
 from engine.music.pulse import Pulse
+from engine.protocols.accompanist import BAR_TICKS, BarMade, BarRequest
 
 HOUSE = HouseBand()
 SETTINGS = BandSettings(progression=parse_progression("Am F C G"), warmup=0)

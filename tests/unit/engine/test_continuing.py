@@ -17,8 +17,8 @@ from engine.errors import BundleError, ControlError, EngineError, RecordError
 from engine.models.musicgen_conduct import Harmony, Lead, heard_harmony, over_heard_chords, tempo_in, timed_by_ear
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
 from engine.music.harmony import parse_chord, parse_progression
+from engine.protocols.streamer import Progress, finish, work
 from engine.signal.level import limited
-from engine.stream import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
 
 FADE_S = 0.06

@@ -10,7 +10,7 @@ from engine.models.getmusic_board import Limits
 from engine.models.getmusic_net import Network, Prediction, Rows
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
-from engine.stream import finish, work
+from engine.protocols.streamer import finish, work
 from tests.tiny_getmusic import open_tiny_network, tiny_rows
 
 ROWS = tiny_rows()

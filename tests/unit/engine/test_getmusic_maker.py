@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.band import BAR_TICKS, BEATS, BarMade, BarRequest
 from engine.models.getmusic import Getmusic, GetmusicControls
 from engine.models.getmusic_maker import GetmusicMaker
 from engine.models.getmusic_net import Network, Prediction
 from engine.music.harmony import parse_chord
 from engine.music.score import Note
+from engine.protocols.accompanist import BAR_TICKS, BEATS, BarMade, BarRequest
 from tests.tiny_getmusic import facts, open_tiny_graphs
 
 MELODY = tuple(Note(240 * i, 60 + (i * 5) % 12, 240, 100) for i in range(44))

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.band import BAR_TICKS, BarRequest
 from engine.models.houseband import HouseBand
 from engine.music.harmony import Chord, parse_progression
 from engine.music.score import ROLES, Note
+from engine.protocols.accompanist import BAR_TICKS, BarRequest
 
 REQUEST = BarRequest(
     number=3,

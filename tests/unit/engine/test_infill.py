@@ -12,7 +12,7 @@ from engine.filling import infill, targets_of, written_bars
 from engine.infill import infill_main
 from engine.music.midifile import read_midi, write_midi
 from engine.music.score import Meter, Note, Score, TempoChange, Track
-from engine.stream import work
+from engine.protocols.streamer import work
 from ripieno import VERBS
 from tests.tiny_getmusic import write_tiny_getmusic
 

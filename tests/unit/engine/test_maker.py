@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.band import BarMade
 from engine.bundle import FOLDERS_VARIABLE, bundles
 from engine.errors import BundleError
 from engine.maker import MakerFailed, MakerProcess, MakerReady, open_band, usual_band
 from engine.models.houseband import HouseBand
+from engine.protocols.accompanist import BarMade
 from tests.tiny_getmusic import write_tiny_getmusic
 from tests.unit.engine.test_houseband import REQUEST
 

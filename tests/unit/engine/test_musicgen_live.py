@@ -19,8 +19,8 @@ from engine.models.musicgen_plan import Future
 from engine.models.musicgen_time import ChunkTime
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
+from engine.protocols.streamer import Moment, kept, unkept
 from engine.signal.level import limited
-from engine.stream import Moment, kept, unkept
 from tests.tiny_musicgen import KINDS, open_tiny
 
 RATE = 48000

@@ -15,8 +15,8 @@ from engine.conductor import Conductor, Span
 from engine.errors import RecordError
 from engine.models.tone import ToneStreamer
 from engine.music.audio import Audio, read_audio
+from engine.protocols.streamer import StreamSpec
 from engine.render import CanBatch, cores, pieces, render
-from engine.stream import StreamSpec
 from tests.tiny_bundles import write_musika
 
 

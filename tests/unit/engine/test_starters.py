@@ -8,7 +8,7 @@ import soundfile
 
 from engine.bundle import describe, open_musicgen
 from engine.continuing import ContinueTask, continued
-from engine.stream import work
+from engine.protocols.streamer import work
 
 STARTERS = Path(__file__).parents[3] / "engine" / "starter"
 NAME = "musicgen-live"

@@ -1,0 +1,1 @@
+"""What a model must offer to be played."""
