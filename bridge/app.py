@@ -14,11 +14,11 @@ from bridge.ear import Ear, beside, open_ear
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError, host_and_port
+from engine.audio.input import INPUT
 from engine.band_plan import BandSettings
 from engine.bundle import TONE, BundleInfo, bundles, describe
 from engine.controls import Value, get_value
 from engine.errors import BundleError, ControlError, EngineError
-from engine.hearing import INPUT
 from engine.maker import band_named
 from engine.messages.session import (
     NOW,

@@ -8,7 +8,7 @@ from bridge.audio.monitor import Monitor
 from bridge.audio.port import BLOCK, AudioPort, Beside, Source
 from bridge.audio.scan import DEFAULT
 from bridge.settings import Settings
-from engine.hearing import MONITOR_OFF_DB
+from engine.audio.input import MONITOR_OFF_DB
 from engine.session import Session
 
 __all__ = ["Ear", "beside", "open_ear"]

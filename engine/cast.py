@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from engine.audio.mixer import Fades
+from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.controls import Value, with_value
 from engine.messages.continuation import turned
 from engine.messages.session import Applied, Branch, Changed, Choose, Continue, Event, Failed, Land
-from engine.mixer import Fades
 from engine.player import Opener, Player, Setup
-from engine.ring import Ring
 from engine.schedule import Due
 from engine.take import TakeWriter
 from engine.worker import Pacing

@@ -11,13 +11,13 @@ from typing import Final
 
 import numpy as np
 
+from engine.audio.input import Hearing
+from engine.audio.mixer import Mixer
+from engine.audio.record import WavFile
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.hearing import Hearing
 from engine.messages.session import Continue
-from engine.mixer import Mixer
 from engine.music.audio import Audio
-from engine.record import WavFile
 
 __all__ = ["Context"]
 

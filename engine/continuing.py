@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.audio.level import limited
+from engine.audio.resample import Resampler
 from engine.conductor import Bars, Conductor
 from engine.errors import BundleError, ControlError, RecordError
 from engine.models.musicgen import Musicgen, MusicgenControls, apart
@@ -22,8 +24,6 @@ from engine.models.musicgen_heard import channels_of, codes_of, melody_of
 from engine.models.musicgen_state import MusicgenState
 from engine.music.audio import Audio, read_audio
 from engine.protocols.streamer import Job, Progress
-from engine.signal.level import limited
-from engine.signal.resample import Resampler
 
 __all__ = ["ContinueTask", "Continued", "continued", "first_bundle"]
 

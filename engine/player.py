@@ -19,13 +19,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
 from engine.opening import identity_of
 from engine.orders import Broken, Order, Ready, Report
 from engine.protocols.streamer import CanGoOn, Streamer, unkept
-from engine.ring import Ring
 from engine.worker import Pacing, Worker
 
 __all__ = ["Identify", "LocalPlayer", "Opener", "Player", "ProcessPlayer", "Setup", "ring_capacity"]

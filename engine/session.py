@@ -13,11 +13,12 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from engine.audio.input import HEARD_S, INPUT, Hearing
+from engine.audio.mixer import Fades, Lane, Mixer
 from engine.cast import Stage, VoiceSpec, VoiceStatus
 from engine.conductor import Conductor
 from engine.context import Context
 from engine.errors import ControlError, EngineError, ShapeError
-from engine.hearing import HEARD_S, INPUT, Hearing
 from engine.jobs import Jobs
 from engine.messages.session import (
     NOW,
@@ -34,7 +35,6 @@ from engine.messages.session import (
     Unload,
     When,
 )
-from engine.mixer import Fades, Lane, Mixer
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
 from engine.opening import open_voice

@@ -6,14 +6,14 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
+from engine.audio.input import INPUT, Hearing
+from engine.audio.mixer import Mixer
+from engine.audio.record import Recorder, free_name, write_later
 from engine.cast import Stage
 from engine.controls import Value
 from engine.errors import ControlError, RecordError
-from engine.hearing import INPUT, Hearing
 from engine.messages.session import Changed, Event, Failed, Keep, Record, Recorded, RecordStop, Set
-from engine.mixer import Mixer
 from engine.music.audio import Audio
-from engine.record import Recorder, free_name, write_later
 from engine.schedule import Due
 from engine.take import TakeWriter
 

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, Final
 
+from engine.audio.mixer import Turn
 from engine.conductor import Conductor, Stretch
 from engine.errors import EngineError, TakeError
 from engine.messages import session as messages
 from engine.messages.session import Command
-from engine.mixer import Turn
 from engine.music.harmony import Chord
 from engine.orders import Began, Order, Took
 from engine.player import Setup

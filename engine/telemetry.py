@@ -4,12 +4,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
+from engine.audio.input import Hearing
+from engine.audio.level import peak_db
+from engine.audio.mixer import Mixer
 from engine.cast import Stage
-from engine.hearing import Hearing
 from engine.messages.session import Telemetry, VoiceTelemetry
-from engine.mixer import Mixer
 from engine.orders import plans
-from engine.signal.level import peak_db
 from engine.voice import Voice
 
 __all__ = ["Teller"]

@@ -7,6 +7,7 @@ the one that plays, and takes over at a sample.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from engine.audio.mixer import Ask, Lane, Turn
 from engine.cast import Cast, Retired, Stage, VoiceSpec
 from engine.controls import walk, with_value
 from engine.errors import ControlError
@@ -27,7 +28,6 @@ from engine.messages.session import (
     VoiceDown,
     VoiceUp,
 )
-from engine.mixer import Ask, Lane, Turn
 from engine.orders import AT_ONCE, Began, Broken, Made, Order, Ready, Refused, Took, plans, turns
 from engine.player import Player, Setup
 from engine.schedule import Due, target_of

@@ -13,6 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from engine.ahead import Ahead
+from engine.audio.level import glide
+from engine.audio.resample import Resampler
+from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
@@ -22,9 +25,6 @@ from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
 from engine.orders import Began, Made, Order, Refused, Report, Took, conduct, conducts, plans, turns
 from engine.protocols.streamer import CanGoOn, CanJump, Moment, Streamer, kept
-from engine.ring import Ring
-from engine.signal.level import glide
-from engine.signal.resample import Resampler
 
 __all__ = ["Pacing", "StepError", "Worker"]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from bridge.audio.input import InputStats, Listener
 from bridge.audio.pump import Interleaved
+from engine.audio.resample import Resampler
 from engine.music.audio import Audio
-from engine.signal.resample import Resampler
 
 __all__ = ["Capture", "Ears"]
 

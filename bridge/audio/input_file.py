@@ -10,8 +10,8 @@ import numpy as np
 
 from bridge.audio.input import FILE, InputStats, Listener, SampleAt
 from bridge.audio.port import PortError
+from engine.audio.resample import Resampler
 from engine.music.audio import Audio
-from engine.signal.resample import Resampler
 
 __all__ = ["FileInput"]
 

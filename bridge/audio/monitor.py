@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from bridge.audio.port import Source
-from engine.hearing import Hearing
+from engine.audio.input import Hearing
 from engine.music.audio import Audio
 from engine.music.units import db_to_amplitude
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.osc.table import BUILT_IN, Method, accepted
+from engine.audio.input import INPUT, InputControls
 from engine.controls import Live, Value
-from engine.hearing import INPUT, InputControls
 
 __all__ = ["as_markdown", "as_oscquery", "main"]
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from engine.audio.input import INPUT
 from engine.controls import Live, Value, describe, parameters, walk
 from engine.errors import ControlError
-from engine.hearing import INPUT
 from engine.messages.session import SESSION_COMMANDS, VOICE_COMMANDS, BandLoad, Beats, Choose, Infill, Jump, Load, Tempo
 
 __all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of"]

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 
 import numpy as np
 
+from engine.audio.overlap import fade_in, fade_out
 from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ControlError
@@ -26,7 +27,6 @@ from engine.models.musicgen_time import ChunkTime
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 from engine.protocols.streamer import Moment, StreamSpec
-from engine.signal.overlap import fade_in, fade_out
 
 __all__ = ["MusicgenLive", "MusicgenLiveControls", "MusicgenLiveState", "WordedControls", "live_controls"]
 

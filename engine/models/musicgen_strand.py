@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.audio.level import limited
 from engine.conductor import Span
 from engine.models.encodec import DecodeState
 from engine.models.musicgen import Musicgen, MusicgenControls, apart
@@ -18,7 +19,6 @@ from engine.models.musicgen_conduct import Harmony, step_features
 from engine.models.musicgen_heard import most_heard
 from engine.models.musicgen_state import MusicgenState, Told
 from engine.music.audio import Audio
-from engine.signal.level import limited
 
 __all__ = ["Strand", "Strands", "When"]
 

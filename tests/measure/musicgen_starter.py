@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from engine.audio.level import limited
 from engine.bundle import open_musicgen
 from engine.conductor import Conductor
 from engine.models.musicgen import Musicgen, MusicgenControls
 from engine.models.musicgen_conduct import Lead, led_by_ear, over_heard_chords
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
-from engine.signal.level import limited
 from training.config import Data
 from training.data.described import PARTS, Described, Played, attributes
 from training.evaluate import chord_recovery

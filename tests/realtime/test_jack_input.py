@@ -14,7 +14,7 @@ from bridge.audio.input import AudioInput, open_input
 from bridge.audio.monitor import Monitor
 from bridge.audio.null import NullPort
 from bridge.audio.port import AudioPort, Beside, PortError, open_port
-from engine.hearing import Hearing
+from engine.audio.input import Hearing
 from engine.music.audio import Audio
 from engine.session import Session, VoiceSpec
 from tests.realtime.jack import JackServer, breaks, needs

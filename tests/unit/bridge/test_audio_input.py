@@ -19,7 +19,7 @@ from bridge.audio.monitor import Monitor
 from bridge.audio.port import NoDeviceError, PortError
 from bridge.audio.recording import CAPACITY, HeardRing
 from bridge.audio.scan import Device, choose, pick
-from engine.hearing import Hearing, InputControls
+from engine.audio.input import Hearing, InputControls
 from engine.music.audio import Audio
 
 RATE = 48_000

@@ -6,9 +6,9 @@ from typing import Annotated
 import pytest
 
 from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, is_own
+from engine.audio.input import InputControls
 from engine.controls import Live, Value, parameters
 from engine.errors import ControlError
-from engine.hearing import InputControls
 from engine.messages.session import (
     BAR,
     BEAT,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.audio.level import limited
 from engine.bundle import FOLDERS_VARIABLE
 from engine.conductor import Conductor
 from engine.continuation import continue_main
@@ -18,7 +19,6 @@ from engine.models.musicgen_conduct import Harmony, Lead, heard_harmony, over_he
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
 from engine.music.harmony import parse_chord, parse_progression
 from engine.protocols.streamer import Progress, finish, work
-from engine.signal.level import limited
 from tests.tiny_musicgen import open_tiny, write_tiny
 
 FADE_S = 0.06

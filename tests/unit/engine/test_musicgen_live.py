@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.audio.level import limited
 from engine.conductor import Conductor
 from engine.controls import walk, with_value
 from engine.errors import ControlError
@@ -20,7 +21,6 @@ from engine.models.musicgen_time import ChunkTime
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
 from engine.protocols.streamer import Moment, kept, unkept
-from engine.signal.level import limited
 from tests.tiny_musicgen import KINDS, open_tiny
 
 RATE = 48000

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.messages.session import Jump, Play, Set, Stop, Tempo
 from engine.models.tone import ToneStreamer
 from engine.orders import AT_ONCE, Began, Order, Refused, Took
-from engine.ring import Ring
 from engine.worker import Pacing, StepError, Worker
 from tests.unit.engine.faulty import Constant, FailsAt
 

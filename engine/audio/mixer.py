@@ -12,10 +12,10 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from engine.audio.level import peak_of
+from engine.audio.overlap import fade_in, fade_out
+from engine.audio.ring import Ring, Wheel
 from engine.music.audio import Audio
-from engine.ring import Ring, Wheel
-from engine.signal.level import peak_of
-from engine.signal.overlap import fade_in, fade_out
 
 __all__ = ["Ask", "Fades", "Lane", "Mixer", "Turn"]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from engine.audio.level import glide, peak_db, peak_of
+from engine.audio.overlap import crossfade, fade_in, fade_out
+from engine.audio.resample import Resampler
 from engine.errors import ShapeError
-from engine.signal.level import glide, peak_db, peak_of
-from engine.signal.overlap import crossfade, fade_in, fade_out
-from engine.signal.resample import Resampler
 
 
 def noise(samples: int, channels: int = 2) -> np.ndarray:

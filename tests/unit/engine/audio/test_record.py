@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.audio.record import Recorder, WavFile, free_name, write_later
 from engine.errors import RecordError
-from engine.record import Recorder, WavFile, free_name, write_later
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:

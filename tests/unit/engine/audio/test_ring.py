@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from engine.audio.ring import SNAPSHOT_BYTES, Ring, Wheel
 from engine.errors import ShapeError
-from engine.ring import SNAPSHOT_BYTES, Ring, Wheel
 
 
 def ramp(first: int, samples: int) -> np.ndarray:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.mixer import Ask, Fades, Lane, Mixer, Turn
-from engine.ring import Ring
+from engine.audio.mixer import Ask, Fades, Lane, Mixer, Turn
+from engine.audio.ring import Ring
 
 RATE = 8000
 FADES = Fades.at(RATE)

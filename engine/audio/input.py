@@ -11,11 +11,11 @@ from typing import Annotated, Final
 
 import numpy as np
 
+from engine.audio.level import glide, peak_db, peak_of
 from engine.controls import Live, Value, get_value, with_value
 from engine.errors import ControlError, ShapeError
 from engine.music.audio import Audio
 from engine.music.units import db_to_amplitude
-from engine.signal.level import glide, peak_db, peak_of
 
 __all__ = ["HEARD_S", "INPUT", "MONITOR_OFF_DB", "Hearing", "InputControls"]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.audio.input import Hearing, InputControls
 from engine.controls import walk
 from engine.errors import ControlError, ShapeError
-from engine.hearing import Hearing, InputControls
 from engine.messages.session import BEAT, NOW, Applied, Changed, Event, Failed, Set, Telemetry
 from engine.session import Session
 

@@ -1,0 +1,1 @@
+"""Sound on its way: rings, mixer, recordings, live input, and streaming signal processing."""
