@@ -16,7 +16,7 @@ from typing import Final
 from bridge.osc.space import AddressSpace, Routed
 from bridge.osc.wire import Message, decode, encode, messages
 from engine.controls import walk
-from engine.models.musika import MusikaControls
+from engine.models.musika.streamer import MusikaControls
 from engine.models.tone import ToneControls
 
 __all__ = ["main"]

@@ -6,7 +6,7 @@ from typing import Annotated
 from engine.band_plan import BandSettings
 from engine.controls import Live
 from engine.errors import ControlError
-from engine.models.getmusic import GetmusicControls
+from engine.models.getmusic.model import GetmusicControls
 from engine.music.score import ROLES
 
 __all__ = ["BandControls", "Densities", "Registers", "maker_controls", "roles_of", "working"]

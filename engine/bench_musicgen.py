@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.models.musicgen import Musicgen, apart
-from engine.models.musicgen_state import HEAD, Told
+from engine.models.musicgen.model import Musicgen, apart
+from engine.models.musicgen.state import HEAD, Told
 from engine.render import cores
 
 __all__ = ["floor_bytes", "main"]

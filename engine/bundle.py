@@ -21,8 +21,8 @@ from engine.protocols.streamer import Streamer
 from engine.render import cores
 
 if TYPE_CHECKING:
-    from engine.models.getmusic import Getmusic
-    from engine.models.musicgen import Musicgen
+    from engine.models.getmusic.model import Getmusic
+    from engine.models.musicgen.model import Musicgen
 
 __all__ = [
     "FAMILIES",
@@ -178,14 +178,14 @@ def open_streamer(reference: str, *, threads: int = 0, provider: str = "cpu", pa
     if not info.streams:
         raise BundleError(f"{info.name} {_USES[info.family]}")
     if info.family == "musicgen":
-        from engine.models.musicgen_live import MusicgenLive
+        from engine.models.musicgen.streamer import MusicgenLive
 
         large = any(file.stat().st_size > _LARGE for file in _files(folder))
         threads = threads or (cores() if large else 1)
         return MusicgenLive(open_musicgen(reference, threads=threads, provider=provider, paths=paths))
     graph = _opener(folder, threads or 1, provider)
     if info.family == "musika":
-        from engine.models.musika import MusikaStreamer
+        from engine.models.musika.streamer import MusikaStreamer
 
         return MusikaStreamer(graph("generator"), graph("decoder"))
     from engine.models.musika_live import MusikaLive
@@ -208,7 +208,7 @@ def open_getmusic(reference: str, *, threads: int = 1, provider: str = "cpu", pa
         raise BundleError(f"{info.name} makes no notes; bundles that do: {names} ({FOLDERS_VARIABLE} names folders)")
     graph = _opener(info.path, threads, provider)
     roles = next(each for each in FAMILIES["getmusic"] if set(each) <= set(info.roles))
-    from engine.models.getmusic import Getmusic
+    from engine.models.getmusic.model import Getmusic
 
     return Getmusic.of({role: graph(role) for role in roles})
 
@@ -231,8 +231,8 @@ def open_musicgen(
         raise BundleError(
             f"{info.name} continues no sound; bundles that do: {names} ({FOLDERS_VARIABLE} names folders)"
         )
-    from engine.models.musicgen import Musicgen
-    from engine.models.musicgen_facts import facts_of
+    from engine.models.musicgen.facts import facts_of
+    from engine.models.musicgen.model import Musicgen
     from engine.models.t5 import TextEncoder, read_tokenizer
 
     graph = _opener(info.path, threads, provider)
@@ -257,16 +257,16 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
 
         return ToneControls()
     if family == "musika":
-        from engine.models.musika import musika_controls
+        from engine.models.musika.streamer import musika_controls
 
         return musika_controls(facts)
     if family == "getmusic":
-        from engine.models.getmusic import GetmusicControls
+        from engine.models.getmusic.model import GetmusicControls
 
         return GetmusicControls()
     if family == "musicgen":
-        from engine.models.musicgen import controls_for
-        from engine.models.musicgen_live import live_controls
+        from engine.models.musicgen.model import controls_for
+        from engine.models.musicgen.streamer import live_controls
 
         return live_controls(controls_for(facts), worded=bool(facts.get("tokenizer")))
     from engine.models.musika_live import MusikaLiveControls

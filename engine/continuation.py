@@ -11,7 +11,7 @@ from typing import Any, Final
 from engine.continuing import Continued, ContinueTask, continued, first_bundle
 from engine.controls import walk, with_value
 from engine.errors import ControlError, EngineError
-from engine.models.musicgen import MusicgenControls
+from engine.models.musicgen.model import MusicgenControls
 
 __all__ = ["continue_main"]
 

@@ -18,10 +18,10 @@ from engine.audio.level import limited
 from engine.audio.resample import Resampler
 from engine.conductor import Bars, Conductor
 from engine.errors import BundleError, ControlError, RecordError
-from engine.models.musicgen import Musicgen, MusicgenControls, apart
-from engine.models.musicgen_conduct import Lead, over_heard_chords, tempo_in, timed_by_ear
-from engine.models.musicgen_heard import channels_of, codes_of, melody_of
-from engine.models.musicgen_state import MusicgenState
+from engine.models.musicgen.conditioning import Lead, over_heard_chords, tempo_in, timed_by_ear
+from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
+from engine.models.musicgen.prompt import channels_of, codes_of, melody_of
+from engine.models.musicgen.state import MusicgenState
 from engine.music.audio import Audio, read_audio
 from engine.protocols.streamer import Job, Progress
 

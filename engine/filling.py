@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import BundleError, ControlError, RecordError
-from engine.models.getmusic_sheet import Sheet, Wanted
+from engine.models.getmusic.sheet import Sheet, Wanted
 from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi, write_midi
 from engine.music.roles import roles_of

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from engine.errors import EngineError
 from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
-from engine.models.getmusic import FillSettings
-from engine.models.getmusic_plan import PLANS
+from engine.models.getmusic.model import FillSettings
+from engine.models.getmusic.plan import PLANS
 from engine.music.score import ROLES
 from engine.wishes import WISHES, wishes_of
 

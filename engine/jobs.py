@@ -26,7 +26,7 @@ from engine.messages.session import (
     InfillDone,
     InfillProgress,
 )
-from engine.models.getmusic import FillSettings
+from engine.models.getmusic.model import FillSettings
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, Note, Score, Track
 from engine.protocols.accompanist import PROGRAMS

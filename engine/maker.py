@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Final
 
 from engine.errors import BundleError, EngineError
-from engine.models.getmusic import GetmusicControls
+from engine.models.getmusic.model import GetmusicControls
 from engine.models.houseband import HouseBand
 from engine.protocols.accompanist import BarMade, BarRequest, Maker
 
@@ -62,7 +62,7 @@ def open_band(name: str, *, threads: int = 1) -> Maker:
     if band_named(name) == HOUSE:
         return HouseBand()
     from engine.bundle import open_getmusic
-    from engine.models.getmusic_maker import GetmusicMaker
+    from engine.models.getmusic.accompanist import GetmusicMaker
 
     maker = GetmusicMaker(open_getmusic(name, threads=threads))
     maker.warm()
@@ -99,7 +99,7 @@ def usual_band() -> str:
 def _steer(maker: Maker, controls: GetmusicControls) -> None:
     """Have the next bars made like this; a band without a network has nothing to turn."""
     if not isinstance(maker, HouseBand):
-        from engine.models.getmusic_maker import GetmusicMaker
+        from engine.models.getmusic.accompanist import GetmusicMaker
 
         if isinstance(maker, GetmusicMaker):
             maker.controls = controls

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from engine.errors import ControlError
-from engine.models.getmusic import FillSettings
-from engine.models.getmusic_plan import PLANS
+from engine.models.getmusic.model import FillSettings
+from engine.models.getmusic.plan import PLANS
 from engine.music.score import ROLES
 
 __all__ = ["WISHES", "Wishes", "wishes_of"]
@@ -35,7 +35,7 @@ class Wishes:
 
     Args:
         settings: the part that is `FillSettings`.
-        pull, ranges, chord_tones, scale_tones: see `engine.models.getmusic_sheet.Wanted`.
+        pull, ranges, chord_tones, scale_tones: see `engine.models.getmusic.sheet.Wanted`.
     """
 
     settings: FillSettings = field(default_factory=FillSettings)

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engine.graphs.graph import Graph, open_graph
 from engine.graphs.manifest import METADATA_KEY, Manifest
-from engine.models.getmusic_net import Network, Rows, network_of
+from engine.models.getmusic.network import Network, Rows, network_of
 from engine.music.score import ROLES
 
 WIDTH = 8

@@ -172,8 +172,8 @@ def main() -> int:
     """Print OSC.md for the voices that there may be, by the names that `ripieno live` gives them."""
     from bridge.osc.table import methods_of
     from engine.band_controls import BandControls
-    from engine.models.musicgen_live import WordedControls
-    from engine.models.musika import MusikaControls
+    from engine.models.musicgen.streamer import WordedControls
+    from engine.models.musika.streamer import MusikaControls
     from engine.models.musika_live import MusikaLiveControls
     from engine.models.tone import ToneControls
 

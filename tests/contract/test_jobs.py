@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.continuing import Continued, ContinueTask, continued
-from engine.models.getmusic import Filled, FillSettings, Getmusic
+from engine.models.getmusic.model import Filled, FillSettings, Getmusic
 from engine.protocols.streamer import Job
 from tests.contract.job import CHECKS, Case
 from tests.tiny_getmusic import open_tiny_network, tiny_rows

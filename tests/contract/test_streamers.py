@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine.models.musicgen_live import MusicgenLive
+from engine.models.musicgen.streamer import MusicgenLive
 from engine.models.tone import ToneStreamer
 from engine.protocols.streamer import Streamer
 from tests.contract.streamer import CHECKS, Make

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.filling import InfillTask, infill
-from engine.models.getmusic import FillSettings
+from engine.models.getmusic.model import FillSettings
 from engine.music.midifile import read_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Meter, Note, Score, Track

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ShapeError
-from engine.models.musicgen import Musicgen, MusicgenControls
-from engine.models.musicgen_state import MusicgenState
+from engine.models.musicgen.model import Musicgen, MusicgenControls
+from engine.models.musicgen.state import MusicgenState
 from tests.tiny_musicgen import ENTRIES, open_tiny
 
 FRAMES = 150

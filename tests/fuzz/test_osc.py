@@ -27,7 +27,7 @@ from bridge.osc.wire import Bundle, Message, OscError, decode, encode, messages
 from engine.controls import walk
 from engine.errors import ControlError
 from engine.messages.session import SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, When
-from engine.models.musika import MusikaControls
+from engine.models.musika.streamer import MusikaControls
 from engine.models.tone import ToneControls
 
 PACKETS = int(os.environ.get("RIPIENO_FUZZ", "20000"))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from engine.bundle import describe, open_musicgen
-from engine.models.musicgen import Musicgen, MusicgenControls
+from engine.models.musicgen.model import Musicgen, MusicgenControls
 from engine.music.codes import MONO_DELAYS, delayed
 from export.__main__ import main
 from tests.tiny_musicgen import TOKENIZER

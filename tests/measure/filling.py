@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from engine.bundle import open_getmusic
-from engine.models.getmusic import FillSettings, Getmusic
-from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
-from engine.models.getmusic_usual import played
+from engine.models.getmusic.defaults import played
+from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic.model import FillSettings, Getmusic
 from engine.music.chords import chord_of
 from engine.music.score import ROLES
 from engine.protocols.streamer import work

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from engine.graphs.graph import Graph, open_graph
-from engine.models.getmusic import Filled, FillSettings, Getmusic
+from engine.models.getmusic.model import Filled, FillSettings, Getmusic
 from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.vocabulary import Dictionary
 from engine.protocols.streamer import Job

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import soxr
 
 from engine.bundle import describe, open_musicgen
-from engine.models.musicgen import Musicgen, together
-from engine.models.musicgen_state import Told
+from engine.models.musicgen.model import Musicgen, together
+from engine.models.musicgen.state import Told
 from engine.music.audio import read_audio
 from engine.render import cores
 

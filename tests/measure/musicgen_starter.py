@@ -19,8 +19,8 @@ import numpy.typing as npt
 from engine.audio.level import limited
 from engine.bundle import open_musicgen
 from engine.conductor import Conductor
-from engine.models.musicgen import Musicgen, MusicgenControls
-from engine.models.musicgen_conduct import Lead, led_by_ear, over_heard_chords
+from engine.models.musicgen.conditioning import Lead, led_by_ear, over_heard_chords
+from engine.models.musicgen.model import Musicgen, MusicgenControls
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from training.config import Data

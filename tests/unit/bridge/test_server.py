@@ -36,7 +36,7 @@ from engine.messages.session import (
     VoiceUp,
     When,
 )
-from engine.models.musika import MusikaControls
+from engine.models.musika.streamer import MusikaControls
 from engine.models.tone import ToneControls
 
 RATE = 48_000

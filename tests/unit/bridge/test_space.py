@@ -30,7 +30,7 @@ from engine.messages.session import (
     Tempo,
     When,
 )
-from engine.models.musika import MusikaControls
+from engine.models.musika.streamer import MusikaControls
 from engine.models.tone import ToneControls
 
 

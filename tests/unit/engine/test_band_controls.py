@@ -6,7 +6,7 @@ from engine.band_controls import BandControls, Densities, Registers, maker_contr
 from engine.band_plan import BandSettings
 from engine.controls import walk, with_value
 from engine.errors import ControlError
-from engine.models.getmusic import GetmusicControls
+from engine.models.getmusic.model import GetmusicControls
 from engine.music.score import ROLES
 
 

@@ -13,7 +13,7 @@ from engine.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_
 from engine.controls import walk
 from engine.errors import BundleError, ManifestError
 from engine.graphs.manifest import METADATA_KEY, Manifest
-from engine.models.musika import MusikaStreamer
+from engine.models.musika.streamer import MusikaStreamer
 from tests.tiny_bundles import MUSIKA_FACTS, musika_models, write_musika
 from tests.tiny_getmusic import write_tiny_getmusic
 

@@ -222,7 +222,7 @@ def test_an_interrupt_leaves_nothing_behind(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("engine.models.getmusic_board.Sight.decide", interrupted)
+    monkeypatch.setattr("engine.models.getmusic.board.Sight.decide", interrupted)
     assert run(room, "--targets", "bass") == 130
     assert "interrupted" in capsys.readouterr().err
     assert sorted(path.name for path in room.iterdir()) == ["bundles", "in.mid"]

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import ControlError
-from engine.models.getmusic import FillSettings
+from engine.models.getmusic.model import FillSettings
 from engine.wishes import Wishes, wishes_of
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from engine.graphs.graph import open_graph
-from engine.models.getmusic_limits import rows_of
-from engine.models.getmusic_net import network_of
+from engine.models.getmusic.limits import rows_of
+from engine.models.getmusic.network import network_of
 from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary

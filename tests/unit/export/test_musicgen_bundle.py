@@ -9,7 +9,7 @@ import torch
 
 from engine.bundle import describe, open_musicgen
 from engine.conductor import Conductor
-from engine.models.musicgen_conduct import step_features
+from engine.models.musicgen.conditioning import step_features
 from export.__main__ import main
 from export.errors import CheckpointError
 from export.graphs import musicgen_bundle

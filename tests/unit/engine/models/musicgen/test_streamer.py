@@ -14,10 +14,10 @@ from engine.conductor import Conductor
 from engine.controls import walk, with_value
 from engine.errors import ControlError
 from engine.messages.continuation import Branch, Choose, Continue, Land, Rewind
-from engine.models.musicgen import apart
-from engine.models.musicgen_live import MusicgenLive, MusicgenLiveControls, MusicgenLiveState, WordedControls
-from engine.models.musicgen_plan import Future
-from engine.models.musicgen_time import ChunkTime
+from engine.models.musicgen.continuation import Future
+from engine.models.musicgen.model import apart
+from engine.models.musicgen.streamer import MusicgenLive, MusicgenLiveControls, MusicgenLiveState, WordedControls
+from engine.models.musicgen.timing import ChunkTime
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
 from engine.protocols.streamer import Moment, kept, unkept

@@ -18,7 +18,7 @@ from engine.controls import walk
 from engine.errors import BundleError, ControlError, ManifestError
 from engine.graphs.manifest import METADATA_KEY, Manifest
 from engine.graphs.metadata import read_manifest
-from engine.models.musicgen import MusicgenControls, controls_for
+from engine.models.musicgen.model import MusicgenControls, controls_for
 from tests.tiny_musicgen import TOKENIZER, open_tiny, write_tiny
 
 

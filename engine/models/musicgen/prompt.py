@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ControlError
-from engine.models.musicgen import Musicgen, together
+from engine.models.musicgen.model import Musicgen, together
 from engine.music.audio import Audio, read_audio
 
 __all__ = ["channels_of", "codes_of", "melody_of", "most_heard"]

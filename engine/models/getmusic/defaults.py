@@ -23,7 +23,7 @@ F32 = npt.NDArray[np.float32]
 
 FACT: Final = "usual"
 _TRACKS: Final = len(ROLES)
-_CHOICE: Final = 23  # what random numbers are for; see `engine.models.getmusic_board`
+_CHOICE: Final = 23  # what random numbers are for; see `engine.models.getmusic.board`
 _NEAREST: Final = 48
 _DENSITY, _REGISTER = 0.15, 0.06  # differences of a lead that count alike
 

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.getmusic_net import TRACK_ROWS, Prediction, Rows
-from engine.models.getmusic_plan import BAR, Window, draws_of
+from engine.models.getmusic.network import TRACK_ROWS, Prediction, Rows
+from engine.models.getmusic.plan import BAR, Window, draws_of
 from engine.music.leaning import leaning, outside, sounded
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
@@ -28,7 +28,7 @@ _SCALE: Final = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))  # C major and A 
 
 
 class Choice(Protocol):
-    """The part of a fill's settings that the board looks at (see `engine.models.getmusic.FillSettings`)."""
+    """The part of a fill's settings that the board looks at (see `engine.models.getmusic.model.FillSettings`)."""
 
     @property
     def plan(self) -> str: ...

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from engine.conductor import Conductor, Span
-from engine.models.musicgen_strand import When
+from engine.models.musicgen.sequence import When
 from engine.protocols.streamer import StreamSpec
 
 __all__ = ["ChunkTime", "time_from"]

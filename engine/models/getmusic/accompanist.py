@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.getmusic import FillSettings, Getmusic, GetmusicControls
-from engine.models.getmusic_board import Limits
-from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic.board import Limits
+from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic.model import FillSettings, Getmusic, GetmusicControls
 from engine.music.bandfeatures import UNKNOWN
 from engine.music.grid import decode, encode
 from engine.music.harmony import Chord

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ManifestError
-from engine.models.getmusic_usual import Usual, played
+from engine.models.getmusic.defaults import Usual, played
 from engine.music.bandfeatures import STRETCH, packed, unpacked
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary

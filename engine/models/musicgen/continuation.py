@@ -21,12 +21,12 @@ from engine.conductor import Conductor, Span
 from engine.controls import with_value
 from engine.errors import ControlError
 from engine.messages.continuation import Continue, Rewind, turned
-from engine.models.musicgen import MusicgenControls
-from engine.models.musicgen_conduct import Harmony, heard_harmony, led_by_ear
-from engine.models.musicgen_heard import codes_of, melody_of, most_heard
-from engine.models.musicgen_state import Told
-from engine.models.musicgen_strand import Strand, Strands
-from engine.models.musicgen_time import time_from
+from engine.models.musicgen.conditioning import Harmony, heard_harmony, led_by_ear
+from engine.models.musicgen.model import MusicgenControls
+from engine.models.musicgen.prompt import codes_of, melody_of, most_heard
+from engine.models.musicgen.sequence import Strand, Strands
+from engine.models.musicgen.state import Told
+from engine.models.musicgen.timing import time_from
 from engine.music.audio import Audio, read_audio, write_audio
 from engine.protocols.streamer import Moment
 

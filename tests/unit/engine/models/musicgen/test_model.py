@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from engine.errors import ControlError, ShapeError
-from engine.models.musicgen import Musicgen, MusicgenControls, apart, together
-from engine.models.musicgen_melody import chroma_filters, melody_classes, no_melody
-from engine.models.musicgen_state import MusicgenState, Told
+from engine.models.musicgen.melody import chroma_filters, melody_classes, no_melody
+from engine.models.musicgen.model import Musicgen, MusicgenControls, apart, together
+from engine.models.musicgen.state import MusicgenState, Told
 from engine.music.codes import delayed
 from engine.music.conducting import GUIDED_FEATURES
 from tests.tiny_musicgen import ENTRIES, KINDS, open_tiny, tiny_parts

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ShapeError
-from engine.models.getmusic_plan import BAR, blocks, draws_of, official_passes, quotas, windows
+from engine.models.getmusic.plan import BAR, blocks, draws_of, official_passes, quotas, windows
 
 
 @pytest.mark.parametrize(("cells", "passes"), [(8, 9), (16, 16), (32, 31), (64, 51), (96, 67), (99, 100), (512, 100)])

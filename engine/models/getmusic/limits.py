@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.models.getmusic_board import Limits
-from engine.models.getmusic_net import Network, Rows
+from engine.models.getmusic.board import Limits
+from engine.models.getmusic.network import Network, Rows
 from engine.music.bandfeatures import COLUMNS, band_features
 from engine.music.harmony import Chord
 from engine.music.score import ROLES

@@ -5,9 +5,9 @@ import pytest
 
 from engine.errors import ControlError, ManifestError, ShapeError
 from engine.graphs.graph import Graph
-from engine.models.getmusic import Filled, FillSettings, Getmusic
-from engine.models.getmusic_board import Limits
-from engine.models.getmusic_net import Network, Prediction, Rows
+from engine.models.getmusic.board import Limits
+from engine.models.getmusic.model import Filled, FillSettings, Getmusic
+from engine.models.getmusic.network import Network, Prediction, Rows
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
 from engine.protocols.streamer import finish, work

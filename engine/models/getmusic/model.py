@@ -23,11 +23,11 @@ import numpy.typing as npt
 from engine.controls import Live
 from engine.errors import ControlError, EngineError, ManifestError, ShapeError
 from engine.graphs.graph import Graph
-from engine.models.getmusic_board import Board, Limits
-from engine.models.getmusic_limits import rows_of
-from engine.models.getmusic_net import Network, network_of
-from engine.models.getmusic_plan import PLANS, Window, blocks, official_passes, quotas, windows
-from engine.models.getmusic_usual import Usual
+from engine.models.getmusic.board import Board, Limits
+from engine.models.getmusic.defaults import Usual
+from engine.models.getmusic.limits import rows_of
+from engine.models.getmusic.network import Network, network_of
+from engine.models.getmusic.plan import PLANS, Window, blocks, official_passes, quotas, windows
 from engine.music.absorbing import STEPS, step_of
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
@@ -62,7 +62,7 @@ class FillSettings:
 
     Args:
         steps: the most passes for each window of a score; without effect on the official plan.
-        plan: see `engine.models.getmusic_plan.PLANS`.
+        plan: see `engine.models.getmusic.plan.PLANS`.
         seed: same seed, same notes. 0..2^31 - 1.
         variations: made side by side, each as if it were alone. first: number of the first of them.
         temperature: of pitches and lengths, not of rests: 0 the likeliest, 1 as usual (see `Getmusic`), more is odder.

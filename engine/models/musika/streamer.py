@@ -25,7 +25,7 @@ from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
 from engine.graphs.graph import Graph
-from engine.models.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard
+from engine.models.musika.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
 from engine.music.noise import keyed_normal
@@ -43,7 +43,7 @@ __all__ = [
 
 F32 = npt.NDArray[np.float32]
 
-_BLOCK_NOISE: Final = 5  # purposes 1..4 are in `engine.models.latents`
+_BLOCK_NOISE: Final = 5  # purposes 1..4 are in `engine.models.musika.latents`
 _GROUP: Final = 8  # blocks at most in one run of the decoder when many are wanted
 _TEMPO_STEP: Final = 2.0  # steps to one bpm: jitter of a followed clock shall not make patches anew
 _irfft: Any = np.fft.irfft  # numpy's annotation of `out` knows float64 only

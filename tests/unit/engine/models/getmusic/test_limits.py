@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.models.getmusic_limits import conducted, limits_of, rows_of, tones_of
+from engine.models.getmusic.limits import conducted, limits_of, rows_of, tones_of
 from engine.music.harmony import parse_chord
 from engine.music.vocabulary import PAD, Dictionary
 from tests.tiny_getmusic import dictionary_text, tiny_rows

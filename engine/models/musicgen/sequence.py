@@ -14,10 +14,10 @@ import numpy.typing as npt
 from engine.audio.level import limited
 from engine.conductor import Span
 from engine.models.encodec import DecodeState
-from engine.models.musicgen import Musicgen, MusicgenControls, apart
-from engine.models.musicgen_conduct import Harmony, step_features
-from engine.models.musicgen_heard import most_heard
-from engine.models.musicgen_state import MusicgenState, Told
+from engine.models.musicgen.conditioning import Harmony, step_features
+from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
+from engine.models.musicgen.prompt import most_heard
+from engine.models.musicgen.state import MusicgenState, Told
 from engine.music.audio import Audio
 
 __all__ = ["Strand", "Strands", "When"]

@@ -22,9 +22,9 @@ from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
 from engine.graphs.graph import Array, Bound, Graph
 from engine.models.encodec import DECODER, ENCODER, Codec
-from engine.models.musicgen_facts import facts_of, latency_of
-from engine.models.musicgen_melody import melody_classes, no_melody
-from engine.models.musicgen_state import HEAD, UNKNOWN, Cache, MusicgenState, Told
+from engine.models.musicgen.facts import facts_of, latency_of
+from engine.models.musicgen.melody import melody_classes, no_melody
+from engine.models.musicgen.state import HEAD, UNKNOWN, Cache, MusicgenState, Told
 from engine.models.t5 import TextEncoder
 from engine.music.audio import Audio
 from engine.sampling import draw, uniforms

@@ -15,8 +15,24 @@ from engine.conductor import Conductor, Span
 from engine.errors import ManifestError
 from engine.graphs.graph import Graph, open_graph
 from engine.graphs.manifest import Manifest
-from engine.models.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard, style_vector
-from engine.models.musika import MusikaControls, MusikaDensityControls, MusikaState, MusikaStreamer, MusikaStyle
+from engine.models.musika.latents import (
+    Glide,
+    Layout,
+    Place,
+    coordinates,
+    mix,
+    patch_noise,
+    shares,
+    still_heard,
+    style_vector,
+)
+from engine.models.musika.streamer import (
+    MusikaControls,
+    MusikaDensityControls,
+    MusikaState,
+    MusikaStreamer,
+    MusikaStyle,
+)
 from engine.music.noise import keyed_normal, keyed_truncated_normal
 from engine.music.spectrum import istft_frames, overlap_add
 from tests.tiny_bundles import BLOCK, HOP, LATENT, MUSIKA_FACTS, SEQ_LEN, write_musika

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.models.getmusic import Getmusic, GetmusicControls
-from engine.models.getmusic_maker import GetmusicMaker
-from engine.models.getmusic_net import Network, Prediction
+from engine.models.getmusic.accompanist import GetmusicMaker
+from engine.models.getmusic.model import Getmusic, GetmusicControls
+from engine.models.getmusic.network import Network, Prediction
 from engine.music.harmony import parse_chord
 from engine.music.score import Note
 from engine.protocols.accompanist import BAR_TICKS, BEATS, BarMade, BarRequest

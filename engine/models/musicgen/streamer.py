@@ -20,10 +20,10 @@ from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ControlError
 from engine.messages.continuation import Branch, Choose, Continue, Land, Rewind
-from engine.models.musicgen import Musicgen, MusicgenControls
-from engine.models.musicgen_plan import Future, planned_continuation, planned_rewind, rehearsed
-from engine.models.musicgen_strand import Strand, Strands
-from engine.models.musicgen_time import ChunkTime
+from engine.models.musicgen.continuation import Future, planned_continuation, planned_rewind, rehearsed
+from engine.models.musicgen.model import Musicgen, MusicgenControls
+from engine.models.musicgen.sequence import Strand, Strands
+from engine.models.musicgen.timing import ChunkTime
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 from engine.protocols.streamer import Moment, StreamSpec

@@ -34,7 +34,7 @@ __all__ = [
 
 F32 = npt.NDArray[np.float32]
 
-# Purposes of keyed random numbers; block noise is drawn in `engine.models.musika`.
+# Purposes of keyed random numbers; block noise is drawn in `engine.models.musika.streamer`.
 _ANCHOR: Final = 1
 _STYLE: Final = 2
 _DRIFT: Final = 3

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ControlError
-from engine.models.getmusic import Getmusic
-from engine.models.getmusic_board import Limits
-from engine.models.getmusic_limits import conducted, limits_of, tones_of, usual_pull
-from engine.models.getmusic_usual import played
+from engine.models.getmusic.board import Limits
+from engine.models.getmusic.defaults import played
+from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic.model import Getmusic
 from engine.music.bars import COLUMNS, Bars
 from engine.music.chords import chord_of
 from engine.music.grid import Encoded, decode, encode
@@ -43,7 +43,7 @@ class Wanted:
     Args:
         targets: roles. bars: first and last, from 0; beyond the end the piece goes on.
         chords: one a bar from bar 0 on, repeated; None for what is heard.
-        seed: chooses how parts play that begin from nothing, see `engine.models.getmusic_usual`.
+        seed: chooses how parts play that begin from nothing, see `engine.models.getmusic.defaults`.
         ranges, chord_tones, scale_tones, pull: see `limits_of`; `pull` is the network's usual one if not given.
     """
 

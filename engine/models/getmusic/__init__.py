@@ -1,0 +1,1 @@
+"""GETMusic: discrete diffusion over a grid of notes."""

@@ -1,0 +1,1 @@
+"""MusicGen: a language model over codec codes, with a KV cache."""

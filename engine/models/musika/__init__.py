@@ -1,0 +1,1 @@
+"""Musika: a latent GAN that plays endlessly."""
