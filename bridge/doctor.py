@@ -19,7 +19,7 @@ from bridge.audio.scan import HOW_TO_BE_HEARD, HOW_TO_GET_SOUND, Device, inputs,
 from bridge.devices import survey
 from bridge.midi.sources import midi_sources
 from bridge.settings import Settings, host_and_port
-from engine.bundle import FOLDERS_VARIABLE, TONE, bundles
+from engine.bundles.bundle import FOLDERS_VARIABLE, TONE, bundles
 from engine.graphs.graph import PROVIDERS
 
 __all__ = ["CHECKS", "Check", "doctor_main"]

@@ -60,7 +60,7 @@ def bundles_main(argv: Sequence[str]) -> int:
 
 
 def _list(as_json: bool) -> int:
-    from engine.bundle import bundles
+    from engine.bundles.bundle import bundles
 
     found = bundles()
     if as_json:
@@ -77,7 +77,7 @@ def _list(as_json: bool) -> int:
 
 
 def _describe(reference: str, as_json: bool) -> int:
-    from engine.bundle import describe
+    from engine.bundles.bundle import describe
 
     info = describe(reference)
     facts = _facts(info)
@@ -178,7 +178,7 @@ def _render(parsed: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from engine.bundle import open_streamer
+    from engine.bundles.bundle import open_streamer
     from engine.conductor import Conductor
     from engine.music.harmony import parse_progression
     from engine.render import render

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.bundle import TONE, bundles, describe, open_streamer
+from engine.bundles.bundle import TONE, bundles, describe, open_streamer
 from engine.conductor import Conductor
 from engine.errors import BundleError
 from engine.protocols.streamer import Streamer
@@ -215,7 +215,7 @@ def _live(streamer: Streamer[Any, Any], chunks: int) -> list[float]:
 _START: Final = """
 import sys, time
 begun = time.perf_counter()
-from engine.bundle import open_streamer
+from engine.bundles.bundle import open_streamer
 from engine.conductor import Conductor
 s = open_streamer(sys.argv[1])
 p = s.spec

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, Any]:
     import psutil
 
-    from engine.bundle import describe, open_musicgen
+    from engine.bundles.bundle import describe, open_musicgen
 
     info = describe(bundle)
     model = open_musicgen(bundle, threads=threads, words=False)

@@ -118,7 +118,7 @@ def _controls(parsed: argparse.Namespace) -> MusicgenControls:
 
 def _defaults(bundle: str) -> MusicgenControls:
     """As the bundle says; of one that is something else the opening tells."""
-    from engine.bundle import describe
+    from engine.bundles.bundle import describe
 
     told = describe(bundle or first_bundle()).controls
     if not isinstance(told, MusicgenControls):

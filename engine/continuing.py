@@ -131,7 +131,7 @@ def continued(task: ContinueTask) -> Job[Continued]:
         BundleError: there is no bundle that continues sound. ControlError: the model cannot do what is asked.
         OSError: a sound cannot be read. RecordError: the result cannot be written.
     """
-    from engine.bundle import describe, open_musicgen
+    from engine.bundles.bundle import describe, open_musicgen
 
     name = task.bundle or first_bundle()
     licence = describe(name).licence
@@ -188,7 +188,7 @@ def first_bundle() -> str:
     Raises:
         BundleError: there is none.
     """
-    from engine.bundle import FOLDERS_VARIABLE, bundles
+    from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
 
     name = next((info.name for info in bundles() if info.family == "musicgen"), None)
     if name is None:

@@ -114,7 +114,7 @@ def infill(task: InfillTask) -> Job[Infilled]:
         ControlError: the file has nothing to play along with, or too many bars are asked for.
         ScoreError: it is no MIDI file. BundleError: there is no bundle that makes notes.
     """
-    from engine.bundle import open_getmusic
+    from engine.bundles.bundle import open_getmusic
 
     file = open_midi(task.source)
     score = file.score
@@ -159,7 +159,7 @@ def first_bundle() -> str:
     Raises:
         BundleError: there is none.
     """
-    from engine.bundle import FOLDERS_VARIABLE, bundles
+    from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
 
     name = next((info.name for info in bundles() if info.family == "getmusic"), None)
     if name is None:

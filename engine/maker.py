@@ -61,7 +61,7 @@ def open_band(name: str, *, threads: int = 1) -> Maker:
     """
     if band_named(name) == HOUSE:
         return HouseBand()
-    from engine.bundle import open_getmusic
+    from engine.bundles.bundle import open_getmusic
     from engine.models.getmusic.accompanist import GetmusicMaker
 
     maker = GetmusicMaker(open_getmusic(name, threads=threads))
@@ -81,7 +81,7 @@ def band_named(name: str, *, paths: bool = True) -> str:
     if name == USUAL:
         return usual_band()
     if name != HOUSE:
-        from engine.bundle import describe
+        from engine.bundles.bundle import describe
 
         info = describe(name, paths=paths)
         if info.family != "getmusic":
@@ -91,7 +91,7 @@ def band_named(name: str, *, paths: bool = True) -> str:
 
 def usual_band() -> str:
     """Who plays where nobody is named: the first bundle that makes notes, else the band that needs none."""
-    from engine.bundle import bundles
+    from engine.bundles.bundle import bundles
 
     return next((info.name for info in bundles() if info.family == "getmusic"), HOUSE)
 

@@ -63,7 +63,7 @@ class Ready:
 
     Args:
         controls: those it begins with.
-        identity: of its weights (see `engine.opening.identity_of`).
+        identity: of its weights (see `engine.bundles.opening.identity_of`).
         goes_on: whether it goes on from what it hears (see `engine.protocols.streamer.CanGoOn`).
     """
 

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from engine.audio.ring import Ring
+from engine.bundles.opening import identity_of
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
-from engine.opening import identity_of
 from engine.orders import Broken, Order, Ready, Report
 from engine.protocols.streamer import CanGoOn, Streamer, unkept
 from engine.worker import Pacing, Worker

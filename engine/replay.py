@@ -14,11 +14,11 @@ from typing import Any, Final
 from engine.audio.mixer import Fades, Lane, Mixer, Turn
 from engine.audio.record import WavFile
 from engine.audio.ring import Ring
-from engine.bundle import FOLDERS_VARIABLE
+from engine.bundles.bundle import FOLDERS_VARIABLE
+from engine.bundles.opening import identity_of, open_voice
 from engine.controls import with_value
 from engine.errors import ControlError, RecordError, TakeError
 from engine.music.audio import Audio
-from engine.opening import identity_of, open_voice
 from engine.orders import Order, Refused
 from engine.player import Identify, Opener, ring_capacity
 from engine.protocols.streamer import unkept

@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.audio.input import HEARD_S, INPUT, Hearing
 from engine.audio.mixer import Fades, Lane, Mixer
+from engine.bundles.opening import open_voice
 from engine.cast import Stage, VoiceSpec, VoiceStatus
 from engine.conductor import Conductor
 from engine.context import Context
@@ -37,7 +38,6 @@ from engine.messages.session import (
 )
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
-from engine.opening import open_voice
 from engine.orders import AT_ONCE, Order, conduct, conducts, plans, turns
 from engine.player import LocalPlayer, Opener, Player, ProcessPlayer
 from engine.schedule import Agenda, Due, target_of

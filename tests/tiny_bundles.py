@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from engine.bundle import open_streamer
+from engine.bundles.bundle import open_streamer
 from engine.graphs.manifest import METADATA_KEY, Manifest
 from engine.protocols.streamer import Streamer
 

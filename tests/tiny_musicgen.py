@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from engine.bundle import open_musicgen
+from engine.bundles.bundle import open_musicgen
 from engine.models.musicgen.model import Musicgen
 from engine.music.conducting import CHARACTER, GUIDED_FEATURES, STEP_FEATURES
 from export.graphs.musicgen_bundle import export

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_musicgen
 from engine.models.musicgen.model import Musicgen, MusicgenControls
 from engine.music.codes import MONO_DELAYS, delayed
 from export.__main__ import main

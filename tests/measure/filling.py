@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.bundle import open_getmusic
+from engine.bundles.bundle import open_getmusic
 from engine.models.getmusic.defaults import played
 from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
 from engine.models.getmusic.model import FillSettings, Getmusic

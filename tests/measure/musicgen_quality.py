@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from engine.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_musicgen
 from engine.models.musicgen.model import Musicgen, together
 from engine.models.musicgen.state import Told
 from engine.music.audio import read_audio

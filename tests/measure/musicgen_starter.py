@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.audio.level import limited
-from engine.bundle import open_musicgen
+from engine.bundles.bundle import open_musicgen
 from engine.conductor import Conductor
 from engine.models.musicgen.conditioning import Lead, led_by_ear, over_heard_chords
 from engine.models.musicgen.model import Musicgen, MusicgenControls

@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.bundle import describe
+from engine.bundles.bundle import describe
 from engine.music.audio import Audio, read_audio
 from engine.replay import replay as sound_of
 from engine.take import read_take

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bundle import FOLDERS_VARIABLE
+from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.music.midifile import read_midi, write_midi
 from engine.music.score import Note, Score, Track
 from tests.realtime.test_live_process import Live

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.bundle import FOLDERS_VARIABLE
+from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.messages.session import BAR, Applied, Branch, Choose, Continue, Failed, Prepared, Rewind, Set, VoiceUp
 from engine.music.audio import Audio
 from engine.replay import replay

@@ -9,7 +9,7 @@ import pytest
 from engine import bench
 from engine.__main__ import main
 from engine.bench import Options, Result, machine, run
-from engine.bundle import FOLDERS_VARIABLE
+from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.errors import BundleError
 from tests.tiny_bundles import write_musika
 

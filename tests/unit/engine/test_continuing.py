@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from engine.audio.level import limited
-from engine.bundle import FOLDERS_VARIABLE
+from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.conductor import Conductor
 from engine.continuation import continue_main
 from engine.continuing import ContinueTask, continued

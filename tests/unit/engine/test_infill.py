@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.bundle import FOLDERS_VARIABLE
+from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.filling import infill, targets_of, written_bars
 from engine.infill import infill_main
 from engine.music.midifile import read_midi, write_midi
@@ -194,7 +194,7 @@ def test_files_that_are_no_music_are_refused_in_a_line(
 def test_without_a_bundle_the_remedy_is_told(
     room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("engine.bundle.bundles", list)
+    monkeypatch.setattr("engine.bundles.bundle.bundles", list)
     assert run(room, "--targets", "bass") == 1
     assert FOLDERS_VARIABLE in capsys.readouterr().err
 

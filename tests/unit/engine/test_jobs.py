@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.bundle import FOLDERS_VARIABLE
+from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.messages.session import (
     Applied,
     CancelInfill,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bundle import FOLDERS_VARIABLE, bundles
+from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
 from engine.errors import BundleError
 from engine.maker import MakerFailed, MakerProcess, MakerReady, open_band, usual_band
 from engine.models.houseband import HouseBand
@@ -48,7 +48,7 @@ def test_it_says_when_it_is_ready_answers_and_comes_back_after_its_death() -> No
 
 
 def test_where_nobody_is_named_the_first_bundle_of_notes_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.bundle.bundles", list)
+    monkeypatch.setattr("engine.bundles.bundle.bundles", list)
     assert usual_band() == "house"
     monkeypatch.undo()
     monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))

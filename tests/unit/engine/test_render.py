@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from engine.__main__ import main
-from engine.bundle import FOLDERS_VARIABLE, open_streamer
+from engine.bundles.bundle import FOLDERS_VARIABLE, open_streamer
 from engine.conductor import Conductor, Span
 from engine.errors import RecordError
 from engine.models.tone import ToneStreamer

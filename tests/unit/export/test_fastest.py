@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_musicgen
 from export import fastest as room
 from export.__main__ import main
 from export.errors import CheckpointError

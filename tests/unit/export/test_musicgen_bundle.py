@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_musicgen
 from engine.conductor import Conductor
 from engine.models.musicgen.conditioning import step_features
 from export.__main__ import main

@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from engine.bundle import describe
+from engine.bundles.bundle import describe
 from engine.errors import BundleError
 from engine.graphs.manifest import METADATA_KEY, Manifest
 from engine.graphs.metadata import read_manifest

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_musicgen
 from engine.continuing import ContinueTask, continued
 from engine.protocols.streamer import work
 

@@ -13,7 +13,7 @@ from engine import bench
 from engine.bench import Options, run
 from engine.bench_musicgen import floor_bytes
 from engine.bench_musicgen import main as measure
-from engine.bundle import describe, open_musicgen, open_streamer
+from engine.bundles.bundle import describe, open_musicgen, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ControlError, ManifestError
 from engine.graphs.manifest import METADATA_KEY, Manifest

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.bundle import open_streamer
+from engine.bundles.bundle import open_streamer
 from engine.conductor import Conductor, Span
 from engine.errors import ManifestError
 from engine.graphs.graph import Graph, open_graph

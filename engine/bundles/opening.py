@@ -17,7 +17,7 @@ def open_voice(bundle: str, **options: Any) -> Streamer[Any, Any]:
     """
     if bundle == "tone":
         return ToneStreamer()
-    from engine.bundle import open_streamer  # loads onnxruntime: only where it is wanted
+    from engine.bundles.bundle import open_streamer  # loads onnxruntime: only where it is wanted
 
     return open_streamer(bundle, **options)
 
@@ -26,7 +26,7 @@ def identity_of(bundle: str) -> str:
     """What identifies a bundle's weights: equal text, equal sound. Empty where there are no files."""
     if bundle == "tone":
         return ""
-    from engine.bundle import describe
+    from engine.bundles.bundle import describe
 
     try:
         return describe(bundle).hash

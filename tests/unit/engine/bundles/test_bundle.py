@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from engine.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_getmusic, open_streamer
+from engine.bundles.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_getmusic, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ManifestError
 from engine.graphs.manifest import METADATA_KEY, Manifest
@@ -71,9 +71,7 @@ def test_a_description_says_what_the_graphs_say(shelf: Path) -> None:
 
 
 def test_describing_does_not_import_onnxruntime(shelf: Path) -> None:
-    code = (
-        "import sys; from engine.bundle import bundles; assert len(bundles()) > 1; print('onnxruntime' in sys.modules)"
-    )
+    code = "import sys; from engine.bundles.bundle import bundles; assert len(bundles()) > 1; print('onnxruntime' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

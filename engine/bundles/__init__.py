@@ -1,0 +1,1 @@
+"""Folders of graphs that were exported together: found, verified, opened."""
