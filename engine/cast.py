@@ -12,10 +12,10 @@ from engine.conductor import Conductor
 from engine.controls import Value, with_value
 from engine.messages.continuation import turned
 from engine.messages.session import Applied, Branch, Changed, Choose, Continue, Event, Failed, Land
-from engine.player import Opener, Player, Setup
 from engine.schedule import Due
 from engine.take import TakeWriter
-from engine.worker import Pacing
+from engine.worker.process import Opener, Player, Setup
+from engine.worker.worker import Pacing
 
 __all__ = ["Cast", "Retired", "Stage", "VoiceSpec", "VoiceStatus"]
 

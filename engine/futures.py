@@ -11,8 +11,8 @@ from engine.cast import Cast, Stage
 from engine.errors import EngineError
 from engine.messages.continuation import turned
 from engine.messages.session import Continue, Land, Prepared, Rewind
-from engine.orders import AT_ONCE, Made, Order
 from engine.schedule import Due, target_of
+from engine.worker.orders import AT_ONCE, Made, Order
 
 __all__ = ["Futures"]
 

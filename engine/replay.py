@@ -19,11 +19,11 @@ from engine.bundles.opening import identity_of, open_voice
 from engine.controls import with_value
 from engine.errors import ControlError, RecordError, TakeError
 from engine.music.audio import Audio
-from engine.orders import Order, Refused
-from engine.player import Identify, Opener, ring_capacity
 from engine.protocols.streamer import unkept
 from engine.take import PlayerLog, Take, read_take
-from engine.worker import Pacing, Worker
+from engine.worker.orders import Order, Refused
+from engine.worker.process import Identify, Opener, ring_capacity
+from engine.worker.worker import Pacing, Worker
 
 __all__ = ["render_take", "replay"]
 

@@ -38,14 +38,14 @@ from engine.messages.session import (
 )
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
-from engine.orders import AT_ONCE, Order, conduct, conducts, plans, turns
-from engine.player import LocalPlayer, Opener, Player, ProcessPlayer
 from engine.schedule import Agenda, Due, target_of
 from engine.studio import Studio
 from engine.take import TakeWriter, new_take
 from engine.telemetry import Teller
 from engine.voice import Voice
-from engine.worker import Pacing
+from engine.worker.orders import AT_ONCE, Order, conduct, conducts, plans, turns
+from engine.worker.process import LocalPlayer, Opener, Player, ProcessPlayer
+from engine.worker.worker import Pacing
 
 __all__ = ["Session", "VoiceSpec", "VoiceStatus"]
 
@@ -67,7 +67,7 @@ class Session:
         hear                           one thread, an input port's; never waits
         start, close                   one thread, before and after all others
         a thread of its own            housekeeping: passes orders on, watches the voices, keeps the take
-        a child process a voice        see `engine.worker`
+        a child process a voice        see `engine.worker.worker`
 
     Args:
         sample_rate: Hz of the mix, the sound card's.

@@ -19,8 +19,8 @@ from engine.errors import EngineError, TakeError
 from engine.messages import session as messages
 from engine.messages.session import Command
 from engine.music.harmony import Chord
-from engine.orders import Began, Order, Took
-from engine.player import Setup
+from engine.worker.orders import Began, Order, Took
+from engine.worker.process import Setup
 
 __all__ = ["PlayerLog", "Take", "TakeWriter", "new_take", "read_take"]
 

@@ -9,8 +9,8 @@ from engine.audio.level import peak_db
 from engine.audio.mixer import Mixer
 from engine.cast import Stage
 from engine.messages.session import Telemetry, VoiceTelemetry
-from engine.orders import plans
 from engine.voice import Voice
+from engine.worker.orders import plans
 
 __all__ = ["Teller"]
 

@@ -28,9 +28,9 @@ from engine.messages.session import (
     VoiceDown,
     VoiceUp,
 )
-from engine.orders import AT_ONCE, Began, Broken, Made, Order, Ready, Refused, Took, plans, turns
-from engine.player import Player, Setup
 from engine.schedule import Due, target_of
+from engine.worker.orders import AT_ONCE, Began, Broken, Made, Order, Ready, Refused, Took, plans, turns
+from engine.worker.process import Player, Setup
 
 __all__ = ["Voice"]
 

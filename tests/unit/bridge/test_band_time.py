@@ -9,8 +9,8 @@ from bridge.band_time import MidiTime, Moment, OwnTime, SessionTime
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Beats, Chord, Command, Locate, Progression, Tempo
-from engine.orders import conduct
 from engine.protocols.accompanist import BAR_TICKS
+from engine.worker.orders import conduct
 
 RATE, BLOCK, LEAD_S, DEVICE_S = 48_000, 256, 0.03, 0.01
 

@@ -9,7 +9,7 @@ from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Beats, Chord, Keys, Locate, Progression, Set, Tempo
 from engine.music.harmony import HarmonyError, parse_chord, parse_progression
-from engine.orders import conduct
+from engine.worker.orders import conduct
 
 
 def test_tempo_change_keeps_the_tick() -> None:

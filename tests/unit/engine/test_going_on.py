@@ -29,10 +29,10 @@ from engine.messages.session import (
     When,
 )
 from engine.music.audio import Audio
-from engine.player import LocalPlayer
 from engine.replay import replay
 from engine.session import Session, VoiceSpec
 from engine.take import read_take
+from engine.worker.process import LocalPlayer
 from tests.tiny_musicgen import write_tiny
 
 RATE = 48000

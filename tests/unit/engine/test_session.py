@@ -42,8 +42,8 @@ from engine.messages.session import (
     VoiceUp,
     When,
 )
-from engine.player import LocalPlayer
 from engine.session import Session, VoiceSpec
+from engine.worker.process import LocalPlayer
 from tests.unit.engine.faulty import FailsAt, open_faulty
 
 RATE = 48000

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from engine.ahead import Ahead
+from engine.worker.background import Ahead
 
 
 def test_without_time_it_is_done_when_its_result_is_wanted() -> None:

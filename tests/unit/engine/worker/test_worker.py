@@ -9,8 +9,8 @@ from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.messages.session import Jump, Play, Set, Stop, Tempo
 from engine.models.tone import ToneStreamer
-from engine.orders import AT_ONCE, Began, Order, Refused, Took
-from engine.worker import Pacing, StepError, Worker
+from engine.worker.orders import AT_ONCE, Began, Order, Refused, Took
+from engine.worker.worker import Pacing, StepError, Worker
 from tests.unit.engine.faulty import Constant, FailsAt
 
 RATE = 48000

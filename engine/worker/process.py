@@ -24,9 +24,9 @@ from engine.bundles.opening import identity_of
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
-from engine.orders import Broken, Order, Ready, Report
 from engine.protocols.streamer import CanGoOn, Streamer, unkept
-from engine.worker import Pacing, Worker
+from engine.worker.orders import Broken, Order, Ready, Report
+from engine.worker.worker import Pacing, Worker
 
 __all__ = ["Identify", "LocalPlayer", "Opener", "Player", "ProcessPlayer", "Setup", "ring_capacity"]
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.ahead import Ahead
 from engine.audio.level import glide
 from engine.audio.resample import Resampler
 from engine.audio.ring import Ring
@@ -23,8 +22,9 @@ from engine.messages.continuation import turned
 from engine.messages.session import Branch, Choose, Continue, Jump, Land, Play, Rewind, Set, Stop
 from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
-from engine.orders import Began, Made, Order, Refused, Report, Took, conduct, conducts, plans, turns
 from engine.protocols.streamer import CanGoOn, CanJump, Moment, Streamer, kept
+from engine.worker.background import Ahead
+from engine.worker.orders import Began, Made, Order, Refused, Report, Took, conduct, conducts, plans, turns
 
 __all__ = ["Pacing", "StepError", "Worker"]
 
