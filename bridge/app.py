@@ -35,7 +35,7 @@ from engine.messages.session import (
     VoiceUp,
     When,
 )
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 
 if TYPE_CHECKING:
     from bridge.band_guest import Guest

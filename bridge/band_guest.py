@@ -38,7 +38,7 @@ from engine.messages.session import (
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
 from engine.protocols.accompanist import BAR_TICKS
-from engine.session import Session
+from engine.session.session import Session
 
 __all__ = ["Guest", "concerns_band"]
 

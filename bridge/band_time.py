@@ -15,7 +15,7 @@ from engine.music.harmony import Chord
 from engine.music.pulse import Pulse
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 from engine.protocols.accompanist import BAR_TICKS, BEATS
-from engine.session import Session
+from engine.session.session import Session
 
 __all__ = ["BandTime", "MidiTime", "Moment", "OwnTime", "SessionTime"]
 

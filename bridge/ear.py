@@ -9,7 +9,7 @@ from bridge.audio.port import BLOCK, AudioPort, Beside, Source
 from bridge.audio.scan import DEFAULT
 from bridge.settings import Settings
 from engine.audio.input import MONITOR_OFF_DB
-from engine.session import Session
+from engine.session.session import Session
 
 __all__ = ["Ear", "beside", "open_ear"]
 

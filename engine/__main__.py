@@ -273,7 +273,7 @@ def replay_main(argv: Sequence[str]) -> int:
     parsed = parser.parse_args(argv)
 
     def work() -> int:
-        from engine.replay import render_take
+        from engine.session.replay import render_take
 
         samples = render_take(parsed.take, parsed.out)
         print(f"{parsed.out}: {samples} samples", file=sys.stderr)

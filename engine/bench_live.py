@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from engine.errors import BundleError
 from engine.messages.session import Applied, Continue, Failed, Prepared, Telemetry, VoiceDown, VoiceUp
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 
 __all__ = ["main"]
 

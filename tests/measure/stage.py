@@ -23,8 +23,8 @@ import numpy as np
 
 from engine.bundles.bundle import describe
 from engine.music.audio import Audio, read_audio
-from engine.replay import replay as sound_of
-from engine.take import read_take
+from engine.session.replay import replay as sound_of
+from engine.session.take import read_take
 from tests.measure.helpers.ear import Ear, find, longest_silence
 from tests.measure.helpers.jackd import Jackd
 from tests.measure.helpers.legal import Words, bad_packets, pour

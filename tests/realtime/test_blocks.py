@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.messages.session import Chord, Cover, Load, Set, Telemetry, Tempo
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 
 VOICES = (VoiceSpec(name="a", seed=1), VoiceSpec(name="b", seed=2, controls={("octave",): -1}))
 

@@ -16,7 +16,7 @@ from bridge.audio.null import NullPort
 from bridge.audio.port import AudioPort, Beside, PortError, open_port
 from engine.audio.input import Hearing
 from engine.music.audio import Audio
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 from tests.realtime.jack import JackServer, breaks, needs
 
 TONE_HZ = 997.0

@@ -16,9 +16,9 @@ import pytest
 from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.messages.session import BAR, Applied, Branch, Choose, Continue, Failed, Prepared, Rewind, Set, VoiceUp
 from engine.music.audio import Audio
-from engine.replay import replay
-from engine.session import Session, VoiceSpec
-from engine.take import read_take
+from engine.session.replay import replay
+from engine.session.session import Session, VoiceSpec
+from engine.session.take import read_take
 from tests.realtime.test_live_process import Live
 from tests.tiny_musicgen import write_tiny
 

@@ -30,9 +30,9 @@ from engine.messages.session import (
     VoiceUp,
 )
 from engine.music.audio import Audio
-from engine.replay import replay
-from engine.session import Session, VoiceSpec
-from engine.take import read_take
+from engine.session.replay import replay
+from engine.session.session import Session, VoiceSpec
+from engine.session.take import read_take
 
 RATE, BLOCK = 48000, 256
 
@@ -156,7 +156,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from engine.messages.session import Record
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 
 if __name__ == "__main__":
     with Session(48000, voices=(VoiceSpec(name="a"),), folder=Path(sys.argv[1])) as session:
@@ -209,7 +209,7 @@ def test_an_ended_session_leaves_nothing_behind(tmp_path: Path) -> None:
     script = tmp_path / "end.py"
     script.write_text(
         "import os, signal, time\n"
-        "from engine.session import Session\n"
+        "from engine.session.session import Session\n"
         "if __name__ == '__main__':\n"
         "    with Session(48000) as session:\n"
         "        while not session.controls():\n"

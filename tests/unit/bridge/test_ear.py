@@ -12,7 +12,7 @@ from bridge.audio.null import NullPort
 from bridge.audio.port import Beside, PortError
 from bridge.ear import beside, open_ear
 from bridge.settings import Settings
-from engine.session import Session
+from engine.session.session import Session
 
 RATE = 48_000
 

@@ -12,7 +12,7 @@ from engine.audio.input import Hearing, InputControls
 from engine.controls import walk
 from engine.errors import ControlError, ShapeError
 from engine.messages.session import BEAT, NOW, Applied, Changed, Event, Failed, Set, Telemetry
-from engine.session import Session
+from engine.session.session import Session
 
 RATE = 1_000
 SPAN = 5 * RATE

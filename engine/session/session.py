@@ -16,11 +16,8 @@ import numpy as np
 from engine.audio.input import HEARD_S, INPUT, Hearing
 from engine.audio.mixer import Fades, Lane, Mixer
 from engine.bundles.opening import open_voice
-from engine.cast import Stage, VoiceSpec, VoiceStatus
 from engine.conductor import Conductor
-from engine.context import Context
 from engine.errors import ControlError, EngineError, ShapeError
-from engine.jobs import Jobs
 from engine.messages.session import (
     NOW,
     Command,
@@ -38,11 +35,14 @@ from engine.messages.session import (
 )
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
-from engine.schedule import Agenda, Due, target_of
-from engine.studio import Studio
-from engine.take import TakeWriter, new_take
-from engine.telemetry import Teller
-from engine.voice import Voice
+from engine.session.infills import Jobs
+from engine.session.recordings import Studio
+from engine.session.schedule import Agenda, Due, target_of
+from engine.session.slot import Stage, VoiceSpec, VoiceStatus
+from engine.session.sources import Context
+from engine.session.take import TakeWriter, new_take
+from engine.session.telemetry import Teller
+from engine.session.voice import Voice
 from engine.worker.orders import AT_ONCE, Order, conduct, conducts, plans, turns
 from engine.worker.process import LocalPlayer, Opener, Player, ProcessPlayer
 from engine.worker.worker import Pacing

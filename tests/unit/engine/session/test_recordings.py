@@ -8,7 +8,7 @@ import pytest
 
 from engine.messages.session import Event, Failed, Record, Recorded, RecordStop, Set
 from engine.music.audio import read_audio
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 
 RATE = 48_000
 

@@ -23,7 +23,7 @@ from engine.messages.session import (
 )
 from engine.music.midifile import read_midi, write_midi
 from engine.music.score import Note, Score, Track
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 from tests.tiny_getmusic import write_tiny_getmusic
 
 RATE = 48000

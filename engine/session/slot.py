@@ -12,8 +12,8 @@ from engine.conductor import Conductor
 from engine.controls import Value, with_value
 from engine.messages.continuation import turned
 from engine.messages.session import Applied, Branch, Changed, Choose, Continue, Event, Failed, Land
-from engine.schedule import Due
-from engine.take import TakeWriter
+from engine.session.schedule import Due
+from engine.session.take import TakeWriter
 from engine.worker.process import Opener, Player, Setup
 from engine.worker.worker import Pacing
 
@@ -74,7 +74,7 @@ class Stage:
     take: TakeWriter
     folder: Path | None = None
     find: Callable[[Continue], Continue] = lambda command: command
-    """Finds what is to be gone on with, and writes it into the folder: see `engine.context`."""
+    """Finds what is to be gone on with, and writes it into the folder: see `engine.session.sources`."""
     events: deque[Event] = field(default_factory=deque)
     heard: list[Applied] = field(default_factory=list)
     """Commands that were obeyed and are to be announced once their sample has been read; latency_ms holds the clock

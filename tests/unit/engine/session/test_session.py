@@ -42,7 +42,7 @@ from engine.messages.session import (
     VoiceUp,
     When,
 )
-from engine.session import Session, VoiceSpec
+from engine.session.session import Session, VoiceSpec
 from engine.worker.process import LocalPlayer
 from tests.unit.engine.faulty import FailsAt, open_faulty
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 from engine.audio.input import INPUT, Hearing
 from engine.audio.mixer import Mixer
 from engine.audio.record import Recorder, free_name, write_later
-from engine.cast import Stage
 from engine.controls import Value
 from engine.errors import ControlError, RecordError
 from engine.messages.session import Changed, Event, Failed, Keep, Record, Recorded, RecordStop, Set
 from engine.music.audio import Audio
-from engine.schedule import Due
-from engine.take import TakeWriter
+from engine.session.schedule import Due
+from engine.session.slot import Stage
+from engine.session.take import TakeWriter
 
 __all__ = ["Studio"]
 

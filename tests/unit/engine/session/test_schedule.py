@@ -5,7 +5,7 @@ import pytest
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import BAR, BEAT, NOW, Panic, When
-from engine.schedule import Agenda, Due, Target, target_of
+from engine.session.schedule import Agenda, Due, Target, target_of
 
 BEAT_SAMPLES = 24000  # at 48 kHz and 120 bpm
 

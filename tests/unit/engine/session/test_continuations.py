@@ -29,9 +29,9 @@ from engine.messages.session import (
     When,
 )
 from engine.music.audio import Audio
-from engine.replay import replay
-from engine.session import Session, VoiceSpec
-from engine.take import read_take
+from engine.session.replay import replay
+from engine.session.session import Session, VoiceSpec
+from engine.session.take import read_take
 from engine.worker.process import LocalPlayer
 from tests.tiny_musicgen import write_tiny
 

@@ -20,7 +20,7 @@ from engine.controls import with_value
 from engine.errors import ControlError, RecordError, TakeError
 from engine.music.audio import Audio
 from engine.protocols.streamer import unkept
-from engine.take import PlayerLog, Take, read_take
+from engine.session.take import PlayerLog, Take, read_take
 from engine.worker.orders import Order, Refused
 from engine.worker.process import Identify, Opener, ring_capacity
 from engine.worker.worker import Pacing, Worker

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.audio.mixer import Ask, Lane, Turn
-from engine.cast import Cast, Retired, Stage, VoiceSpec
 from engine.controls import walk, with_value
 from engine.errors import ControlError
-from engine.futures import Futures
 from engine.messages.session import (
     Changed,
     Command,
@@ -28,7 +26,9 @@ from engine.messages.session import (
     VoiceDown,
     VoiceUp,
 )
-from engine.schedule import Due, target_of
+from engine.session.continuations import Futures
+from engine.session.schedule import Due, target_of
+from engine.session.slot import Cast, Retired, Stage, VoiceSpec
 from engine.worker.orders import AT_ONCE, Began, Broken, Made, Order, Ready, Refused, Took, plans, turns
 from engine.worker.process import Player, Setup
 

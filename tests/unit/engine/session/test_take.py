@@ -33,9 +33,9 @@ from engine.messages.session import (
     Tempo,
 )
 from engine.music.audio import Audio
-from engine.replay import render_take, replay
-from engine.session import Session, VoiceSpec
-from engine.take import Take, read_take
+from engine.session.replay import render_take, replay
+from engine.session.session import Session, VoiceSpec
+from engine.session.take import Take, read_take
 from tests.unit.engine.faulty import FailsAt, open_faulty
 
 RATE = 44100
@@ -282,7 +282,7 @@ def test_a_disk_that_fails_in_an_unknown_way_fails_one_command(tmp_path: Path, m
     def broken(folder: Path, name: str) -> Path:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("engine.studio.free_name", broken)
+    monkeypatch.setattr("engine.session.recordings.free_name", broken)
     with Session(RATE, voices=(VoiceSpec(name="a"),), in_process=True, folder=tmp_path) as session:
         session.post(Record(name="x.wav"), BAR)
         session.read(4 * RATE)

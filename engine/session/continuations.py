@@ -7,11 +7,11 @@ passes before it is ready lands on the next one like it. A voice that dies meanw
 from dataclasses import dataclass, replace
 from typing import Final
 
-from engine.cast import Cast, Stage
 from engine.errors import EngineError
 from engine.messages.continuation import turned
 from engine.messages.session import Continue, Land, Prepared, Rewind
-from engine.schedule import Due, target_of
+from engine.session.schedule import Due, target_of
+from engine.session.slot import Cast, Stage
 from engine.worker.orders import AT_ONCE, Made, Order
 
 __all__ = ["Futures"]

@@ -7,9 +7,9 @@ from typing import Final
 from engine.audio.input import Hearing
 from engine.audio.level import peak_db
 from engine.audio.mixer import Mixer
-from engine.cast import Stage
 from engine.messages.session import Telemetry, VoiceTelemetry
-from engine.voice import Voice
+from engine.session.slot import Stage
+from engine.session.voice import Voice
 from engine.worker.orders import plans
 
 __all__ = ["Teller"]

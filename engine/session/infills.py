@@ -12,7 +12,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from engine.cast import Stage
 from engine.errors import ControlError, EngineError
 from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
 from engine.messages.session import (
@@ -31,7 +30,8 @@ from engine.music.midifile import write_midi
 from engine.music.score import ROLES, Note, Score, Track
 from engine.protocols.accompanist import PROGRAMS
 from engine.protocols.streamer import Job, Progress
-from engine.schedule import Due
+from engine.session.schedule import Due
+from engine.session.slot import Stage
 from engine.wishes import wishes_of
 
 __all__ = ["Jobs"]
