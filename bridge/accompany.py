@@ -15,7 +15,7 @@ from bridge.band import Band
 from bridge.band_options import options_from, parser
 from bridge.band_time import BandTime, MidiTime, OwnTime
 from bridge.band_view import BandView, JsonView, LinesView, PictureView
-from engine.maker import usual_band
+from engine.band.process import usual_band
 
 __all__ = ["accompany_main"]
 

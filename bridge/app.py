@@ -15,11 +15,11 @@ from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError, host_and_port
 from engine.audio.input import INPUT
-from engine.band_plan import BandSettings
+from engine.band.actions import BandSettings
+from engine.band.process import band_named
 from engine.bundles.bundle import TONE, BundleInfo, bundles, describe
 from engine.controls import Value, get_value
 from engine.errors import BundleError, ControlError, EngineError
-from engine.maker import band_named
 from engine.messages.session import (
     NOW,
     Command,

@@ -18,13 +18,13 @@ from bridge.midi.ports import MidiInput
 from bridge.midi.sender import SenderSetup
 from bridge.midi.sources import NoMidiError
 from bridge.settings import SettingsError
-from engine.accompany import Accompanist
-from engine.band_controls import maker_controls, working
-from engine.band_plan import Action, Ask, Play, Silence, Unplay
+from engine.band.accompanist import Accompanist
+from engine.band.actions import Action, Ask, Play, Silence, Unplay
+from engine.band.controls import maker_controls, working
+from engine.band.ledger import Booking
+from engine.band.process import MakerFailed, MakerProcess, MakerReady
 from engine.controls import with_value
 from engine.errors import EngineError
-from engine.ledger import Booking
-from engine.maker import MakerFailed, MakerProcess, MakerReady
 from engine.music.units import TICKS_PER_BEAT
 from engine.protocols.accompanist import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
 

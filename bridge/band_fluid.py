@@ -16,7 +16,7 @@ import numpy as np
 from bridge.band_sound import BandSound, BlockClock, Sound
 from bridge.midi.orders import Order, Tempo, carried_out
 from bridge.settings import SettingsError
-from engine.ledger import Ledger
+from engine.band.ledger import Ledger
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
 

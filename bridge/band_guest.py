@@ -15,10 +15,10 @@ from bridge.band_sound import Sound
 from bridge.band_time import SessionTime
 from bridge.band_view import Standing
 from bridge.midi.ports import Listener
-from engine.band_plan import Dropped, Planned
+from engine.band.actions import Dropped, Planned
+from engine.band.process import band_named
 from engine.controls import Value, get_value, with_value
 from engine.errors import BundleError, ControlError
-from engine.maker import band_named
 from engine.messages.session import (
     Applied,
     BandCounts,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.settings import SettingsError
-from engine.band_controls import BandControls, roles_of, working
-from engine.band_plan import BandSettings
+from engine.band.actions import BandSettings
+from engine.band.controls import BandControls, roles_of, working
+from engine.band.process import HOUSE
 from engine.controls import with_value
 from engine.errors import ControlError
-from engine.maker import HOUSE
 from engine.music.harmony import HarmonyError, parse_progression
 from engine.music.score import ROLES
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.midi.orders import Book, Hush, Order, Panic, Tempo, Withdraw
-from engine.ledger import STALE_S, Booking
+from engine.band.ledger import STALE_S, Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
 from engine.protocols.accompanist import CHANNELS

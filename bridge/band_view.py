@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
 from bridge.midi.out import OutStats
-from engine.band_plan import SOURCES, BandSettings, Bar, Dropped, Planned
+from engine.band.actions import SOURCES, BandSettings, Bar, Dropped, Planned
 from engine.music.score import Note
 from engine.music.units import TICKS_PER_BEAT
 from engine.protocols.accompanist import BAR_TICKS, COLUMN_TICKS, COLUMNS

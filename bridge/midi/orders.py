@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from engine.ledger import Booking, Due, Ledger
+from engine.band.ledger import Booking, Due, Ledger
 from engine.music.pulse import Pulse
 
 __all__ = [

@@ -20,7 +20,7 @@ from bridge.midi.driver import MidiOpened, MidiRefusal
 from bridge.midi.orders import Halt, Order, Roll, Tempo, carried_out
 from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
 from bridge.midi.sources import MidiSource, NoMidiError, api_of
-from engine.ledger import Due, Ledger
+from engine.band.ledger import Due, Ledger
 from engine.music.pulse import Pulse
 
 __all__ = ["Sender", "SenderSetup", "Sent", "sender_main", "watch_main"]

@@ -171,7 +171,7 @@ prepared_s, continue_ms | with it, one a voice |
 def main() -> int:
     """Print OSC.md for the voices that there may be, by the names that `ripieno live` gives them."""
     from bridge.osc.table import methods_of
-    from engine.band_controls import BandControls
+    from engine.band.controls import BandControls
     from engine.models.musicgen.streamer import WordedControls
     from engine.models.musika.streamer import MusikaControls
     from engine.models.musika_live import MusikaLiveControls

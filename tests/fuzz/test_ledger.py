@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from bridge.midi.clock import ClockFollower
 from bridge.midi.orders import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
 from bridge.midi.sender import Sender, SenderSetup
-from engine.accompany import Accompanist
-from engine.band_plan import Ask, BandSettings, Play, Silence, Unplay
-from engine.ledger import SHORTEST_S, Booking, Due, Ledger
-from engine.models.houseband import HouseBand
+from engine.band.accompanist import Accompanist
+from engine.band.actions import Ask, BandSettings, Play, Silence, Unplay
+from engine.band.ledger import SHORTEST_S, Booking, Due, Ledger
+from engine.band.patterns import HouseBand
 from engine.music.harmony import parse_progression
 from engine.music.pulse import Pulse
 from engine.music.score import Note

@@ -17,7 +17,7 @@ from bridge.audio.port import PortError
 from bridge.midi.orders import Book, Hush, Tempo
 from bridge.midi.out import MidiOutput
 from bridge.midi.sender import SenderSetup
-from engine.ledger import Booking
+from engine.band.ledger import Booking
 from engine.music.pulse import Pulse
 from tests.realtime.jack import JackServer, needs
 from tests.realtime.midi import Ear, until

@@ -10,7 +10,7 @@ from bridge.band_fluid import FluidSound, open_sound, soundfonts
 from bridge.band_sound import BandSound
 from bridge.midi.orders import Book, Hush, Panic, Raw, Release, Strike, Tempo, Withdraw
 from bridge.settings import SettingsError
-from engine.ledger import Booking
+from engine.band.ledger import Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
 

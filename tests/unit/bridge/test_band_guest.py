@@ -6,7 +6,7 @@ from bridge.app import App
 from bridge.band_guest import concerns_band
 from bridge.osc.space import AddressSpace, Routed
 from bridge.settings import Settings
-from engine.band_controls import BandControls
+from engine.band.controls import BandControls
 from engine.errors import ControlError
 from engine.messages.session import NOW, BandLoad, BandStart, Panic, Set
 from engine.models.tone import ToneControls

@@ -10,7 +10,7 @@ from bridge.band_options import BandOptions, options_from, parser
 from bridge.band_view import JsonView, LinesView, PictureView, Standing, strip
 from bridge.midi.out import OutStats
 from bridge.settings import SettingsError
-from engine.band_plan import SOURCES, BandSettings, Dropped, Planned
+from engine.band.actions import SOURCES, BandSettings, Dropped, Planned
 from engine.music.harmony import parse_chord
 from engine.music.score import Note
 

@@ -5,7 +5,7 @@ import pytest
 
 from bridge.band_sound import BandSound
 from bridge.midi.orders import Book, Halt, Hush, Tempo, Withdraw
-from engine.ledger import Booking
+from engine.band.ledger import Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
 

@@ -2,7 +2,7 @@
 
 from bridge.midi.orders import Book, Halt, Hush, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
 from bridge.midi.sender import Sender, SenderSetup
-from engine.ledger import Booking
+from engine.band.ledger import Booking
 from engine.music.pulse import Pulse
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.models.houseband import HouseBand
+from engine.band.patterns import HouseBand
 from engine.music.harmony import Chord, parse_progression
 from engine.music.score import ROLES, Note
 from engine.protocols.accompanist import BAR_TICKS, BarRequest

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.ledger import Booking
+from engine.band.ledger import Booking
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import ROLES, Note
 from engine.protocols.accompanist import BAR_TICKS, BEATS, BarRequest

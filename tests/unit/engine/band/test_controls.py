@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.band_controls import BandControls, Densities, Registers, maker_controls, roles_of, working
-from engine.band_plan import BandSettings
+from engine.band.actions import BandSettings
+from engine.band.controls import BandControls, Densities, Registers, maker_controls, roles_of, working
 from engine.controls import walk, with_value
 from engine.errors import ControlError
 from engine.models.getmusic.model import GetmusicControls

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.ledger import MOST_BOOKED, SHORTEST_S, STALE_S, Booking, Due, Ledger
+from engine.band.ledger import MOST_BOOKED, SHORTEST_S, STALE_S, Booking, Due, Ledger
 from engine.music.pulse import Pulse
 
 PULSE = Pulse(10.0, 0.0, 125.0)  # a tick a millisecond

@@ -15,9 +15,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Final
 
+from engine.band.patterns import HouseBand
 from engine.errors import BundleError, EngineError
 from engine.models.getmusic.model import GetmusicControls
-from engine.models.houseband import HouseBand
 from engine.protocols.accompanist import BarMade, BarRequest, Maker
 
 __all__ = ["HOUSE", "USUAL", "MakerFailed", "MakerProcess", "MakerReady", "band_named", "open_band", "usual_band"]

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from engine.band_plan import SOURCES, Action, Ask, BandSettings, Bar, Dropped, Planned, Play, Silence, Unplay, pad
-from engine.capture import Capture, chord_heard
-from engine.ledger import Booking
+from engine.band.actions import SOURCES, Action, Ask, BandSettings, Bar, Dropped, Planned, Play, Silence, Unplay, pad
+from engine.band.capture import Capture, chord_heard
+from engine.band.ledger import Booking
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.pulse import Pulse
 from engine.music.score import Note

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.capture import MOST_ONS_HZ, Capture, chord_heard
+from engine.band.capture import MOST_ONS_HZ, Capture, chord_heard
 from engine.music.score import Note
 
 

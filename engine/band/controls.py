@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
-from engine.band_plan import BandSettings
+from engine.band.actions import BandSettings
 from engine.controls import Live
 from engine.errors import ControlError
 from engine.models.getmusic.model import GetmusicControls

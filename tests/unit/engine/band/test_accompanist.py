@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.accompany import Accompanist
-from engine.band_plan import SOURCES, Ask, BandSettings, Dropped, Planned, Play, Silence, Unplay
-from engine.ledger import Booking
-from engine.models.houseband import HouseBand
+from engine.band.accompanist import Accompanist
+from engine.band.actions import SOURCES, Ask, BandSettings, Dropped, Planned, Play, Silence, Unplay
+from engine.band.ledger import Booking
+from engine.band.patterns import HouseBand
 from engine.music.harmony import parse_progression
 from engine.music.pulse import Pulse
 from engine.protocols.accompanist import BAR_TICKS, BarMade, BarRequest

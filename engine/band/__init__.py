@@ -1,0 +1,1 @@
+"""A band that plays along, one bar ahead."""
