@@ -181,7 +181,7 @@ def _render(parsed: argparse.Namespace) -> int:
     from engine.bundles.bundle import open_streamer
     from engine.conductor import Conductor
     from engine.music.harmony import parse_progression
-    from engine.render import render
+    from engine.offline.render import render
 
     streamer = open_streamer(parsed.bundle, provider=parsed.provider)
     controls = streamer.controls()
@@ -221,7 +221,7 @@ def _render(parsed: argparse.Namespace) -> int:
 def _picture(parsed: argparse.Namespace, conductor: Any) -> None:
     import soundfile
 
-    from engine.picture import Picture, save_picture
+    from engine.offline.spectrogram import Picture, save_picture
 
     with soundfile.SoundFile(parsed.out) as file:
         rate = file.samplerate

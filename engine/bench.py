@@ -22,8 +22,8 @@ import numpy as np
 from engine.bundles.bundle import TONE, bundles, describe, open_streamer
 from engine.conductor import Conductor
 from engine.errors import BundleError
+from engine.offline.render import cores, pieces
 from engine.protocols.streamer import Streamer
-from engine.render import cores, pieces
 
 __all__ = ["BENCHES", "Options", "Result", "machine", "run"]
 

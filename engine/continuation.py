@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from engine.continuing import Continued, ContinueTask, continued, first_bundle
 from engine.controls import walk, with_value
 from engine.errors import ControlError, EngineError
 from engine.models.musicgen.model import MusicgenControls
+from engine.offline.continuation import Continued, ContinueTask, continued, first_bundle
 
 __all__ = ["continue_main"]
 
@@ -80,7 +80,7 @@ def _task(parsed: argparse.Namespace) -> ContinueTask:
     Raises:
         ControlError: one of them cannot be used.
     """
-    from engine.render import cores
+    from engine.offline.render import cores
 
     *source, out = (Path(file) for file in parsed.files)
     return ContinueTask(

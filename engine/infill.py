@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import EngineError
-from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
 from engine.models.getmusic.model import FillSettings
 from engine.models.getmusic.plan import PLANS
 from engine.music.score import ROLES
-from engine.wishes import WISHES, wishes_of
+from engine.offline.infill import Infilled, InfillTask, infill, targets_of, written_bars
+from engine.offline.infill_options import WISHES, wishes_of
 
 __all__ = ["infill_main"]
 
@@ -74,7 +74,7 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
     Raises:
         ControlError: one of them cannot be used.
     """
-    from engine.render import cores
+    from engine.offline.render import cores
 
     settings = FillSettings(steps=parsed.steps, plan=parsed.plan, seed=parsed.seed, variations=parsed.variations)
     return InfillTask(

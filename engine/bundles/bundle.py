@@ -17,8 +17,8 @@ from engine.errors import BundleError, EngineError
 from engine.graphs.graph import Graph, open_graph
 from engine.graphs.manifest import Manifest
 from engine.graphs.metadata import read_manifest
+from engine.offline.render import cores
 from engine.protocols.streamer import Streamer
-from engine.render import cores
 
 if TYPE_CHECKING:
     from engine.models.getmusic.model import Getmusic

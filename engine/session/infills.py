@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from engine.errors import ControlError, EngineError
-from engine.filling import Infilled, InfillTask, infill, targets_of, written_bars
 from engine.messages.session import (
     CancelInfill,
     Event,
@@ -28,11 +27,12 @@ from engine.messages.session import (
 from engine.models.getmusic.model import FillSettings
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, Note, Score, Track
+from engine.offline.infill import Infilled, InfillTask, infill, targets_of, written_bars
+from engine.offline.infill_options import wishes_of
 from engine.protocols.accompanist import PROGRAMS
 from engine.protocols.streamer import Job, Progress
 from engine.session.schedule import Due
 from engine.session.slot import Stage
-from engine.wishes import wishes_of
 
 __all__ = ["Jobs"]
 

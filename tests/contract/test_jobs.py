@@ -9,8 +9,8 @@ from tempfile import mkdtemp
 import numpy as np
 import pytest
 
-from engine.continuing import Continued, ContinueTask, continued
 from engine.models.getmusic.model import Filled, FillSettings, Getmusic
+from engine.offline.continuation import Continued, ContinueTask, continued
 from engine.protocols.streamer import Job
 from tests.contract.job import CHECKS, Case
 from tests.tiny_getmusic import open_tiny_network, tiny_rows

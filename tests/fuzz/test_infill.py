@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.filling import InfillTask, infill
 from engine.models.getmusic.model import FillSettings
 from engine.music.midifile import read_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Meter, Note, Score, Track
+from engine.offline.infill import InfillTask, infill
+from engine.offline.infill_options import Wishes
 from engine.protocols.streamer import work
-from engine.wishes import Wishes
 from tests.tiny_getmusic import write_tiny_getmusic
 
 METERS = ((4, 4), (3, 4), (5, 4), (7, 8), (6, 8), (2, 2), (12, 8), (1, 16))

@@ -18,7 +18,7 @@ from engine.graphs.graph import open_graph
 from engine.models.musika_live import Follow, LiveStyle, MusikaLive, MusikaLiveControls
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
-from engine.picture import mel_levels
+from engine.offline.spectrogram import mel_levels
 from training.data.compose import compose
 from training.data.piece import GENRES, Genre, Piece
 from training.data.synth import render

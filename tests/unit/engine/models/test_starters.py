@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from engine.bundles.bundle import describe, open_musicgen
-from engine.continuing import ContinueTask, continued
+from engine.offline.continuation import ContinueTask, continued
 from engine.protocols.streamer import work
 
 STARTERS = Path(__file__).parents[3] / "engine" / "starter"

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from engine.bundles.bundle import FOLDERS_VARIABLE
-from engine.filling import infill, targets_of, written_bars
 from engine.infill import infill_main
 from engine.music.midifile import read_midi, write_midi
 from engine.music.score import Meter, Note, Score, TempoChange, Track
+from engine.offline.infill import infill, targets_of, written_bars
 from engine.protocols.streamer import work
 from ripieno import VERBS
 from tests.tiny_getmusic import write_tiny_getmusic

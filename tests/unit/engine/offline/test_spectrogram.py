@@ -9,7 +9,7 @@ from PIL import Image
 from engine.conductor import Conductor
 from engine.errors import RecordError, ShapeError
 from engine.music.harmony import parse_progression
-from engine.picture import Picture, draw, mel_levels, save_picture
+from engine.offline.spectrogram import Picture, draw, mel_levels, save_picture
 
 RATE = 16000
 LOOK = Picture(width=200, spectrum=80, level=20, margin=30)

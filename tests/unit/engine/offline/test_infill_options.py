@@ -4,7 +4,7 @@ import pytest
 
 from engine.errors import ControlError
 from engine.models.getmusic.model import FillSettings
-from engine.wishes import Wishes, wishes_of
+from engine.offline.infill_options import Wishes, wishes_of
 
 
 def test_wishes_become_settings_and_limits() -> None:

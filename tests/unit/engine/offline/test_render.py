@@ -15,8 +15,8 @@ from engine.conductor import Conductor, Span
 from engine.errors import RecordError
 from engine.models.tone import ToneStreamer
 from engine.music.audio import Audio, read_audio
+from engine.offline.render import CanBatch, cores, pieces, render
 from engine.protocols.streamer import StreamSpec
-from engine.render import CanBatch, cores, pieces, render
 from tests.tiny_bundles import write_musika
 
 
@@ -194,7 +194,7 @@ def test_an_interrupted_command_says_so(tmp_path: Path, monkeypatch: pytest.Monk
         yield np.zeros((2, 480), np.float32)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("engine.render.pieces", broken)
+    monkeypatch.setattr("engine.offline.render.pieces", broken)
     assert main(["render", "tone", str(tmp_path / "a.wav")]) == 130
     assert soundfile.info(str(tmp_path / "a.wav")).frames == 480
 

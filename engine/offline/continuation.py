@@ -325,7 +325,7 @@ def _lead_in(given: Audio | None, samples: int, alone: bool) -> Audio:
 def _draw(task: ContinueTask, joiner: _Joiner) -> None:
     import soundfile
 
-    from engine.picture import Picture, save_picture
+    from engine.offline.spectrogram import Picture, save_picture
 
     with soundfile.SoundFile(str(task.out)) as file:
         sound = file.read(int(600.0 * file.samplerate), dtype="float32", always_2d=True)

@@ -13,11 +13,11 @@ from engine.audio.level import limited
 from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.conductor import Conductor
 from engine.continuation import continue_main
-from engine.continuing import ContinueTask, continued
 from engine.errors import BundleError, ControlError, EngineError, RecordError
 from engine.models.musicgen.conditioning import Harmony, Lead, heard_harmony, over_heard_chords, tempo_in, timed_by_ear
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
 from engine.music.harmony import parse_chord, parse_progression
+from engine.offline.continuation import ContinueTask, continued
 from engine.protocols.streamer import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import RecordError, ShapeError
 from engine.music.score import Note
-from engine.pianoroll import Roll, Strip, draw_rolls, save_rolls
+from engine.offline.pianoroll import Roll, Strip, draw_rolls, save_rolls
 
 BARS = [0, 1920, 3840]
 TOP, HEIGHT, LEFT, WIDTH = 36 + 22, 60, 80, 400

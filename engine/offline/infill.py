@@ -19,9 +19,9 @@ from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Note, Score, Track
+from engine.offline.infill_options import Wishes
 from engine.protocols.accompanist import PROGRAMS
 from engine.protocols.streamer import Job
-from engine.wishes import Wishes
 
 __all__ = ["InfillTask", "Infilled", "infill", "targets_of", "written_bars"]
 
@@ -261,7 +261,7 @@ def _fitted(
 def _draw(
     task: InfillTask, sheet: Sheet, made: Sequence[Mapping[str, tuple[Note, ...]]], roles: Sequence[str | None]
 ) -> None:
-    from engine.pianoroll import Roll, Strip, save_rolls
+    from engine.offline.pianoroll import Roll, Strip, save_rolls
 
     begin, end = sheet.ticks
     near = [(n, tick) for n, tick in enumerate(sheet.lines) if begin - _AROUND <= tick <= end + _AROUND]
