@@ -231,7 +231,7 @@ def _picture(parsed: argparse.Namespace, conductor: Any) -> None:
 
 def bench_main(argv: Sequence[str]) -> int:
     """``ripieno bench``: how fast this machine plays."""
-    from engine.bench import BENCHES, Options, machine, run
+    from engine.bench.bench import BENCHES, Options, machine, run
 
     parser = argparse.ArgumentParser(prog="ripieno bench", description="Measure this machine; medians of several runs.")
     parser.add_argument("name", choices=list(BENCHES))

@@ -80,7 +80,7 @@ def fastest(
 
 def _rate(bundle: Path, runs: int, steps: int) -> float:
     """In a process of its own, as the bench does."""
-    words = [sys.executable, "-m", "engine.bench_musicgen", str(bundle), "--runs", str(runs), "--steps", str(steps)]
+    words = [sys.executable, "-m", "engine.bench.musicgen", str(bundle), "--runs", str(runs), "--steps", str(steps)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]

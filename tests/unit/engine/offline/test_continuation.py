@@ -11,8 +11,8 @@ import soundfile
 
 from engine.audio.level import limited
 from engine.bundles.bundle import FOLDERS_VARIABLE
+from engine.cli.continuation import continue_main
 from engine.conductor import Conductor
-from engine.continuation import continue_main
 from engine.errors import BundleError, ControlError, EngineError, RecordError
 from engine.models.musicgen.conditioning import Harmony, Lead, heard_harmony, over_heard_chords, tempo_in, timed_by_ear
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
@@ -310,7 +310,7 @@ def test_closed_it_leaves_nothing() -> None:
 
 
 def test_ctrl_c_keeps_what_is_made(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    import engine.continuation as verb
+    import engine.cli.continuation as verb
 
     def hurried(asked: ContinueTask) -> object:
         for at, progress in enumerate(inner := continued(asked)):

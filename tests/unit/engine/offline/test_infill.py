@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from engine.bundles.bundle import FOLDERS_VARIABLE
-from engine.infill import infill_main
+from engine.cli.infill import infill_main
 from engine.music.midifile import read_midi, write_midi
 from engine.music.score import Meter, Note, Score, TempoChange, Track
 from engine.offline.infill import infill, targets_of, written_bars
@@ -51,7 +51,7 @@ def sha(path: Path) -> str:
 
 
 def test_the_verb_is_there() -> None:
-    assert VERBS["infill"][:2] == ("engine.infill", "infill_main")
+    assert VERBS["infill"][:2] == ("engine.cli.infill", "infill_main")
 
 
 @pytest.mark.parametrize("context", [64, 128])
@@ -241,7 +241,7 @@ def test_bars_count_from_one(text: str, bars: tuple[int, int] | None) -> None:
 
 
 def test_the_job_is_the_verb(room: Path) -> None:
-    from engine.infill import _parser, _task
+    from engine.cli.infill import _parser, _task
 
     task = _task(_parser().parse_args([str(room / "in.mid"), str(room / "x.mid"), "--targets", "bass", "--steps", "2"]))
     made = work(infill(task))

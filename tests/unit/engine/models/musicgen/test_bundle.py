@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
-from engine import bench
-from engine.bench import Options, run
-from engine.bench_musicgen import floor_bytes
-from engine.bench_musicgen import main as measure
+from engine.bench import bench
+from engine.bench.bench import Options, run
+from engine.bench.musicgen import floor_bytes
+from engine.bench.musicgen import main as measure
 from engine.bundles.bundle import describe, open_musicgen, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ControlError, ManifestError

@@ -1,4 +1,4 @@
-"""``python -m engine.bench_live BUNDLE``: a language model as a live voice of this machine, as one JSON value.
+"""``python -m engine.bench.live BUNDLE``: a language model as a live voice of this machine, as one JSON value.
 
 A whole session in real time, read as a sound card would: asked again and again to go on with its own last six seconds,
 then left alone. Told are the moments from asking to the first new sample at the output, how fast chunks are made, what
@@ -83,7 +83,7 @@ class _Hall:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers."""
-    parser = argparse.ArgumentParser(prog="python -m engine.bench_live", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m engine.bench.live", description=__doc__.splitlines()[0])
     parser.add_argument("bundle")
     parser.add_argument("--runs", type=int, default=5, help="continuations")
     parser.add_argument("--seconds", type=float, default=60.0, help="of sound after them")

@@ -1,4 +1,4 @@
-"""``python -m engine.bench_musicgen BUNDLE``: how fast a language model of sound plays here, as one JSON value.
+"""``python -m engine.bench.musicgen BUNDLE``: how fast a language model of sound plays here, as one JSON value.
 
 In a process of its own, so that the memory it takes is its own. Each step is drawn and what is whole is turned into
 sound on the way, as live: steps a second of which 50 make real time at 50 frames a second.
@@ -30,7 +30,7 @@ _POSITIONS: Final = 1536
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers."""
-    parser = argparse.ArgumentParser(prog="python -m engine.bench_musicgen", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m engine.bench.musicgen", description=__doc__.splitlines()[0])
     parser.add_argument("bundle")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=_STEPS)

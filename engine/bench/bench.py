@@ -230,7 +230,7 @@ def _bench_musicgen(options: Options) -> list[Result]:
     alike: list[bool] = []
 
     def measured(reference: str) -> list[Result]:
-        told = _told("engine.bench_musicgen", reference, "--runs", str(options.runs), *_threads(options))
+        told = _told("engine.bench.musicgen", reference, "--runs", str(options.runs), *_threads(options))
         alike.append(told["shape"] == _PEERS_SHAPE)
         return _of_musicgen(told)
 
@@ -245,7 +245,7 @@ def _bench_musicgen_live(options: Options) -> list[Result]:
     seconds = ("--seconds", str(options.seconds))
 
     def measured(reference: str) -> list[Result]:
-        told = _told("engine.bench_live", reference, "--runs", str(options.runs), *seconds, *_threads(options))
+        told = _told("engine.bench.live", reference, "--runs", str(options.runs), *seconds, *_threads(options))
         return _of_live(told, describe(reference).build)
 
     chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musicgen")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import bench
 from engine.__main__ import main
-from engine.bench import Options, Result, machine, run
+from engine.bench import bench
+from engine.bench.bench import Options, Result, machine, run
 from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.errors import BundleError
 from tests.tiny_bundles import write_musika
