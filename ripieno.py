@@ -10,7 +10,7 @@ __all__ = ["VERBS", "main"]
 
 VERBS = {
     "live": ("bridge.__main__", "live_main", "play: voices, sound out, OSC and MIDI in"),
-    "accompany": ("bridge.accompany", "accompany_main", "a band over MIDI that plays the next bar with you"),
+    "accompany": ("bridge.band.command", "accompany_main", "a band over MIDI that plays the next bar with you"),
     "render": ("engine.__main__", "render_main", "make a sound file with a bundle, faster than live"),
     "infill": ("engine.cli.infill", "infill_main", "make tracks of a MIDI file anew, from all the rest of it"),
     "continue": ("engine.cli.continuation", "continue_main", "go on with a sound, or make one from nothing, by words"),

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.audio.port import BLOCK, NULL, AudioPort, NoDeviceError, open_port
-from bridge.band_guest import concerns_band
-from bridge.band_options import BandOptions
-from bridge.ear import Ear, beside, open_ear
+from bridge.band.guest import concerns_band
+from bridge.band.options import BandOptions
+from bridge.live_input import Ear, beside, open_ear
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError, host_and_port
@@ -38,7 +38,7 @@ from engine.messages.session import (
 from engine.session.session import Session, VoiceSpec
 
 if TYPE_CHECKING:
-    from bridge.band_guest import Guest
+    from bridge.band.guest import Guest
     from bridge.midi.ports import MidiInput
 
 __all__ = ["App", "voices_of"]
@@ -309,7 +309,7 @@ class App:
         )
 
     def _open_band(self) -> "Guest":
-        from bridge.band_guest import Guest
+        from bridge.band.guest import Guest
 
         settings, audio = self.settings, self.audio
         options = BandOptions(
@@ -353,7 +353,7 @@ class App:
         """The OSCQuery page, if asked for."""
         if self.settings.oscquery is None or self.server is None:
             return
-        from bridge.osc.query import OscQuery
+        from bridge.web.oscquery import OscQuery
 
         host, _ = host_and_port(self.settings.osc)
         try:

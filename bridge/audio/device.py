@@ -6,8 +6,8 @@ from typing import Final
 
 from bridge.audio.card import CAPACITY, CardRing, card_main
 from bridge.audio.child import ANSWER_S, Child, Heard, Opened, Refusal, Wish, no_answer, raised
-from bridge.audio.ears import Ears
 from bridge.audio.input import AudioInput, InputStats, Listener
+from bridge.audio.input_pump import Ears
 from bridge.audio.port import BLOCK, LEAD_MS, Beside, PortError, PortStats, Source
 from bridge.audio.pump import Interleaved, Pump
 from bridge.audio.recording import HeardRing

@@ -4,9 +4,9 @@ import threading
 from typing import Final
 
 from bridge.audio.child import ANSWER_S, Child, Heard, Refusal, Wish, no_answer, raised
-from bridge.audio.ears import Ears
 from bridge.audio.input import InputStats, Listener, SampleAt
 from bridge.audio.input_card import input_main
+from bridge.audio.input_pump import Ears
 from bridge.audio.pump import Interleaved
 from bridge.audio.recording import HeardRing
 

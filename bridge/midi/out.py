@@ -12,7 +12,7 @@ from typing import Final
 
 from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.orders import Book, Hush, Order, Panic, Raw, Strike, Tempo
+from bridge.midi.output_commands import Book, Hush, Order, Panic, Raw, Strike, Tempo
 from bridge.midi.sender import SenderSetup, Sent, sender_main, watch_main
 from bridge.midi.sinks import OUT_CLIENT, PORT
 from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError

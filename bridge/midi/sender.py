@@ -17,7 +17,7 @@ from typing import Any, Final
 from bridge.audio.port import PortError
 from bridge.midi.clock import ClockSender
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.orders import Halt, Order, Roll, Tempo, carried_out
+from bridge.midi.output_commands import Halt, Order, Roll, Tempo, carried_out
 from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
 from bridge.midi.sources import MidiSource, NoMidiError, api_of
 from engine.band.ledger import Due, Ledger

@@ -14,9 +14,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from bridge.osc.builtins import Desk, Status
 from bridge.osc.clients import Client, Clients
 from bridge.osc.coalesce import Coalescer
-from bridge.osc.desk import Desk, Status
 from bridge.osc.replies import error_message, event_message, failure, telemetry_messages, value_message
 from bridge.osc.sockets import OscPortBusy, kernel_drops, open_sockets
 from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, is_own

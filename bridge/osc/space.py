@@ -1,15 +1,15 @@
 """The address space: what each address means, made from the controls of the voices and the tables of commands.
 
 A message is routed to commands, queries or refusals; nothing that is sent can raise. The same table is read by
-`bridge.osc.space_docs` for OSCQuery and for OSC.md.
+`bridge.osc.docs` for OSCQuery and for OSC.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from bridge.osc.docs import as_markdown, as_oscquery, main
 from bridge.osc.pattern import is_pattern, matcher
-from bridge.osc.space_docs import as_markdown, as_oscquery, main
 from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of
 from engine.controls import Live, Value, accept
 from engine.errors import ControlError

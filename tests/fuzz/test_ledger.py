@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.midi.clock import ClockFollower
-from bridge.midi.orders import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.midi.output_commands import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
 from bridge.midi.sender import Sender, SenderSetup
 from engine.band.accompanist import Accompanist
 from engine.band.actions import Ask, BandSettings, Play, Silence, Unplay

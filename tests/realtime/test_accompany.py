@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bridge.audio.port import PortError
-from bridge.midi.orders import Book, Hush, Tempo
 from bridge.midi.out import MidiOutput
+from bridge.midi.output_commands import Book, Hush, Tempo
 from bridge.midi.sender import SenderSetup
 from engine.band.ledger import Booking
 from engine.music.pulse import Pulse

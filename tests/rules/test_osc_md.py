@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
-from bridge.osc.space_docs import main
+from bridge.osc.docs import main
 from bridge.osc.table import BUILT_IN
 from engine.messages.session import Applied, Changed, Event, Failed, Telemetry, VoiceTelemetry
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.band_time import MidiTime, Moment, OwnTime, SessionTime
+from bridge.band.clock import MidiTime, Moment, OwnTime, SessionTime
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Beats, Chord, Command, Locate, Progression, Tempo

@@ -10,7 +10,7 @@ import pytest
 from bridge.audio.input import InputStats, Listener
 from bridge.audio.null import NullPort
 from bridge.audio.port import Beside, PortError
-from bridge.ear import beside, open_ear
+from bridge.live_input import beside, open_ear
 from bridge.settings import Settings
 from engine.session.session import Session
 

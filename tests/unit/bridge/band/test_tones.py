@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bridge.band_sound import BandSound
-from bridge.midi.orders import Book, Halt, Hush, Tempo, Withdraw
+from bridge.band.tones import BandSound
+from bridge.midi.output_commands import Book, Halt, Hush, Tempo, Withdraw
 from engine.band.ledger import Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bridge.osc.query import OscQuery, answer
 from bridge.osc.sockets import OscPortBusy
 from bridge.osc.space import AddressSpace
 from bridge.osc.table import BUILT_IN, methods_of
+from bridge.web.oscquery import OscQuery, answer
 from engine.models.tone import ToneControls
 
 SPACE = AddressSpace({"tone": ToneControls()})

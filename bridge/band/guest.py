@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from bridge.band import Band
-from bridge.band_fluid import open_sound
-from bridge.band_options import BandOptions
-from bridge.band_sound import Sound
-from bridge.band_time import SessionTime
-from bridge.band_view import Standing
+from bridge.band.band import Band
+from bridge.band.clock import SessionTime
+from bridge.band.fluid import open_sound
+from bridge.band.options import BandOptions
+from bridge.band.tones import Sound
+from bridge.band.view import Standing
 from bridge.midi.ports import Listener
 from engine.band.actions import Dropped, Planned
 from engine.band.process import band_named

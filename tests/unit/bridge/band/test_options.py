@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 import pytest
 
-from bridge.band_options import BandOptions, options_from, parser
-from bridge.band_view import JsonView, LinesView, PictureView, Standing, strip
+from bridge.band.options import BandOptions, options_from, parser
+from bridge.band.view import JsonView, LinesView, PictureView, Standing, strip
 from bridge.midi.out import OutStats
 from bridge.settings import SettingsError
 from engine.band.actions import SOURCES, BandSettings, Dropped, Planned

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
-from bridge.band import Band
-from bridge.band_options import options_from, parser
-from bridge.band_time import BandTime, MidiTime, OwnTime
-from bridge.band_view import BandView, JsonView, LinesView, PictureView
+from bridge.band.band import Band
+from bridge.band.clock import BandTime, MidiTime, OwnTime
+from bridge.band.options import options_from, parser
+from bridge.band.view import BandView, JsonView, LinesView, PictureView
 from engine.band.process import usual_band
 
 __all__ = ["accompany_main"]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bridge.audio.clocks import Earliest, Sounding
 from bridge.audio.duplex import Duplex
-from bridge.audio.ears import Ears
 from bridge.audio.input import open_input
 from bridge.audio.input_file import FileInput
+from bridge.audio.input_pump import Ears
 from bridge.audio.monitor import Monitor
 from bridge.audio.port import NoDeviceError, PortError
 from bridge.audio.recording import CAPACITY, HeardRing

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.band_options import BandOptions
-from bridge.band_sound import Sound
-from bridge.band_time import BandTime, Moment
-from bridge.band_view import BandView, Standing
-from bridge.midi.orders import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.band.clock import BandTime, Moment
+from bridge.band.options import BandOptions
+from bridge.band.tones import Sound
+from bridge.band.view import BandView, Standing
 from bridge.midi.out import MidiOutput, NoOutput
+from bridge.midi.output_commands import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
 from bridge.midi.ports import MidiInput
 from bridge.midi.sender import SenderSetup
 from bridge.midi.sources import NoMidiError
@@ -203,7 +203,7 @@ class Band:
 
     def _open_sound(self) -> None:
         from bridge.audio.port import open_port
-        from bridge.band_fluid import open_sound
+        from bridge.band.fluid import open_sound
 
         name = self.options.sound
         port = open_port(None if name == "default" else name)

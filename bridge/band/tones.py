@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bridge.midi.orders import Book, Hush, Order, Panic, Tempo, Withdraw
+from bridge.midi.output_commands import Book, Hush, Order, Panic, Tempo, Withdraw
 from engine.band.ledger import STALE_S, Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse

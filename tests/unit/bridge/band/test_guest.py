@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.app import App
-from bridge.band_guest import concerns_band
+from bridge.band.guest import concerns_band
 from bridge.osc.space import AddressSpace, Routed
 from bridge.settings import Settings
 from engine.band.controls import BandControls

@@ -1,6 +1,6 @@
 """Orders become messages at their time."""
 
-from bridge.midi.orders import Book, Halt, Hush, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.midi.output_commands import Book, Halt, Hush, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
 from bridge.midi.sender import Sender, SenderSetup
 from engine.band.ledger import Booking
 from engine.music.pulse import Pulse

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.band_fluid import FluidSound, open_sound, soundfonts
-from bridge.band_sound import BandSound
-from bridge.midi.orders import Book, Hush, Panic, Raw, Release, Strike, Tempo, Withdraw
+from bridge.band.fluid import FluidSound, open_sound, soundfonts
+from bridge.band.tones import BandSound
+from bridge.midi.output_commands import Book, Hush, Panic, Raw, Release, Strike, Tempo, Withdraw
 from bridge.settings import SettingsError
 from engine.band.ledger import Booking
 from engine.music.audio import Audio
@@ -19,7 +19,7 @@ RATE = 24_000
 
 def test_without_the_library_there_are_plain_tones_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fluidsynth", None)
-    monkeypatch.setattr("bridge.band_fluid.soundfonts", lambda: [Path("some.sf2")])
+    monkeypatch.setattr("bridge.band.fluid.soundfonts", lambda: [Path("some.sf2")])
     sound, line = open_sound(RATE, lambda: 0.0)
     assert isinstance(sound, BandSound)
     assert "[fluid]" in line
@@ -27,7 +27,7 @@ def test_without_the_library_there_are_plain_tones_and_a_reason(monkeypatch: pyt
 
 
 def test_without_a_soundfont_there_are_plain_tones_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.band_fluid.soundfonts", list)
+    monkeypatch.setattr("bridge.band.fluid.soundfonts", list)
     sound, line = open_sound(RATE, lambda: 0.0)
     assert isinstance(sound, BandSound)
     assert "--soundfont" in line

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from bridge.band_sound import BandSound, BlockClock, Sound
-from bridge.midi.orders import Order, Tempo, carried_out
+from bridge.band.tones import BandSound, BlockClock, Sound
+from bridge.midi.output_commands import Order, Tempo, carried_out
 from bridge.settings import SettingsError
 from engine.band.ledger import Ledger
 from engine.music.audio import Audio

@@ -1,0 +1,1 @@
+"""What browsers and OSCQuery clients see."""
