@@ -5,7 +5,7 @@
 
 STORE is a store of grids (`python -m training.data.midi`) with the bundle's dictionary. Of tunes that nobody trained on
 the first bars are given, of the last ones only the lead: the other tracks are filled, as `ripieno infill` and the band
-do it, and compared with what was really there (measures of `training.bands`). The row "real" is the real playing.
+do it, and compared with what was really there (measures of `training.evaluate.bands`). The row "real" is the real playing.
 `--beside PASSES` compares with simple players instead, as ``ripieno train --evaluate`` does, but plays with the bundle.
 """
 
@@ -26,11 +26,11 @@ from engine.models.getmusic.model import FillSettings, Getmusic
 from engine.music.chords import chord_of
 from engine.music.score import ROLES
 from engine.protocols.streamer import work
-from training.bands import ACCOMPANIMENT, Bands, compare
-from training.bands_report import choose_songs
-from training.bands_report import measure as beside
 from training.data.band_batches import Wishes
 from training.data.grids import BAR, Grids, Window
+from training.evaluate.band_report import choose_songs
+from training.evaluate.band_report import measure as beside
+from training.evaluate.bands import ACCOMPANIMENT, Bands, compare
 
 PASSES = (4, 8, 12, 16, 25, 50, 100)
 SHOWN = (

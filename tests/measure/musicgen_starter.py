@@ -25,8 +25,8 @@ from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from training.config import Data
 from training.data.described import PARTS, Described, Played, attributes
-from training.evaluate import chord_recovery
-from training.evaluate_words import asked_text, taught
+from training.evaluate.sound import chord_recovery
+from training.evaluate.words import asked_text, taught
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

@@ -22,7 +22,7 @@ from engine.offline.spectrogram import mel_levels
 from training.data.compose import compose
 from training.data.piece import GENRES, Genre, Piece
 from training.data.synth import render
-from training.evaluate import Gaussian, chord_recovery, frechet, gaussian, log_mel_features, onset_rate
+from training.evaluate.sound import Gaussian, chord_recovery, frechet, gaussian, log_mel_features, onset_rate
 
 RATE = 44100
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from engine.music.audio import Audio, read_audio, to_stereo
 from engine.music.beats import track_beats
 from training.data.corpus import Corpus, DataError, Entry, checksum
-from training.evaluate import onset_times
+from training.evaluate.sound import onset_times
 
 __all__ = ["ENDINGS", "Folder", "find_audio", "read_stereo"]
 

@@ -12,8 +12,8 @@ from engine.music.harmony import NO_CHORD, Chord
 from engine.music.midifile import read_midi
 from engine.music.roles import assign_roles
 from engine.music.score import ROLES, Note, Score, Track
-from training.data.arrange import arrange
-from training.data.arrange_styles import STYLES
+from training.data.arrange.arrange import arrange
+from training.data.arrange.styles import STYLES
 from training.data.pieces import PROGRAMS, Piece
 from training.data.tunes import BAR, Item, Pack, TuneError, chord_bars, cut, on_grid, read_chords, stretches
 

@@ -19,7 +19,7 @@ from training.config import Recipe
 from training.data.corpus import open_corpus
 from training.data.store import Samples
 from training.discriminator import SpectrogramCritic
-from training.evaluate import frechet, log_mel_features
+from training.evaluate.sound import frechet, log_mel_features
 from training.losses import SPECTRAL_HOPS, adversarial, hinge, log_magnitude, multiscale_spectral, samples_for
 from training.models.musika import M44, MusikaConfig, build, save
 from training.task import Batch, Preview, Stepper, Task

@@ -19,7 +19,7 @@ from training.config import Recipe
 from training.data.corpus import open_corpus
 from training.data.described import Described
 from training.data.store import Samples
-from training.evaluate_codes import codec_table, score_codec
+from training.evaluate.codes import codec_table, score_codec
 from training.models.encodec import ENCODEC_32, Encodec, EncodecConfig, init_weights
 from training.models.encodec_critic import MultiStftCritic
 from training.models.musicgen_files import CODEC_FILE, load_codec, save_codec

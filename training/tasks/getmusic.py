@@ -20,17 +20,17 @@ from torch.optim import AdamW, Optimizer
 from engine.music.grid import decode
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, TempoChange
-from training.bands_play import live_player, play_on
-from training.bands_usual import usual_playing
 from training.config import Recipe
 from training.data.band_batches import Wishes, live_batch, stream_places, stream_view
 from training.data.grids import BAR, Grids, Transposer, Window
 from training.data.licences import may_ship
 from training.data.masks import Chances
+from training.evaluate.band_defaults import usual_playing
+from training.evaluate.band_play import live_player, play_on
+from training.evaluate.pianoroll import piano_roll
 from training.models.getmusic import Cells
 from training.models.getmusic_files import load, metadata
 from training.models.getmusic_live import Live, LiveConfig
-from training.roll import piano_roll
 from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
 
 __all__ = ["FILE", "LiveBand", "cross_entropy"]
@@ -63,7 +63,7 @@ class LiveBand:
         chances: how often each situation is practised.
         weight_decay: AdamW's.
         songs, passes, temperature, pull: with which a run is measured: held-out songs, network passes for a window, how
-            freely is drawn (1 as learned), how strongly towards the chords (see `training.fill.fill`).
+            freely is drawn (1 as learned), how strongly towards the chords (see `training.evaluate.sampler.fill`).
     """
 
     model: LiveConfig = field(default_factory=LiveConfig)
@@ -87,7 +87,7 @@ class LiveBand:
         Raises:
             TrainingError: `folder` holds no live network.
         """
-        from training.bands_report import measure
+        from training.evaluate.band_report import measure
 
         try:
             loaded = load(folder / FILE)

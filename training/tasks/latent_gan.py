@@ -18,7 +18,7 @@ from engine.music.beats import track_beats
 from training.config import Recipe, RecipeError
 from training.data.corpus import Corpus, open_corpus
 from training.data.store import CONDITIONS, Latents
-from training.evaluate import Gaussian, frechet, gaussian, log_mel_features, onset_rate
+from training.evaluate.sound import Gaussian, frechet, gaussian, log_mel_features, onset_rate
 from training.losses import adversarial, hinge, next_switch, norm_penalty, penalty_weight, r1_penalty
 from training.models.musika import MusikaConfig, build, interpolate, patch_positions, save, training_coordinates
 from training.models.musika22 import Reconstructor

@@ -22,9 +22,9 @@ from training.data.captions import PATTERN, caption_words, words_in
 from training.data.code_store import CodeStore, CodeWindow, described_window
 from training.data.corpus import open_corpus
 from training.data.described import STEP_FEATURES, Described
-from training.evaluate_codes import HELD, foretold_table
-from training.evaluate_playing import playing_table
-from training.evaluate_words import words_table
+from training.evaluate.codes import HELD, foretold_table
+from training.evaluate.playing import playing_table
+from training.evaluate.words import words_table
 from training.models.encodec import Encodec
 from training.models.encodec_stream import StreamState, step, streams
 from training.models.musicgen import LM, MusicgenConfig, init_weights

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.music.codes import MONO_DELAYS, delayed
 from engine.music.conducting import CHARACTER, GUIDED_FEATURES
 from training.data.code_store import CodeWindow
-from training.evaluate_codes import code_losses
+from training.evaluate.codes import code_losses
 from training.models.musicgen import LM
 from training.models.t5 import T5Encoder
 from training.models.words import PAD, UNKNOWN, Vocabulary

@@ -165,7 +165,7 @@ def strict(name, globals=None, locals=None, fromlist=(), level=0):
     return usual(name, globals, locals, fromlist, level)
 builtins.__import__ = strict
 from pathlib import Path
-import training.__main__, training.evaluate, training.report, training.tasks.latent_gan
+import training.__main__, training.evaluate.sound, training.report, training.tasks.latent_gan
 training.report._installed = lambda name: False
 from training.config import Data, Optim, Recipe
 from training.loop import fit

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.music.harmony import QUALITIES, Chord
-from training.data.arrange_form import BarPlan
-from training.data.arrange_styles import Style
-from training.data.arrange_voicing import bass_pitch, guitar_shape, lead_voices, place
+from training.data.arrange.form import BarPlan
+from training.data.arrange.styles import Style
+from training.data.arrange.voicing import bass_pitch, guitar_shape, lead_voices, place
 
 __all__ = ["STEPS", "Song", "Stroke", "bass", "guitar", "piano", "string"]
 

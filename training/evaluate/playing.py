@@ -16,7 +16,7 @@ from training.config import Data
 from training.data.captions import caption
 from training.data.described import PARTS, Described, Played, attributes, step_features
 from training.data.synth import stems
-from training.evaluate import beat_report, chord_recovery
+from training.evaluate.sound import beat_report, chord_recovery
 from training.models.musicgen_files import Musicgen
 from training.task import Table
 from training.tasks.musicgen_play import play

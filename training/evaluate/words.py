@@ -15,7 +15,7 @@ import torch
 from engine.music.audio import Audio
 from training.config import Data
 from training.data.described import PARTS, Described, attributes
-from training.evaluate import log_mel_features
+from training.evaluate.sound import log_mel_features
 from training.models.encodec import Encodec
 from training.models.musicgen_files import Musicgen
 from training.task import Table

@@ -13,11 +13,11 @@ from engine.music.bandfeatures import STRETCH, unpacked
 from engine.music.midifile import read_midi
 from tests.unit.training.band import dictionary, write_store
 from training import checkpoint
-from training.bands_play import past_view
 from training.config import Data, Optim, Recipe
 from training.data.band_batches import Wishes, live_batch, stream_places, stream_view
 from training.data.grids import Grids
 from training.data.masks import Chances
+from training.evaluate.band_play import past_view
 from training.loop import fit
 from training.models.getmusic import Cells, GetdiffConfig
 from training.models.getmusic_files import load

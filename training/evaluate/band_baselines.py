@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
-from training.bands import ACCOMPANIMENT
 from training.data.grids import BAR, Grids
+from training.evaluate.bands import ACCOMPANIMENT
 
 __all__ = ["BarLibrary", "chord_random", "copy_bar"]
 

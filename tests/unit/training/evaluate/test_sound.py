@@ -6,7 +6,7 @@ import pytest
 from engine.errors import ShapeError
 from engine.music.beats import track_beats
 from engine.music.harmony import NO_CHORD, Chord, parse_chord
-from training.evaluate import (
+from training.evaluate.sound import (
     beat_report,
     chord_recovery,
     frechet,

@@ -9,7 +9,7 @@ import torch
 
 from training import checkpoint
 from training.config import Data, Optim, Recipe
-from training.evaluate_codes import score_codec, si_snr_db
+from training.evaluate.codes import score_codec, si_snr_db
 from training.loop import fit
 from training.models.encodec import ENCODEC_24, ENCODEC_LIVE, Encodec, EncodecConfig, parameters
 from training.models.encodec_critic import MultiStftCritic

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from engine.music.score import ROLES
-from training.data.arrange_styles import Style
+from training.data.arrange.styles import Style
 
 __all__ = ["BarPlan", "draw_form"]
 

@@ -9,10 +9,10 @@ import pytest
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
 from tests.unit.training.band import TRIADS, dictionary, grid, write_store
-from training.bands import ACCOMPANIMENT, Bands, compare, divergence
-from training.bands_baselines import BarLibrary, chord_random, copy_bar
 from training.data.grids import Grids
-from training.fill import Question, draw_classes, fill
+from training.evaluate.band_baselines import BarLibrary, chord_random, copy_bar
+from training.evaluate.bands import ACCOMPANIMENT, Bands, compare, divergence
+from training.evaluate.sampler import Question, draw_classes, fill
 
 WORDS = dictionary()
 BANDS = Bands(WORDS)

@@ -11,10 +11,10 @@ from engine.music.bandfeatures import band_features
 from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
-from training.bands import ACCOMPANIMENT
 from training.data.band_batches import Wishes, chord_vectors
 from training.data.grids import BAR, Window
-from training.fill import Predict, Question, fill
+from training.evaluate.bands import ACCOMPANIMENT
+from training.evaluate.sampler import Predict, Question, fill
 from training.models.getmusic import Cells
 from training.models.getmusic_live import Live
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from training.data.arrange_tables import TEXT
+from training.data.arrange.tables import TEXT
 
 __all__ = ["DRUM_KEYS", "LEVELS", "STYLES", "Beat", "Levels", "Style", "read_styles"]
 

@@ -7,10 +7,10 @@ import pytest
 
 from engine.music.harmony import NO_CHORD, Chord, parse_progression
 from engine.music.score import ROLES, Note, Track
-from training.data.arrange import ArrangeError, arrange
-from training.data.arrange_drums import FILLS
-from training.data.arrange_styles import DRUM_KEYS, STYLES, read_styles
-from training.data.arrange_voicing import guitar_shape, lead_voices
+from training.data.arrange.arrange import ArrangeError, arrange
+from training.data.arrange.drums import FILLS
+from training.data.arrange.styles import DRUM_KEYS, STYLES, read_styles
+from training.data.arrange.voicing import guitar_shape, lead_voices
 
 CHORDS = parse_progression("C | Am F | Dm7 G7 | C | Em | F#dim B7 | Em C/E | Csus4 C") * 4
 LEAD = Track(tuple(Note(index * 240, 72 + (index * 5) % 12, 240) for index in range(64, 256)), 80)

@@ -17,9 +17,9 @@ from training.data.code_store import CodeStore, CodeWindow
 from training.data.corpus import DataError
 from training.data.described import PARTS, STEP_FEATURES, Described, Played, attributes, step_features
 from training.data.synth import stems
-from training.evaluate_codes import code_losses
-from training.evaluate_playing import listen
-from training.evaluate_words import asked_text, taught
+from training.evaluate.codes import code_losses
+from training.evaluate.playing import listen
+from training.evaluate.words import asked_text, taught
 from training.loop import fit
 from training.models.encodec import Encodec, EncodecConfig, init_weights
 from training.models.musicgen_files import CODEC_FILE, MUSICGEN_FILE, load_codec, load_musicgen, save_codec

@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from training.data.arrange_form import BarPlan
-from training.data.arrange_styles import DRUM_KEYS, Beat, Style
+from training.data.arrange.form import BarPlan
+from training.data.arrange.styles import DRUM_KEYS, Beat, Style
 
 __all__ = ["FILLS", "drum_hits"]
 

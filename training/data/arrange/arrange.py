@@ -15,11 +15,11 @@ from engine.errors import EngineError
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import ROLES, Note, Score, TempoChange, Track
 from engine.music.units import TICKS_PER_BEAT
-from training.data.arrange_drums import drum_hits
-from training.data.arrange_form import draw_form
-from training.data.arrange_parts import STEPS, Song, Stroke, bass, guitar, piano, string
-from training.data.arrange_styles import STYLES
-from training.data.arrange_voicing import scale_of
+from training.data.arrange.drums import drum_hits
+from training.data.arrange.form import draw_form
+from training.data.arrange.parts import STEPS, Song, Stroke, bass, guitar, piano, string
+from training.data.arrange.styles import STYLES
+from training.data.arrange.voicing import scale_of
 from training.data.pieces import PROGRAMS
 
 __all__ = ["ArrangeError", "Arrangement", "arrange"]

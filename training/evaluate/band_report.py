@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
-from training.bands import Bands, Comparison, compare
-from training.bands_baselines import BarLibrary, chord_random, copy_bar
 from training.data.corpus import DataError
 from training.data.grids import BAR, Grids, Window
+from training.evaluate.band_baselines import BarLibrary, chord_random, copy_bar
+from training.evaluate.bands import Bands, Comparison, compare
 from training.task import Table
 
 __all__ = ["Player", "choose_songs", "measure"]
