@@ -93,8 +93,8 @@ def main_export(argv: Sequence[str] | None = None) -> int:
 
 
 def _best(model: str, export: Any, checkpoint: Path, outdir: Path) -> tuple[Any, str]:
+    from export.bench.fastest import Measured, fastest
     from export.errors import CheckpointError
-    from export.fastest import Measured, fastest
 
     if model not in _COMPARED:
         raise CheckpointError(f"builds are compared for {', '.join(_COMPARED)}; name one for {model}")

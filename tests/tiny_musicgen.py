@@ -14,8 +14,8 @@ import torch
 from engine.bundles.bundle import open_musicgen
 from engine.models.musicgen.model import Musicgen
 from engine.music.conducting import CHARACTER, GUIDED_FEATURES, STEP_FEATURES
-from export.graphs.musicgen_bundle import export
-from export.parts import Parts, save_parts
+from export.graphs.musicgen.bundle import export
+from export.graphs.musicgen.checkpoint import Parts, save_parts
 from training.models.encodec import ENCODEC_32, Encodec
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 from training.models.t5 import T5Config, T5Encoder

@@ -1,7 +1,7 @@
 """How fast this machine plays: each number is a median of several runs, beside a peer's in the same conditions.
 
 Peers, and models of official size without trained weights, come from rooms that engine may not import; they are asked
-by starting ``python -m export.bench_peer`` and ``python -m bridge.bench``, and left out where those are not installed.
+by starting ``python -m export.bench.peer`` and ``python -m bridge.bench``, and left out where those are not installed.
 """
 
 import json
@@ -141,12 +141,12 @@ def _bench_musika(options: Options) -> list[Result]:
     chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musika")
     with tempfile.TemporaryDirectory() as folder:
         if not chosen:
-            made = _ask("export.bench_peer", "bundles", folder)
+            made = _ask("export.bench.peer", "bundles", folder)
             if made is None:
                 raise BundleError("no musika bundle here; name one with --bundle, or install the extra 'export'")
             chosen = tuple(str(Path(folder) / build) for build in made["builds"])
         results = _bench_family("musika", chosen, options)
-    peer = _ask("export.bench_peer", "torch") if options.peers else None
+    peer = _ask("export.bench.peer", "torch") if options.peers else None
     return [_beside(result, peer) for result in results]
 
 
@@ -236,7 +236,7 @@ def _bench_musicgen(options: Options) -> list[Result]:
 
     results = _each_musicgen(options.bundles, "musicgen", measured)
     # Only the same work can be compared.
-    peer = _ask("export.bench_peer", "transformers") if options.peers and all(alike) else None
+    peer = _ask("export.bench.peer", "transformers") if options.peers and all(alike) else None
     return [_beside(result, peer) for result in results]
 
 
@@ -256,7 +256,7 @@ def _each_musicgen(chosen: Sequence[str], shape: str, measured: Callable[[str], 
     """What is measured of each bundle; of none, of one of a `shape` that is made now."""
     with tempfile.TemporaryDirectory() as folder:
         if not chosen:
-            made = _ask("export.bench_peer", shape, folder)
+            made = _ask("export.bench.peer", shape, folder)
             if made is None:
                 raise BundleError("no musicgen bundle here; name one with --bundle, or install the extra 'export'")
             chosen = tuple(str(Path(folder) / build) for build in made["builds"])

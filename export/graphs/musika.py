@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from export.parity import parity
-from export.products import as_products
-from export.shrink import to_fp16, to_int8
+from export.quantise.int8 import to_fp16, to_int8
+from export.quantise.products import as_products
 from export.trace import trace
 from export.write import write_bundle
 from training.models.musika import MusikaConfig, interpolate, load, patch_positions

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES
 from export.graphs.musika import Exported
 from export.parity import parity
-from export.shrink import to_fp16
+from export.quantise.int8 import to_fp16
 from export.trace import trace
 from export.write import write_bundle
 from training.models.musika_live import (

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from export.errors import CheckpointError
-from export.rename.agreement import agreed
+from export.rename.check_names import agreed
 
 __all__ = ["renamed"]
 

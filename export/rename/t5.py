@@ -6,7 +6,7 @@ from typing import Final
 
 from torch import Tensor
 
-from export.rename.agreement import agreed
+from export.rename.check_names import agreed
 
 __all__ = ["renamed"]
 

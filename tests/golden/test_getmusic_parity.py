@@ -15,7 +15,7 @@ import torch
 from engine.music.absorbing import log_buffers
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
-from export.graphs.getmusic import graphs
+from export.graphs.getmusic.bundle import graphs
 from export.parity import run_graph
 from export.rename.getmusic import convert, ours_from, published_from, read, sizes
 from training.models.getmusic import OFFICIAL, Cells, GETDiff, Vocabulary

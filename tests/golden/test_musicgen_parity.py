@@ -9,7 +9,7 @@ import torch
 from export.errors import CheckpointError
 from export.rename import encodec as encodec_names
 from export.rename import t5 as t5_names
-from export.rename.musicgen import from_hugging_face, from_release, parts_of
+from export.rename.musicgen.names import from_hugging_face, from_release, parts_of
 from training.models.encodec import ENCODEC_24, ENCODEC_32, ENCODEC_48, Encodec
 from training.models.musicgen import LM, Cache, MusicgenConfig, guided
 from training.models.t5 import T5Config, T5Encoder

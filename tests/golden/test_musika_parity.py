@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from export.parity import run_graph
-from export.products import as_products
+from export.quantise.products import as_products
 from export.rename.musika import FILES, convert
 from export.trace import trace
 from training.models.musika import MusikaConfig, load

@@ -25,7 +25,7 @@ from engine.models.getmusic.model import Filled, FillSettings, Getmusic
 from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.vocabulary import Dictionary
 from engine.protocols.streamer import Job
-from export.graphs.getmusic import examples, export
+from export.graphs.getmusic.bundle import examples, export
 from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
 from training.models.getmusic_files import Loaded, load, save
 

@@ -5,7 +5,7 @@ normalisation is folded into the matrices. A transposed convolution of kernel 4 
 taps, one for even and one for odd samples, which needs no overlapped add and wastes no multiplication.
 
 There are two ways to run a filter. *Plain*: the taps are laid side by side and multiplied by one matrix, which can be
-quantised, so that it reaches a processor's 8-bit dot products. *Tiled*: by `export.winograd`, which saves a third to a
+quantised, so that it reaches a processor's 8-bit dot products. *Tiled*: by `export.quantise.winograd`, which saves a third to a
 half of the multiplications, but needs floats between.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from export.winograd import AT_ONE, bilinear, multiplications
+from export.quantise.winograd import AT_ONE, bilinear, multiplications
 from training.models.layers import Step, UpConv, activate
 
 __all__ = ["Product", "as_products"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.music.spectrum import istft_frames, overlap_add
-from export import bench_peer
+from export.bench import peer as bench_peer
 from training.models.musika import M44
 
 

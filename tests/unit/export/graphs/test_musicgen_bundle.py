@@ -12,8 +12,8 @@ from engine.conductor import Conductor
 from engine.models.musicgen.conditioning import step_features
 from export.__main__ import main
 from export.errors import CheckpointError
-from export.graphs import musicgen_bundle
-from export.graphs.musicgen_bundle import export
+from export.graphs.musicgen import bundle as musicgen_bundle
+from export.graphs.musicgen.bundle import export
 from tests.tiny_musicgen import save_tiny
 from training.data.described import STEP_FEATURES
 from training.models.encodec import ENCODEC_LIVE, Encodec

@@ -15,8 +15,8 @@ import yaml
 from torch import Tensor
 
 from export.errors import CheckpointError
-from export.parts import load_parts
-from export.rename.musicgen_files import convert
+from export.graphs.musicgen.checkpoint import load_parts
+from export.rename.musicgen.files import convert
 from tests.tiny_musicgen import TOKENIZER, tiny_parts
 from training.models.encodec import Encodec
 from training.models.musicgen import LM

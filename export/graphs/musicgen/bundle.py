@@ -11,12 +11,19 @@ import torch
 
 from export.errors import CheckpointError
 from export.graphs import encodec
-from export.graphs.musicgen import BUILDS, Condition, condition_example, condition_graph, condition_inputs, lm_graph
-from export.graphs.musicgen import to_bits as to_fewer_bits
+from export.graphs.musicgen.checkpoint import FAMILY, Parts, load_parts
+from export.graphs.musicgen.network import (
+    BUILDS,
+    Condition,
+    condition_example,
+    condition_graph,
+    condition_inputs,
+    lm_graph,
+)
+from export.graphs.musicgen.network import to_bits as to_fewer_bits
 from export.graphs.musika import Exported
 from export.graphs.t5 import text_graph
 from export.parity import difference, parity, run_graph
-from export.parts import FAMILY, Parts, load_parts
 from export.write import write_bundle
 from training.models.musicgen import LM, Block
 

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from export.graphs.musicgen import Condition, condition_graph, lm_graph
+from export.graphs.musicgen.network import Condition, condition_graph, lm_graph
 from export.parity import run_graph
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 

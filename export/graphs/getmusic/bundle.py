@@ -1,7 +1,7 @@
 """GETMusic's graphs: what the cells that are asked for may hold.
 
 ``network`` sees all columns at once (the published network, and ours of that kind). ``past`` and ``window`` are our
-live network: finished columns to keys and values, then open columns after them. How: `export.graphs.getmusic_modules`.
+live network: finished columns to keys and values, then open columns after them. How: `export.graphs.getmusic.modules`.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from engine.music.absorbing import STEPS
 from engine.music.bandfeatures import BAND_FEATURES, COLUMNS
 from engine.music.score import ROLES
-from export.graphs.getmusic_modules import CONTEXT, NetworkGraph, PastGraph, WindowGraph
+from export.graphs.getmusic.modules import CONTEXT, NetworkGraph, PastGraph, WindowGraph
 from export.graphs.musika import Exported
 from export.parity import parity
-from export.rounding import to_int8_rows
-from export.shrink import to_fp16
+from export.quantise.int4 import to_int8_rows
+from export.quantise.int8 import to_fp16
 from export.trace import trace
 from export.write import write_bundle
 from training.models.getmusic import CELL_ROWS, ROWS, Cells, GETDiff, Vocabulary, as_cells

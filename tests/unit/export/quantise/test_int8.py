@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from export.parity import parity, run_graph
-from export.shrink import to_fp16, to_int8
+from export.quantise.int8 import to_fp16, to_int8
 from export.trace import trace
 
 

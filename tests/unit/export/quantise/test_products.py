@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from export.products import Product, as_products
+from export.quantise.products import Product, as_products
 from training.models.layers import Step
 
 STEPS = {

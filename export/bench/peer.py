@@ -1,6 +1,6 @@
 """What ``engine.bench.bench`` may not import: networks of the published sizes with random weights, as bundles and in torch.
 
-``python -m export.bench_peer bundles OUTDIR`` writes Musika as OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures its
+``python -m export.bench.peer bundles OUTDIR`` writes Musika as OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures its
 torch networks on the same work: coordinates to latents to spectra, inverse transform and overlap-add included, in
 stereo. ``... musicgen OUTDIR`` writes the small MusicGen as OUTDIR/int4, ``... musicgen_live OUTDIR`` one of the
 starter's size as OUTDIR/int8; ``... transformers`` measures that program's language model of the former size. Each
@@ -41,7 +41,7 @@ _HEARD, _STEPS = 250, 20  # frames heard first, and steps of the peer's language
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the answer to one question."""
-    parser = argparse.ArgumentParser(prog="python -m export.bench_peer", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m export.bench.peer", description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("bundles").add_argument("outdir", type=Path)
     verbs.add_parser("torch")
@@ -129,8 +129,8 @@ def _musicgen(outdir: Path) -> dict[str, object]:
     """The small language model with its codec, without words: those are heard once."""
     import gc
 
-    from export.graphs.musicgen_bundle import export as export_musicgen
-    from export.parts import Sizes, save_parts
+    from export.graphs.musicgen.bundle import export as export_musicgen
+    from export.graphs.musicgen.checkpoint import Sizes, save_parts
     from training.models.encodec import ENCODEC_32, Encodec
     from training.models.musicgen import LM, SMALL, init_weights
 
@@ -151,8 +151,8 @@ def _musicgen(outdir: Path) -> dict[str, object]:
 
 def _musicgen_live(outdir: Path) -> dict[str, object]:
     """A conducted language model with words, and the causal codec, as the recipe ``musicgen_live`` makes them."""
-    from export.graphs.musicgen_bundle import export as export_musicgen
-    from export.parts import Sizes, save_parts
+    from export.graphs.musicgen.bundle import export as export_musicgen
+    from export.graphs.musicgen.checkpoint import Sizes, save_parts
     from training.models.encodec import ENCODEC_LIVE, Encodec
     from training.models.musicgen import LM, MusicgenConfig, init_weights
     from training.models.t5 import T5Config, T5Encoder

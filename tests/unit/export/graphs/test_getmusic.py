@@ -17,9 +17,9 @@ from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
 from export.__main__ import main
-from export.graphs.getmusic import examples, graphs
+from export.graphs.getmusic.bundle import examples, graphs
 from export.parity import run_graph
-from export.rounding import to_int8_rows
+from export.quantise.int4 import to_int8_rows
 from tests.tiny_getmusic import dictionary_text
 from training.models.getmusic import Cells, GETDiff, GetdiffConfig, Vocabulary
 from training.models.getmusic_files import Loaded, save

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from export.errors import CheckpointError
-from export.rename.agreement import agreed
+from export.rename.check_names import agreed
 
 __all__ = ["from_hugging_face", "from_release", "parts_of"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from export.winograd import bilinear, multiplications
+from export.quantise.winograd import bilinear, multiplications
 
 
 @pytest.mark.parametrize(("outputs", "taps"), [(1, 1), (2, 2), (4, 2), (2, 3), (4, 3), (2, 4), (4, 4), (5, 3)])

@@ -1,4 +1,4 @@
-"""Published MusicGen checkpoints, as folders, to one file of ours (see `export.parts`).
+"""Published MusicGen checkpoints, as folders, to one file of ours (see `export.graphs.musicgen.checkpoint`).
 
 Two layouts are read. The release's: ``state_dict.bin`` and ``compression_state_dict.bin``, the second perhaps only a
 pointer to a published codec, which then lies in a folder of that name inside; T5 in a folder ``t5-base`` or ``t5``
@@ -25,11 +25,11 @@ from torch import Tensor
 
 from engine.music.codes import MONO_DELAYS, STEREO_DELAYS
 from export.errors import CheckpointError
-from export.parts import Sizes, save_parts
+from export.graphs.musicgen.checkpoint import Sizes, save_parts
 from export.rename import encodec as encodec_names
-from export.rename import musicgen as lm_names
 from export.rename import t5 as t5_names
-from export.rename.musicgen_sizes import codec_sizes, lm_sizes, text_sizes
+from export.rename.musicgen import names as lm_names
+from export.rename.musicgen.sizes import codec_sizes, lm_sizes, text_sizes
 from training.models.encodec import Encodec
 from training.models.musicgen import LM
 from training.models.t5 import T5Encoder

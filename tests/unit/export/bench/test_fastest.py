@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from engine.bundles.bundle import describe, open_musicgen
-from export import fastest as room
 from export.__main__ import main
+from export.bench import fastest as room
+from export.bench.fastest import Measured, fastest
 from export.errors import CheckpointError
-from export.fastest import Measured, fastest
-from export.graphs.musicgen_bundle import export
+from export.graphs.musicgen.bundle import export
 from tests.tiny_musicgen import save_tiny
 
 

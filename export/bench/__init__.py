@@ -1,0 +1,1 @@
+"""Which build is fastest here, and the peers to compare with."""

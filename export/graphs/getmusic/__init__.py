@@ -1,0 +1,1 @@
+"""GETMusic as graphs."""

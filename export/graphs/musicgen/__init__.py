@@ -1,0 +1,1 @@
+"""MusicGen as graphs."""

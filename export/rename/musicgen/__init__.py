@@ -1,0 +1,1 @@
+"""MusicGen's published checkpoints as ours."""
