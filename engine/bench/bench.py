@@ -22,7 +22,8 @@ import numpy as np
 from engine.bundles.bundle import TONE, bundles, describe, open_streamer
 from engine.conductor import Conductor
 from engine.errors import BundleError
-from engine.offline.render import cores, pieces
+from engine.offline.render import pieces
+from engine.processes import cores
 from engine.protocols.streamer import Streamer
 
 __all__ = ["BENCHES", "Options", "Result", "machine", "run"]
@@ -363,7 +364,7 @@ def _ask(module: str, *arguments: str) -> dict[str, Any] | None:
 
 def _python(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run this Python with the same rooms to import from."""
-    rooms = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(
+    rooms = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]).rstrip(
         os.pathsep
     )
     return subprocess.run(

@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.models.musicgen.model import Musicgen, apart
 from engine.models.musicgen.state import HEAD, Told
-from engine.offline.render import cores
+from engine.processes import cores
 
 __all__ = ["floor_bytes", "main"]
 

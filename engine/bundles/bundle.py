@@ -17,7 +17,7 @@ from engine.errors import BundleError, EngineError
 from engine.graphs.graph import Graph, open_graph
 from engine.graphs.manifest import Manifest
 from engine.graphs.metadata import read_manifest
-from engine.offline.render import cores
+from engine.processes import cores
 from engine.protocols.streamer import Streamer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _USES: Final[Mapping[str, str]] = {
 }
 """Families that are no voices, and what to use them with."""
 
-_STARTERS: Final = Path(__file__).parent / "starter"
+_STARTERS: Final = Path(__file__).parents[1] / "starter"
 _SUMS: Final = "SHA256SUMS"
 _MAX_GRAPHS: Final = 16
 _MAX_SUMS: Final = 1 << 16  # bytes of the list of sums

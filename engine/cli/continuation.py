@@ -80,7 +80,7 @@ def _task(parsed: argparse.Namespace) -> ContinueTask:
     Raises:
         ControlError: one of them cannot be used.
     """
-    from engine.offline.render import cores
+    from engine.processes import cores
 
     *source, out = (Path(file) for file in parsed.files)
     return ContinueTask(

@@ -74,7 +74,7 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
     Raises:
         ControlError: one of them cannot be used.
     """
-    from engine.offline.render import cores
+    from engine.processes import cores
 
     settings = FillSettings(steps=parsed.steps, plan=parsed.plan, seed=parsed.seed, variations=parsed.variations)
     return InfillTask(

@@ -1,4 +1,4 @@
-"""What bridge and engine say to each other of going on with sound: see `engine.messages.session`, which offers all of it."""
+"""Commands and events of a continuation; `engine.messages.session` offers them with all others."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

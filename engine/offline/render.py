@@ -1,6 +1,5 @@
 """A streamer into a sound file, as fast as it goes: the same steps as live, so the same sound."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from engine.conductor import Conductor, Span
 from engine.errors import RecordError
 from engine.music.audio import Audio
 from engine.music.units import db_to_amplitude
+from engine.processes import cores
 from engine.protocols.streamer import Streamer
 
-__all__ = ["CanBatch", "Rendered", "cores", "pieces", "render"]
+__all__ = ["CanBatch", "Rendered", "pieces", "render"]
 
 _PIECE_S: Final = 12.0  # seconds of sound that streamers which can make many chunks at once make first at once
 _PIECES_S: Final = 96.0  # and at most; a piece that took less than _LONG_S is followed by one of twice its length
@@ -54,14 +54,6 @@ class Rendered:
     def realtime(self) -> float:
         """Seconds of sound per second of work."""
         return self.samples / self.sample_rate / max(self.took_s, 1e-9)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except AttributeError:  # not on every system
-        return max(1, os.cpu_count() or 1)
 
 
 def pieces(

@@ -1,7 +1,7 @@
 """The log of a performance: every player, every order with its chunk, every turn of a lane; one JSON value a line.
 
-From it `engine.session.replay` makes the same sound again. Each line is flushed as it is written, so a take survives whatever
-ends the session.
+From it `engine.session.replay` makes the same sound again. Each line is flushed as it is written, so a take survives
+whatever ends the session.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What ``engine.bench.bench`` may not import: networks of the published sizes with random weights, as bundles and in torch.
+"""Networks of the published sizes with random weights, as bundles and in torch, for ``engine.bench`` to compare with.
 
 ``python -m export.bench.peer bundles OUTDIR`` writes Musika as OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures its
 torch networks on the same work: coordinates to latents to spectra, inverse transform and overlap-add included, in

@@ -5,7 +5,8 @@
 
 STORE is a store of grids (`python -m training.data.midi`) with the bundle's dictionary. Of tunes that nobody trained on
 the first bars are given, of the last ones only the lead: the other tracks are filled, as `ripieno infill` and the band
-do it, and compared with what was really there (measures of `training.evaluate.bands`). The row "real" is the real playing.
+do it, and compared with what was really there (measures of `training.evaluate.bands`). The row
+"real" is the real playing.
 `--beside PASSES` compares with simple players instead, as ``ripieno train --evaluate`` does, but plays with the bundle.
 """
 

@@ -20,7 +20,7 @@ from engine.bundles.bundle import describe, open_musicgen
 from engine.models.musicgen.model import Musicgen, together
 from engine.models.musicgen.state import Told
 from engine.music.audio import read_audio
-from engine.offline.render import cores
+from engine.processes import cores
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.engine.test_houseband import REQUEST
 
 from engine.band.patterns import HouseBand
 from engine.band.process import MakerFailed, MakerProcess, MakerReady, open_band, usual_band
@@ -15,6 +14,7 @@ from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
 from engine.errors import BundleError
 from engine.protocols.accompanist import BarMade
 from tests.tiny_getmusic import write_tiny_getmusic
+from tests.unit.engine.band.test_patterns import REQUEST
 
 
 def answer(maker: MakerProcess, seconds: float = 20.0) -> object:

@@ -71,7 +71,10 @@ def test_a_description_says_what_the_graphs_say(shelf: Path) -> None:
 
 
 def test_describing_does_not_import_onnxruntime(shelf: Path) -> None:
-    code = "import sys; from engine.bundles.bundle import bundles; assert len(bundles()) > 1; print('onnxruntime' in sys.modules)"
+    code = (
+        "import sys; from engine.bundles.bundle import bundles; "
+        "assert len(bundles()) > 1; print('onnxruntime' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -10,7 +10,7 @@ from engine.bundles.bundle import describe, open_musicgen
 from engine.offline.continuation import ContinueTask, continued
 from engine.protocols.streamer import work
 
-STARTERS = Path(__file__).parents[3] / "engine" / "starter"
+STARTERS = Path(__file__).parents[4] / "engine" / "starter"
 NAME = "musicgen-live"
 
 

@@ -15,7 +15,8 @@ from engine.conductor import Conductor, Span
 from engine.errors import RecordError
 from engine.models.tone import ToneStreamer
 from engine.music.audio import Audio, read_audio
-from engine.offline.render import CanBatch, cores, pieces, render
+from engine.offline.render import CanBatch, pieces, render
+from engine.processes import cores
 from engine.protocols.streamer import StreamSpec
 from tests.tiny_bundles import write_musika
 

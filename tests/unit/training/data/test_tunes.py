@@ -42,7 +42,7 @@ def test_only_permissive_files_may_be_shipped_from(licence: str, ships: bool) ->
 
 
 def test_every_pack_is_decided_by_its_rows() -> None:
-    packs = Path(__file__).parents[3].parent / "shared/data"
+    packs = Path(__file__).parents[5] / "shared/data"
     if not packs.is_dir():
         pytest.skip("../shared/data is not here")
     kept = {}

@@ -1,1 +1,0 @@
-"""Streaming signal processing with explicit state: resampling, joining, levels."""
