@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.audio.port import BLOCK, NULL, AudioPort, NoDeviceError, open_port
 from bridge.band.guest import concerns_band
 from bridge.band.options import BandOptions
-from bridge.live_input import Ear, beside, open_ear
+from bridge.live_input import LiveInput, beside, open_live_input
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, SettingsError, host_and_port
@@ -38,7 +38,7 @@ from engine.messages.session import (
 from engine.session.session import Session, VoiceSpec
 
 if TYPE_CHECKING:
-    from bridge.band.guest import Guest
+    from bridge.band.guest import SessionBand
     from bridge.midi.ports import MidiInput
 
 __all__ = ["App", "voices_of"]
@@ -104,8 +104,8 @@ class App:
     audio: AudioPort = field(init=False)
     server: OscServer | None = field(init=False, default=None)
     midi: "MidiInput | None" = field(init=False, default=None)
-    band: "Guest | None" = field(init=False, default=None)
-    ear: Ear | None = field(init=False, default=None)
+    band: "SessionBand | None" = field(init=False, default=None)
+    ear: LiveInput | None = field(init=False, default=None)
     page: Any = field(init=False, default=None)
     _space: AddressSpace = field(init=False)
     _controls: dict[str, object] = field(init=False, default_factory=dict)
@@ -132,7 +132,7 @@ class App:
         try:
             if settings.band:
                 self.band = self._open_band()
-            self.ear = open_ear(settings, self.session, self.audio)
+            self.ear = open_live_input(settings, self.session, self.audio)
             self._space = self._addresses()
             self.server = self._open_osc()
             self.session.start()  # processes load while the ports open
@@ -308,8 +308,8 @@ class App:
             reply_port=self.settings.reply,
         )
 
-    def _open_band(self) -> "Guest":
-        from bridge.band.guest import Guest
+    def _open_band(self) -> "SessionBand":
+        from bridge.band.guest import SessionBand
 
         settings, audio = self.settings, self.audio
         options = BandOptions(
@@ -318,7 +318,7 @@ class App:
         )  # fmt: skip
         # The ring of a device holds its lead less the block that is read: the first of that block waits for the rest.
         block_s = BLOCK / audio.sample_rate
-        return Guest(
+        return SessionBand(
             options, self.session, lambda: max(0.0, audio.latency_s - block_s), self.say, sounding=settings.band_sound
         )
 
@@ -329,11 +329,11 @@ class App:
     def _open_midi(self) -> None:
         """A keyboard is welcome, but no reason to wait or to stay silent: this runs beside the start."""
         from bridge.midi.pedals import PedalBoard, pedals_of, press
-        from bridge.midi.ports import MidiInput, Player
+        from bridge.midi.ports import MidiCommands, MidiInput
         from bridge.midi.sources import NoMidiError
 
         try:
-            player = Player(self.session.post)
+            player = MidiCommands(self.session.post)
             listener = player if self.band is None else self.band.listener(player)
             pedals = PedalBoard(
                 pedals_of(self.settings.pedals), lambda asked: press(asked, self._space, self.post, self.say), listener

@@ -5,25 +5,25 @@ from collections.abc import Sequence
 from bridge.audio.clocks import Sounding
 from bridge.audio.input import FILE, NONE, AudioInput, open_input
 from bridge.audio.monitor import Monitor
-from bridge.audio.port import BLOCK, AudioPort, Beside, Source
+from bridge.audio.port import BLOCK, AudioPort, DuplexInput, Source
 from bridge.audio.scan import DEFAULT
 from bridge.settings import Settings
 from engine.audio.input import MONITOR_OFF_DB
 from engine.session.session import Session
 
-__all__ = ["Ear", "beside", "open_ear"]
+__all__ = ["LiveInput", "beside", "open_live_input"]
 
 
-def beside(settings: Settings) -> Beside | None:
+def beside(settings: Settings) -> DuplexInput | None:
     """The input to ask an output for, in case that it is the same device."""
     name = settings.input.strip()
     if not _is_device(name):
         return None
     left, right = settings.input_channels
-    return Beside(name=None if name.lower() == DEFAULT else name, channels=(left, right))
+    return DuplexInput(name=None if name.lower() == DEFAULT else name, channels=(left, right))
 
 
-def open_ear(settings: Settings, session: Session, audio: AudioPort) -> "Ear | None":
+def open_live_input(settings: Settings, session: Session, audio: AudioPort) -> "LiveInput | None":
     """The input that the settings ask for; None if they ask for none.
 
     Raises:
@@ -36,7 +36,7 @@ def open_ear(settings: Settings, session: Session, audio: AudioPort) -> "Ear | N
     hearing.turn(("monitor",), MONITOR_OFF_DB if settings.input_monitor is None else settings.input_monitor, 0)
     offset = round(settings.input_offset_ms * session.sample_rate / 1000.0)
     if audio.input is not None:
-        return Ear(audio.input, session, offset)
+        return LiveInput(audio.input, session, offset)
     # The ring of a device holds its lead less the block that is read: the first of that block waits for the rest.
     block_s = BLOCK / audio.sample_rate
     sounding = Sounding(lambda: session.moment, session.sample_rate, lambda: max(0.0, audio.latency_s - block_s))
@@ -47,14 +47,14 @@ def open_ear(settings: Settings, session: Session, audio: AudioPort) -> "Ear | N
         sample_at=sounding.sample_at,
         channels=(left, right),
     )
-    return Ear(port, session, offset)
+    return LiveInput(port, session, offset)
 
 
 def _is_device(name: str) -> bool:
     return name.lower() != NONE and not name.startswith(FILE)
 
 
-class Ear:
+class LiveInput:
     """An input and the session that hears through it.
 
     Threads: `start` and `stop` by one; `source` before `start`; `poll` and `status` by any.

@@ -93,13 +93,13 @@ def main_export(argv: Sequence[str] | None = None) -> int:
 
 
 def _best(model: str, export: Any, checkpoint: Path, outdir: Path) -> tuple[Any, str]:
-    from export.bench.fastest import Measured, fastest
-    from export.errors import CheckpointError
+    from export.bench.fastest import MeasuredBuild, fastest
+    from export.errors import WeightsError
 
     if model not in _COMPARED:
-        raise CheckpointError(f"builds are compared for {', '.join(_COMPARED)}; name one for {model}")
+        raise WeightsError(f"builds are compared for {', '.join(_COMPARED)}; name one for {model}")
 
-    def told(measured: Measured) -> None:
+    def told(measured: MeasuredBuild) -> None:
         says = measured.why or f"{measured.rate:.1f} guided steps a second"
         print(f"{measured.build}: {says}", file=sys.stderr, flush=True)
 

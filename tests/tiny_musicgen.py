@@ -15,7 +15,7 @@ from engine.bundles.bundle import open_musicgen
 from engine.models.musicgen.model import Musicgen
 from engine.music.conducting import CHARACTER, GUIDED_FEATURES, STEP_FEATURES
 from export.graphs.musicgen.bundle import export
-from export.graphs.musicgen.checkpoint import Parts, save_parts
+from export.graphs.musicgen.checkpoint import CheckpointParts, save_parts
 from training.models.encodec import ENCODEC_32, Encodec
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 from training.models.t5 import T5Config, T5Encoder
@@ -59,7 +59,7 @@ KINDS = {
 
 
 @cache
-def tiny_parts(kind: str) -> Parts:
+def tiny_parts(kind: str) -> CheckpointParts:
     """The networks, large enough weights to tell codes apart."""
     torch.manual_seed(5)
     told = KINDS[kind]
@@ -83,7 +83,7 @@ def tiny_parts(kind: str) -> Parts:
         "text_length": told.text_length,
         "guided": GUIDED_FEATURES if told.lm.features else 0,
     }
-    return Parts(codec, lm, text, TOKENIZER if told.text else "", notes)
+    return CheckpointParts(codec, lm, text, TOKENIZER if told.text else "", notes)
 
 
 def save_tiny(path: Path, kind: str) -> Path:

@@ -63,9 +63,9 @@ def _evaluate(recipe: "Recipe", out: Path) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from training.task import Measured
+    from training.task import MeasurableTask
 
-    if not isinstance(recipe.task, Measured):
+    if not isinstance(recipe.task, MeasurableTask):
         print(f"{type(recipe.task).__name__} is measured while it trains: see metrics.jsonl", file=sys.stderr)
         return 2
     for made in recipe.task.measure(out):

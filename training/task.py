@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from engine.errors import EngineError
 from engine.music.audio import Audio
 
-__all__ = ["Batch", "Measured", "Preview", "Stepper", "Table", "Task", "TrainingError"]
+__all__ = ["Batch", "MeasurableTask", "Preview", "Stepper", "Table", "Task", "TrainingError"]
 
 Batch = dict[str, Tensor]
 """Tensors of one step by name, first axis items."""
@@ -56,7 +56,7 @@ class Table:
 
 
 @runtime_checkable
-class Measured(Protocol):
+class MeasurableTask(Protocol):
     """Settings of a task whose results can be measured beside simple baselines."""
 
     def measure(self, folder: Path) -> list[Table]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bridge.audio.child import Heard, Opened, Wish, serve
+from bridge.audio.child import InputOpened, Opened, OpenRequest, serve
 from bridge.audio.duplex import Duplex
 from bridge.audio.port import PortError
 from bridge.audio.pump import FADE_S, Interleaved
@@ -114,7 +114,7 @@ class _Stream:
     opened: Opened
 
 
-def card_main(ring: CardRing, heard: HeardRing, wish: Wish, line: Connection) -> None:
+def card_main(ring: CardRing, heard: HeardRing, wish: OpenRequest, line: Connection) -> None:
     """Open, answer, play until the parent hangs up or the device goes. Runs as the process's main.
 
     Args:
@@ -131,7 +131,7 @@ def card_main(ring: CardRing, heard: HeardRing, wish: Wish, line: Connection) ->
     serve(line, wish.patient, lambda: _open(wish), work)
 
 
-def _open(wish: Wish) -> _Stream:
+def _open(wish: OpenRequest) -> _Stream:
     """A running stream, still silent."""
     import rtmixer
     import sounddevice
@@ -153,7 +153,7 @@ def _open(wish: Wish) -> _Stream:
     return _Stream(mixer=mixer, channels=channels, heard=(), opened=opened)
 
 
-def _both(output: Device, channels: tuple[int, ...], rate: int, wish: Wish) -> _Stream | None:
+def _both(output: Device, channels: tuple[int, ...], rate: int, wish: OpenRequest) -> _Stream | None:
     """A stream that plays and records, if the input wished for is the same device and it can do both at once.
 
     Two devices have two clocks, and a driver that waits for both drops what one of them is ahead: they get a stream
@@ -188,7 +188,7 @@ def _both(output: Device, channels: tuple[int, ...], rate: int, wish: Wish) -> _
         sample_rate=rate,
         width=len(channels),
         latency_s=float(out_s),
-        heard=Heard(name=device.title, sample_rate=rate, width=len(heard), latency_s=float(in_s)),
+        heard=InputOpened(name=device.title, sample_rate=rate, width=len(heard), latency_s=float(in_s)),
     )
     return _Stream(mixer=mixer, channels=channels, heard=heard, opened=opened)
 

@@ -19,7 +19,7 @@ from bridge.audio.port import NoDeviceError, PortError
 from bridge.audio.pump import raise_priority
 from bridge.audio.scan import rescan
 
-__all__ = ["ANSWER_S", "Child", "Heard", "Opened", "Refusal", "Wish", "no_answer", "raised", "serve"]
+__all__ = ["ANSWER_S", "Child", "InputOpened", "OpenRequest", "Opened", "Refusal", "no_answer", "raised", "serve"]
 
 ANSWER_S: Final = 20.0
 """The longest that opening a device may take at first."""
@@ -31,7 +31,7 @@ F = TypeVar("F")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
+class OpenRequest:
     """What the parent wants opened.
 
     Args:
@@ -46,11 +46,11 @@ class Wish:
     channels: tuple[int, int]
     latency: str | float
     patient: bool = False
-    hear: "Wish | None" = None
+    hear: "OpenRequest | None" = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Heard:
+class InputOpened:
     """An input that was opened; `width` is what its ring carries, `latency_s` the driver's own."""
 
     name: str
@@ -73,7 +73,7 @@ class Opened:
     sample_rate: int
     width: int
     latency_s: float
-    heard: Heard | None = None
+    heard: InputOpened | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Child:
         self._process.start()
         theirs.close()  # so that its end is seen here
 
-    def answer(self, within_s: float) -> Opened | Heard | Refusal | None:
+    def answer(self, within_s: float) -> Opened | InputOpened | Refusal | None:
         """What the process says to the wish; None if nothing yet."""
         try:
             if not self._line.poll(within_s):
@@ -160,7 +160,7 @@ class Child:
         except (EOFError, OSError):
             self.gone = True
             return Refusal(f"the audio process ended with {self._process.exitcode}")
-        return said if isinstance(said, Opened | Heard | Refusal) else None
+        return said if isinstance(said, Opened | InputOpened | Refusal) else None
 
     def end(self) -> None:
         """Ask it to end, and see to it."""

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.audio.card import CAPACITY, CardRing, card_main
-from bridge.audio.child import ANSWER_S, Child, Heard, Opened, Refusal, Wish, no_answer, raised
+from bridge.audio.child import ANSWER_S, Child, InputOpened, Opened, OpenRequest, Refusal, no_answer, raised
 from bridge.audio.input import AudioInput, InputStats, Listener
-from bridge.audio.input_pump import Ears
-from bridge.audio.port import BLOCK, LEAD_MS, Beside, PortError, PortStats, Source
+from bridge.audio.input_pump import InputPump
+from bridge.audio.port import BLOCK, LEAD_MS, DuplexInput, PortError, PortStats, Source
 from bridge.audio.pump import Interleaved, Pump
 from bridge.audio.recording import HeardRing
 
@@ -20,7 +20,7 @@ _LOOK_S: Final = 0.2
 class _Card:
     """One run of the card's process, as the parent sees it: the pump's sink, and where its ears' frames lie."""
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, wish: OpenRequest) -> None:
         self.ring, self.heard = CardRing(), HeardRing()
         self.child = Child(card_main, self.ring, self.heard, wish)
         self._first = 0
@@ -63,7 +63,7 @@ class _Capture:
 
     exact = True
 
-    def __init__(self, card: _Card, heard: Heard) -> None:
+    def __init__(self, card: _Card, heard: InputOpened) -> None:
         self.rate, self.width = heard.sample_rate, heard.width
         card.heard.width = heard.width
         self._ring, self.position = card.heard, card.position
@@ -83,9 +83,9 @@ class _Capture:
 class _BesideInput:
     """The input in the stream of an output, whose keeper minds the device."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: InputOpened) -> None:
         self.name, self.sample_rate, self.latency_s = heard.name, heard.sample_rate, heard.latency_s
-        self.ears = Ears(heard.sample_rate)
+        self.ears = InputPump(heard.sample_rate)
 
     @property
     def stats(self) -> InputStats:
@@ -120,14 +120,14 @@ class DevicePort:
         lead_ms: float = LEAD_MS,
         block: int = BLOCK,
         latency: str | float = "low",
-        beside: Beside | None = None,
+        beside: DuplexInput | None = None,
     ) -> None:
         if not 5.0 <= lead_ms <= 500.0 or not 16 <= block <= 4096:
             raise PortError(f"lead is 5..500 ms and block 16..4096 frames, got {lead_ms:g} and {block}")
         hear = None
         if beside is not None:
-            hear = Wish(name=beside.name, sample_rate=sample_rate, channels=beside.channels, latency=latency)
-        wish = Wish(name=name, sample_rate=sample_rate, channels=channels, latency=latency, hear=hear)
+            hear = OpenRequest(name=beside.name, sample_rate=sample_rate, channels=beside.channels, latency=latency)
+        wish = OpenRequest(name=name, sample_rate=sample_rate, channels=channels, latency=latency, hear=hear)
         self._flags_before = 0
         self._card: _Card | None = _Card(wish)
         answer = self._card.child.answer(ANSWER_S)
@@ -216,7 +216,7 @@ class DevicePort:
         """Wait, in another process, for the device to be there again."""
         while not self._stopping.is_set():
             card = self._card = _Card(self._wish)
-            answer: Opened | Heard | Refusal | None = None
+            answer: Opened | InputOpened | Refusal | None = None
             while (
                 not (isinstance(answer, Opened) or (isinstance(answer, Refusal) and answer.final))
                 and not self._stopping.is_set()

@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from bridge.audio.child import Heard, Wish, serve
+from bridge.audio.child import InputOpened, OpenRequest, serve
 from bridge.audio.clocks import Earliest
 from bridge.audio.port import PortError
 from bridge.audio.recording import DriverStats, HeardRing, Recording
@@ -20,11 +20,11 @@ _TURN_S: Final = 0.002
 _SLOW_S: Final = 0.1  # how often the parent, the stream and its flags are looked at
 _STALL_S: Final = 1.0  # a device that gave nothing for this long has gone, whatever its driver says
 
-_Found = tuple[Any, tuple[int, ...], Heard]
+_Found = tuple[Any, tuple[int, ...], InputOpened]
 """An rtmixer stream, the device's channels for the ring's, and the answer."""
 
 
-def input_main(ring: HeardRing, wish: Wish, line: Connection) -> None:
+def input_main(ring: HeardRing, wish: OpenRequest, line: Connection) -> None:
     """Open, answer, record until the parent hangs up or the device goes. Runs as the process's main."""
 
     def work(found: _Found) -> None:
@@ -38,7 +38,7 @@ def input_main(ring: HeardRing, wish: Wish, line: Connection) -> None:
     serve(line, wish.patient, lambda: _open(wish), work)
 
 
-def _open(wish: Wish) -> _Found:
+def _open(wish: OpenRequest) -> _Found:
     """A running stream, at the rate wished for if the device takes it, else at its own."""
     import rtmixer
     import sounddevice
@@ -55,12 +55,12 @@ def _open(wish: Wish) -> _Found:
         except sounddevice.PortAudioError as error:
             why = refused(device, rate, error, "input")
             continue
-        heard = Heard(name=device.title, sample_rate=rate, width=len(channels), latency_s=float(recorder.latency))
+        heard = InputOpened(name=device.title, sample_rate=rate, width=len(channels), latency_s=float(recorder.latency))
         return recorder, channels, heard
     raise why or PortError(f"{device.title} has no rate at which it records: choose another input")
 
 
-def _record(recorder: Any, channels: tuple[int, ...], heard: Heard, ring: HeardRing, line: Connection) -> None:
+def _record(recorder: Any, channels: tuple[int, ...], heard: InputOpened, ring: HeardRing, line: Connection) -> None:
     """Hand on what comes, with its time, until the parent hangs up; leaves if the stream ends."""
     recording, driver, sights = Recording(recorder, channels, ring), DriverStats(recorder), Earliest()
     slow_s = moved_s = time.perf_counter()

@@ -3,10 +3,10 @@
 import threading
 from typing import Final
 
-from bridge.audio.child import ANSWER_S, Child, Heard, Refusal, Wish, no_answer, raised
+from bridge.audio.child import ANSWER_S, Child, InputOpened, OpenRequest, Refusal, no_answer, raised
 from bridge.audio.input import InputStats, Listener, SampleAt
 from bridge.audio.input_card import input_main
-from bridge.audio.input_pump import Ears
+from bridge.audio.input_pump import InputPump
 from bridge.audio.pump import Interleaved
 from bridge.audio.recording import HeardRing
 
@@ -16,17 +16,17 @@ _LOOK_S: Final = 0.2
 _AGAIN_S: Final = 1.0
 
 
-class _Run:
+class _InputRun:
     """One run of the input's process, as the parent sees it: a capture whose frames are placed by their time."""
 
     exact = False
 
-    def __init__(self, wish: Wish, sample_at: SampleAt) -> None:
+    def __init__(self, wish: OpenRequest, sample_at: SampleAt) -> None:
         self.rate = 0
         self._ring, self._sample_at = HeardRing(), sample_at
         self.child = Child(input_main, self._ring, wish)
 
-    def opened(self, heard: Heard) -> None:
+    def opened(self, heard: InputOpened) -> None:
         """Its process has answered."""
         self.rate, self._ring.width = heard.sample_rate, heard.width
 
@@ -69,14 +69,14 @@ class DeviceInput:
         latency: str | float = "low",
     ) -> None:
         self._sample_at = sample_at
-        wish = Wish(name=name, sample_rate=sample_rate, channels=channels, latency=latency)
-        self._run: _Run | None = _Run(wish, sample_at)
+        wish = OpenRequest(name=name, sample_rate=sample_rate, channels=channels, latency=latency)
+        self._run: _InputRun | None = _InputRun(wish, sample_at)
         answer = self._run.child.answer(ANSWER_S)
-        if not isinstance(answer, Heard):
+        if not isinstance(answer, InputOpened):
             self._end()
             raise raised(answer) if isinstance(answer, Refusal) else no_answer()
-        self._wish = Wish(name=name, sample_rate=sample_rate, channels=channels, latency=latency, patient=True)
-        self._ears = Ears(sample_rate)
+        self._wish = OpenRequest(name=name, sample_rate=sample_rate, channels=channels, latency=latency, patient=True)
+        self._ears = InputPump(sample_rate)
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
         self._join(self._run, answer)
@@ -105,7 +105,7 @@ class DeviceInput:
         """Lines for people since the last call."""
         return self._ears.poll()
 
-    def _join(self, run: _Run, heard: Heard) -> None:
+    def _join(self, run: _InputRun, heard: InputOpened) -> None:
         self.name, self.sample_rate, self.latency_s = heard.name, heard.sample_rate, heard.latency_s
         run.opened(heard)
         self._ears.attach(run)
@@ -132,15 +132,15 @@ class DeviceInput:
     def _bring_back(self) -> None:
         """Wait, in another process, for the device to be there again."""
         while not self._stopping.is_set():
-            run = self._run = _Run(self._wish, self._sample_at)
+            run = self._run = _InputRun(self._wish, self._sample_at)
             answer: object = None
             while not self._stopping.is_set():
                 answer = run.child.answer(_LOOK_S)
-                if isinstance(answer, Heard) or (isinstance(answer, Refusal) and answer.final):
+                if isinstance(answer, InputOpened) or (isinstance(answer, Refusal) and answer.final):
                     break
                 if isinstance(answer, Refusal):
                     self._ears.say(answer.reason)
-            if isinstance(answer, Heard):
+            if isinstance(answer, InputOpened):
                 self._join(run, answer)
                 self._ears.say(f"{answer.name} is back")
                 return

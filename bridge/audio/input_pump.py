@@ -14,7 +14,7 @@ from bridge.audio.pump import Interleaved
 from engine.audio.resample import Resampler
 from engine.music.audio import Audio
 
-__all__ = ["Capture", "Ears"]
+__all__ = ["DeviceCapture", "InputPump"]
 
 _TURN_S: Final = 0.005
 _MOST: Final = 4096  # frames taken at a time
@@ -24,7 +24,7 @@ _SETTLED_S: Final = 0.0001  # until they are as near as this
 _STRETCHABLE: Final = 64  # samples among which one more or less is not heard
 
 
-class Capture(Protocol):
+class DeviceCapture(Protocol):
     """What a device records, as we see it. Called from one thread; nothing here waits."""
 
     @property
@@ -61,7 +61,7 @@ class Capture(Protocol):
         ...
 
 
-class Ears:
+class InputPump:
     """Takes what a device records to a listener.
 
     Two clocks never agree for long. Where positions are estimates, what comes in is stretched by single samples to stay
@@ -80,8 +80,8 @@ class Ears:
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
         self._listener: Listener | None = None
-        self._capture: Capture | None = None
-        self._changes: deque[Capture | None] = deque()
+        self._capture: DeviceCapture | None = None
+        self._changes: deque[DeviceCapture | None] = deque()
         self._lines: deque[str] = deque(maxlen=100)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -113,7 +113,7 @@ class Ears:
             self._thread.join()
             self._thread = None
 
-    def attach(self, capture: Capture) -> None:
+    def attach(self, capture: DeviceCapture) -> None:
         """From the next turn on, listen to this."""
         self._changes.append(capture)
 
@@ -165,13 +165,13 @@ class Ears:
             else:
                 self._at = None
 
-    def _change(self, capture: Capture | None) -> None:
+    def _change(self, capture: DeviceCapture | None) -> None:
         old, self._capture = self._capture, capture
         if old is not None:
             self._before = self._before[0] + old.overruns, self._before[1] + old.device_flags
         self._frame, self._at, self._pulling = 0, None, False
 
-    def _hand_on(self, capture: Capture, frames: Interleaved, position: float) -> None:
+    def _hand_on(self, capture: DeviceCapture, frames: Interleaved, position: float) -> None:
         """Bring frames to the session's rate, and put them where they belong."""
         away = 0.0 if self._at is None else position - self._at
         if self._at is None or abs(away) > (0.5 if capture.exact else _JUMP_S * self._rate):

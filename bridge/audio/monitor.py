@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from bridge.audio.port import Source
-from engine.audio.input import Hearing
+from engine.audio.input import InputHistory
 from engine.music.audio import Audio
 from engine.music.units import db_to_amplitude
 
@@ -31,7 +31,7 @@ class Monitor:
         position: the session's sample that is read next.
     """
 
-    def __init__(self, source: Source, hearing: Hearing, position: Callable[[], int]) -> None:
+    def __init__(self, source: Source, hearing: InputHistory, position: Callable[[], int]) -> None:
         self.late = 0
         """Times that the input was not there when it was needed: it fades out, and comes back later than before."""
         self._source, self._hearing, self._position = source, hearing, position

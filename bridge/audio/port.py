@@ -15,7 +15,7 @@ __all__ = [
     "LEAD_MS",
     "NULL",
     "AudioPort",
-    "Beside",
+    "DuplexInput",
     "NoDeviceError",
     "PortError",
     "PortStats",
@@ -66,7 +66,7 @@ class PortStats:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Beside:
+class DuplexInput:
     """An input that is wanted beside an output, if they are one device: `name` and `channels` as in `open_input`."""
 
     name: str | None = None
@@ -127,7 +127,7 @@ def open_port(
     lead_ms: float = LEAD_MS,
     block: int = BLOCK,
     latency: str | float = "low",
-    beside: Beside | None = None,
+    beside: DuplexInput | None = None,
 ) -> AudioPort:
     """Open the audio output with this name; it is silent until started.
 

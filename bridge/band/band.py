@@ -8,21 +8,33 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.band.clock import BandTime, Moment
+from bridge.band.clock import BandTime, ClockReading
 from bridge.band.options import BandOptions
 from bridge.band.tones import Sound
 from bridge.band.view import BandView, Standing
 from bridge.midi.out import MidiOutput, NoOutput
-from bridge.midi.output_commands import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.midi.output_commands import (
+    AllNotesOff,
+    AllSoundOff,
+    Book,
+    OutputCommand,
+    Raw,
+    Release,
+    SetPulse,
+    StartClock,
+    StopClock,
+    Strike,
+    Withdraw,
+)
 from bridge.midi.ports import MidiInput
 from bridge.midi.sender import SenderSetup
 from bridge.midi.sources import NoMidiError
 from bridge.settings import SettingsError
 from engine.band.accompanist import Accompanist
-from engine.band.actions import Action, Ask, Play, Silence, Unplay
+from engine.band.actions import Action, CancelNotes, PlayNotes, ReleaseNotes, RequestBar
 from engine.band.controls import maker_controls, working
 from engine.band.ledger import Booking
-from engine.band.process import MakerFailed, MakerProcess, MakerReady
+from engine.band.process import AccompanistFailed, AccompanistProcess, AccompanistReady
 from engine.controls import with_value
 from engine.errors import EngineError
 from engine.music.units import TICKS_PER_BEAT
@@ -31,14 +43,14 @@ from engine.protocols.accompanist import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
 if TYPE_CHECKING:
     from bridge.audio.port import AudioPort
 
-__all__ = ["Band", "Ears"]
+__all__ = ["Band", "MidiInbox"]
 
 _TURN_S: Final = 0.01  # the longest between two looks at what has happened
 _CLICK, _CLICK_VELOCITY = 37, (110, 80)  # side stick; the bar's first beat, the others
 _NOTE_OFF, _NOTE_ON, _CLOCKS = 0x80, 0x90, 0xF0
 
 
-class Ears:
+class MidiInbox:
     """What arrives at an input, kept until the band has time. Threads: any."""
 
     def __init__(self) -> None:
@@ -79,7 +91,7 @@ class Band:
     """
 
     def __init__(self, options: BandOptions, view: BandView, clock: BandTime, sound: Sound | None = None) -> None:
-        self.options, self.view, self.ears = options, view, Ears()
+        self.options, self.view, self.ears = options, view, MidiInbox()
         self.controls = options.controls
         self.player = Accompanist(working(options.controls, options.working))
         self.player.conducted = clock.chords
@@ -88,8 +100,8 @@ class Band:
         self._struck: dict[tuple[int, int], Strike] = {}
         self._ids = -1
         self._wishes: deque[_Wish] = deque(maxlen=1000)
-        self._next: tuple[MakerProcess, _Wish] | None = None
-        self._maker = MakerProcess(options.band, maker_controls(self.controls))  # loads while the ports open
+        self._next: tuple[AccompanistProcess, _Wish] | None = None
+        self._maker = AccompanistProcess(options.band, maker_controls(self.controls))  # loads while the ports open
         self._in: MidiInput | None = None
         self._audio: AudioPort | None = None
         try:
@@ -138,7 +150,7 @@ class Band:
         self._wishes.append(_Wish(words, tick, told))
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Play until `until` says so."""
+        """PlayNotes until `until` says so."""
         while not until():
             now_s = time.perf_counter()
             self._move(self._time.look(now_s))
@@ -157,8 +169,8 @@ class Band:
 
     def hush(self) -> None:
         """End every note and forget what is booked. By the owner's thread."""
-        self._send(Halt())
-        self._send(Hush())
+        self._send(StopClock())
+        self._send(AllNotesOff())
 
     def close(self) -> None:
         """End every note, then the ports and the maker."""
@@ -174,7 +186,7 @@ class Band:
 
     # ports
 
-    def _send(self, order: Order) -> None:
+    def _send(self, order: OutputCommand) -> None:
         self._out.send(order)
         if self._sound is not None:
             self._sound.obey(order)
@@ -228,7 +240,7 @@ class Band:
                 if self.options.thru:
                     self._pass(message)
 
-    def _move(self, moment: Moment | None) -> None:
+    def _move(self, moment: ClockReading | None) -> None:
         """Musical time from now on, for the accompanist and for the output."""
         if moment is None:
             return
@@ -238,12 +250,12 @@ class Band:
         self.player.time(pulse, jumped=jumped)
         if jumped or pulse is None:
             self._act(self.player.turn(time.perf_counter()) if pulse is None else ())
-            self._send(Halt())
-            self._send(Hush())
-        self._send(Tempo(pulse))
+            self._send(StopClock())
+            self._send(AllNotesOff())
+        self._send(SetPulse(pulse))
         if pulse is not None and (jumped or not self._rolling):
             self._send(Raw(self._programs()))
-            self._send(Roll(max(0.0, pulse.tick_at(time.perf_counter()))))
+            self._send(StartClock(max(0.0, pulse.tick_at(time.perf_counter()))))
             if pulse.tick <= -BAR_TICKS:
                 self._count_in(pulse.tick)
         self._rolling = pulse is not None
@@ -259,12 +271,12 @@ class Band:
 
     def _work(self, now_s: float) -> None:
         while (said := self._maker.poll()) is not None:
-            if isinstance(said, MakerReady):
+            if isinstance(said, AccompanistReady):
                 self.view.say(f"{said.name} is ready after {said.seconds:.2f} s")
                 if not self._ready:
                     self._move(self._time.begin(now_s))
                 self._ready = True
-            elif isinstance(said, MakerFailed):
+            elif isinstance(said, AccompanistFailed):
                 if not self._ready:
                     raise SettingsError(said.why)
                 self.player.failed(said.number, said.why)
@@ -273,11 +285,11 @@ class Band:
         if self._next is not None:
             self._change(*self._next)
 
-    def _change(self, maker: MakerProcess, wish: _Wish) -> None:
+    def _change(self, maker: AccompanistProcess, wish: _Wish) -> None:
         """Let another maker take over once it is ready and none of the old one's bars is on its way."""
         if not maker.ready:
             said = maker.poll()
-            if isinstance(said, MakerFailed):
+            if isinstance(said, AccompanistFailed):
                 self._next = None
                 maker.stop()
                 self._answer(wish, said.why)
@@ -292,16 +304,16 @@ class Band:
     def _act(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
-                case Ask(request):
+                case RequestBar(request):
                     if not self._ready or not self._maker.ask(request):
                         self.player.failed(request.number, "no maker")
-                case Play(notes):
+                case PlayNotes(notes):
                     self._send(Book(notes))
-                case Unplay(tick):
+                case CancelNotes(tick):
                     channels = tuple(CHANNELS[role] for role in self.player.settings.targets)
                     self._send(Withdraw(tick, channels))
-                case Silence():
-                    self._send(Hush())
+                case ReleaseNotes():
+                    self._send(AllNotesOff())
                 case _:
                     self.view.plan(action)
 
@@ -337,7 +349,7 @@ class Band:
         """
         words = wish.words
         if "panic" in words:
-            self._send(Panic())
+            self._send(AllSoundOff())
             self._struck.clear()
         if "set" in words:
             self._set_control(tuple(str(words["set"]).split("/")), words.get("value"))
@@ -345,7 +357,7 @@ class Band:
             if self._next is not None:
                 self._next[0].stop()
                 self._answer(self._next[1], "another band was asked for")
-            self._next = MakerProcess(str(words["load"]), maker_controls(self.controls)), wish
+            self._next = AccompanistProcess(str(words["load"]), maker_controls(self.controls)), wish
             return True
         if not words.keys().isdisjoint(("start", "stop", "tempo", "locate")):
             self._move(self._time.steer(words, now_s))

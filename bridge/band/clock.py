@@ -17,7 +17,7 @@ from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 from engine.protocols.accompanist import BAR_TICKS, BEATS
 from engine.session.session import Session
 
-__all__ = ["BandTime", "MidiTime", "Moment", "OwnTime", "SessionTime"]
+__all__ = ["BandTime", "ClockReading", "MidiTime", "OwnTime", "SessionTime"]
 
 _READY_S: Final = 0.3  # between the first message to a new port and the first note
 _HOLD_S: Final = 4.0  # a lost clock's tempo is held so long
@@ -29,7 +29,7 @@ _BAR: Final = Live(0, 1_000_000, "bar, the first is 0")
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ClockReading:
     """Musical time from now on.
 
     Args:
@@ -46,7 +46,7 @@ class Moment:
 class BandTime(Protocol):
     """Threads: the band's."""
 
-    def begin(self, now_s: float) -> Moment | None:
+    def begin(self, now_s: float) -> ClockReading | None:
         """The band is ready to play."""
         ...
 
@@ -54,11 +54,11 @@ class BandTime(Protocol):
         """A system message from the input, and whether it was one about time."""
         ...
 
-    def look(self, now_s: float) -> Moment | None:
+    def look(self, now_s: float) -> ClockReading | None:
         """What has changed since the last look."""
         ...
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> Moment | None:
+    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
         """An order: ``start``, ``stop``, ``tempo`` bpm, ``locate`` bar; None where others decide.
 
         Raises:
@@ -83,7 +83,7 @@ class OwnTime:
         self._tempo_bpm, self._first = tempo_bpm, -BAR_TICKS if count_in else 0
         self._pulse: Pulse | None = None
 
-    def begin(self, now_s: float) -> Moment | None:
+    def begin(self, now_s: float) -> ClockReading | None:
         """From the start, unless it runs."""
         if self._pulse is not None:
             return None
@@ -93,11 +93,11 @@ class OwnTime:
         """Nobody else's clock matters."""
         return False
 
-    def look(self, now_s: float) -> Moment | None:
+    def look(self, now_s: float) -> ClockReading | None:
         """It changes only when it is steered."""
         return None
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> Moment | None:
+    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
         """See `BandTime`."""
         if "stop" in words:
             return self._set(None)
@@ -117,9 +117,9 @@ class OwnTime:
         """Nobody conducts."""
         return ()
 
-    def _set(self, pulse: Pulse | None, *, jumped: bool = False) -> Moment:
+    def _set(self, pulse: Pulse | None, *, jumped: bool = False) -> ClockReading:
         self._pulse = pulse
-        return Moment(pulse, jumped)
+        return ClockReading(pulse, jumped)
 
 
 class MidiTime:
@@ -133,7 +133,7 @@ class MidiTime:
         self._clock = ClockFollower(latency_s=latency_s)
         self._rolling = self._fed = False
 
-    def begin(self, now_s: float) -> Moment | None:
+    def begin(self, now_s: float) -> ClockReading | None:
         """It begins when the clock does."""
         return None
 
@@ -143,7 +143,7 @@ class MidiTime:
         self._fed = self._fed or taken
         return taken
 
-    def look(self, now_s: float) -> Moment | None:
+    def look(self, now_s: float) -> ClockReading | None:
         """The clock after a message, or that it has been lost for too long."""
         if self._fed:
             self._fed = False
@@ -152,13 +152,13 @@ class MidiTime:
                 return None
             jumped = jumped or not self._rolling
             self._rolling = pulse is not None
-            return Moment(pulse, jumped)
+            return ClockReading(pulse, jumped)
         if self._rolling and self._clock.silence_s(now_s) > _HOLD_S:
             self._rolling = False
-            return Moment(None, say="the clock has been lost for too long: stopped until it is back")
+            return ClockReading(None, say="the clock has been lost for too long: stopped until it is back")
         return None
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> Moment | None:
+    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
         """Whoever sends the clock decides."""
         return None
 
@@ -188,7 +188,7 @@ class SessionTime:
         self._pulse: Pulse | None = None
         self._begun, self._wanted, self._resting = False, True, False
 
-    def begin(self, now_s: float) -> Moment | None:
+    def begin(self, now_s: float) -> ClockReading | None:
         """The transport runs already; from now on it is followed."""
         self._begun = True
         return self.look(now_s)
@@ -197,7 +197,7 @@ class SessionTime:
         """The session's clock is the only one."""
         return False
 
-    def look(self, now_s: float) -> Moment | None:
+    def look(self, now_s: float) -> ClockReading | None:
         """The pulse, if tempo, place or clock have changed; rests while a bar has not four quarters."""
         self._observe(now_s)
         here = self.sample_at(now_s)
@@ -209,7 +209,7 @@ class SessionTime:
         say = "" if fits or resting else f"the band plays in {BEATS}/4 only: it rests until the meter is that again"
         if not fits or not self._wanted:
             moved, self._pulse = self._pulse is not None, None
-            return Moment(None, say=say) if moved or say else None
+            return ClockReading(None, say=say) if moved or say else None
         pulse = Pulse(now_s, conductor.tick_at(here), conductor.tempo_at(here))
         if self._pulse is not None:
             off_s = abs(pulse.tick - self._pulse.tick_at(now_s)) / pulse.ticks_per_s
@@ -219,9 +219,9 @@ class SessionTime:
         else:
             jumped = True
         self._pulse = pulse
-        return Moment(pulse, jumped)
+        return ClockReading(pulse, jumped)
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> Moment | None:
+    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
         """Play with the session, or not; tempo and place are the session's own."""
         if "stop" in words:
             self._wanted = False

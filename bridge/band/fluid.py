@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from bridge.band.tones import BandSound, BlockClock, Sound
-from bridge.midi.output_commands import Order, Tempo, carried_out
+from bridge.midi.output_commands import OutputCommand, SetPulse, carried_out
 from bridge.settings import SettingsError
 from engine.band.ledger import Ledger
 from engine.music.audio import Audio
@@ -103,9 +103,9 @@ class FluidSound:
         self._clock = BlockClock(sample_rate, latency_s, now)
         self._ledger = Ledger()
         self._pulse: Pulse | None = None
-        self._orders: deque[Order] = deque()
+        self._orders: deque[OutputCommand] = deque()
 
-    def obey(self, order: Order) -> None:
+    def obey(self, order: OutputCommand) -> None:
         """Take an order; it is carried out by the next `read`."""
         self._orders.append(order)
 
@@ -115,7 +115,7 @@ class FluidSound:
         dues = []
         while self._orders:
             order = self._orders.popleft()
-            if isinstance(order, Tempo):
+            if isinstance(order, SetPulse):
                 self._pulse = order.pulse
             dues += carried_out(order, self._ledger, begin_s)
         dues += self._ledger.turn(begin_s + frames / self._rate, self._pulse)

@@ -14,7 +14,7 @@ from bridge.band.fluid import open_sound
 from bridge.band.options import BandOptions
 from bridge.band.tones import Sound
 from bridge.band.view import Standing
-from bridge.midi.ports import Listener
+from bridge.midi.ports import MidiListener
 from engine.band.actions import Dropped, Planned
 from engine.band.process import band_named
 from engine.controls import Value, get_value, with_value
@@ -40,7 +40,7 @@ from engine.music.units import TICKS_PER_BEAT
 from engine.protocols.accompanist import BAR_TICKS
 from engine.session.session import Session
 
-__all__ = ["Guest", "concerns_band"]
+__all__ = ["SessionBand", "concerns_band"]
 
 _JOIN_S: Final = 5.0
 _EVENTS_KEPT: Final = 10_000
@@ -53,7 +53,7 @@ def concerns_band(command: Command) -> bool:
     )
 
 
-class Guest:
+class SessionBand:
     """A band that plays with a session.
 
     Threads: `start` and `stop` by one; everything else by any. The band has a thread of its own.
@@ -83,7 +83,7 @@ class Guest:
         if sounding:
             self._sound, line = open_sound(session.sample_rate, self._ahead_s, options.soundfont)
             say(f"the band is heard here: {line}")
-        self._news = _News(say)
+        self._news = _EventSink(say)
         self.band = Band(options, self._news, self._clock, self._sound)
         self._numbers = itertools.count(-1, -1)  # a session's own count up from 1
         self._ended = threading.Event()
@@ -100,7 +100,7 @@ class Guest:
             self._thread.join(_JOIN_S)
         self.band.close()
 
-    def listener(self, other: Listener) -> Listener:
+    def listener(self, other: MidiListener) -> MidiListener:
         """Who hears a keyboard that `other` hears, too."""
         return _Both(other, self.band.ears)
 
@@ -209,7 +209,7 @@ class Guest:
 class _Both:
     """Two listeners at one input."""
 
-    def __init__(self, *listeners: Listener) -> None:
+    def __init__(self, *listeners: MidiListener) -> None:
         self._listeners = listeners
 
     def arrived(self, message: Sequence[int], at_s: float) -> None:
@@ -225,7 +225,7 @@ class _Both:
             listener.let_go()
 
 
-class _News:
+class _EventSink:
     """A band's view that makes events of what it is told. Threads: any may `take`."""
 
     def __init__(self, say: Callable[[str], None]) -> None:

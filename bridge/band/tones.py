@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bridge.midi.output_commands import Book, Hush, Order, Panic, Tempo, Withdraw
+from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, OutputCommand, SetPulse, Withdraw
 from engine.band.ledger import STALE_S, Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
@@ -46,7 +46,7 @@ _LONG_METAL: Final = frozenset((46, 49, 51, 52, 53, 55, 57, 59))
 class Sound(Protocol):
     """What makes the band heard. Threads: `obey` any; `read` the audio port's."""
 
-    def obey(self, order: Order) -> None:
+    def obey(self, order: OutputCommand) -> None:
         """Take what a MIDI output is told."""
         ...
 
@@ -100,7 +100,7 @@ class BandSound:
         self._keys: dict[tuple[int, int], F32] = {}
         self._frame = self._order = 0
 
-    def obey(self, order: Order) -> None:
+    def obey(self, order: OutputCommand) -> None:
         """Take what concerns sound; everything else is passed over."""
         match order:
             case Book(notes):
@@ -110,7 +110,7 @@ class BandSound:
                     for note in notes:
                         self._order += 1
                         heapq.heappush(self._booked, (note.start, self._order, note))
-            case Tempo(pulse):
+            case SetPulse(pulse):
                 with self._guard:
                     self._pulse = pulse
             case Withdraw(tick, channels):
@@ -120,7 +120,7 @@ class BandSound:
                     ]
                     heapq.heapify(kept)
                     self._booked = kept
-            case Hush() | Panic():
+            case AllNotesOff() | AllSoundOff():
                 with self._guard:
                     self._booked = []
                     end = self._frame + int(_RELEASE_S * self._rate)

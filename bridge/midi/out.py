@@ -12,7 +12,7 @@ from typing import Final
 
 from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.output_commands import Book, Hush, Order, Panic, Raw, Strike, Tempo
+from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, OutputCommand, Raw, SetPulse, Strike
 from bridge.midi.sender import SenderSetup, Sent, sender_main, watch_main
 from bridge.midi.sinks import OUT_CLIENT, PORT
 from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError
@@ -48,7 +48,7 @@ class NoOutput:
     name = "none"
     stats = OutStats()
 
-    def send(self, order: Order) -> bool:
+    def send(self, order: OutputCommand) -> bool:
         """Nobody takes it."""
         return False
 
@@ -148,7 +148,7 @@ class MidiOutput:
             lines.append(self._lines.popleft())
         return lines
 
-    def send(self, order: Order) -> bool:
+    def send(self, order: OutputCommand) -> bool:
         """Give an order; False if the port is away and it is dropped."""
         with self._guard:
             self._remember(order)
@@ -170,16 +170,16 @@ class MidiOutput:
                     child.end()
             self._sender = self._watcher = None
 
-    def _remember(self, order: Order) -> None:
+    def _remember(self, order: OutputCommand) -> None:
         """What another sender must know if this one is lost: musical time, set-up, keys that may sound."""
         match order:
-            case Tempo(pulse):
+            case SetPulse(pulse):
                 self._pulse = pulse
             case Book(notes):
                 self._may_sound.extend((n.start, n.end, n.channel, n.pitch) for n in notes)
             case Strike(_, channel, pitch, _):
                 self._may_sound.append((-1.0, float("inf"), channel, pitch))
-            case Hush() | Panic():
+            case AllNotesOff() | AllSoundOff():
                 self._may_sound.clear()
             case Raw(messages):
                 self._setup = replace(self._setup, raw=(*self._setup.raw, *messages)[-64:])
@@ -248,7 +248,7 @@ class MidiOutput:
         elif isinstance(said, MidiOpened):
             self._sink = said.source
             with self._guard:
-                sender.line.send(Tempo(self._pulse))
+                sender.line.send(SetPulse(self._pulse))
                 self._present = True
             self._watcher = self._watch()
             self._lines.append(f"{self.name} is back")

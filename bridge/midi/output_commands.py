@@ -2,11 +2,22 @@
 
 from dataclasses import dataclass
 
-from engine.band.ledger import Booking, Due, Ledger
+from engine.band.ledger import Booking, DueMessage, Ledger
 from engine.music.pulse import Pulse
 
 __all__ = [
-    "Book", "Halt", "Hush", "Order", "Panic", "Raw", "Release", "Roll", "Strike", "Tempo", "Withdraw", "carried_out",
+    "AllNotesOff",
+    "AllSoundOff",
+    "Book",
+    "OutputCommand",
+    "Raw",
+    "Release",
+    "SetPulse",
+    "StartClock",
+    "StopClock",
+    "Strike",
+    "Withdraw",
+    "carried_out",
 ]  # fmt: skip
 
 
@@ -26,32 +37,32 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
-class Tempo:
+class SetPulse:
     """Musical time from now on; None: it stands still."""
 
     pulse: Pulse | None
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
+class StartClock:
     """Send a clock from this tick on, if a clock is sent at all."""
 
     tick: float
 
 
 @dataclass(frozen=True, slots=True)
-class Halt:
+class StopClock:
     """End the clock, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hush:
+class AllNotesOff:
     """End all notes, forget all that is booked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Panic:
-    """As `Hush`, and tell every used channel to be silent."""
+class AllSoundOff:
+    """As `AllNotesOff`, and tell every used channel to be silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +91,10 @@ class Raw:
     messages: tuple[bytes, ...]
 
 
-Order = Book | Withdraw | Tempo | Roll | Halt | Hush | Panic | Strike | Release | Raw
+OutputCommand = Book | Withdraw | SetPulse | StartClock | StopClock | AllNotesOff | AllSoundOff | Strike | Release | Raw
 
 
-def carried_out(order: Order, ledger: Ledger, now_s: float) -> list[Due]:
+def carried_out(order: OutputCommand, ledger: Ledger, now_s: float) -> list[DueMessage]:
     """What leaves at once when a ledger has been told; nothing for orders that concern a clock."""
     match order:
         case Book(notes):
@@ -94,10 +105,10 @@ def carried_out(order: Order, ledger: Ledger, now_s: float) -> list[Due]:
             return ledger.strike(id, channel, pitch, velocity, now_s)
         case Release(id, channel, pitch):
             return ledger.let_go(id, channel, pitch, now_s)
-        case Hush():
+        case AllNotesOff():
             return ledger.hush(now_s)
-        case Panic():
+        case AllSoundOff():
             return ledger.finish(now_s, panic=True)
         case Raw(messages):
-            return [Due(now_s, message) for message in messages]
+            return [DueMessage(now_s, message) for message in messages]
     return []

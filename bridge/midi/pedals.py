@@ -14,7 +14,7 @@ from engine.errors import ControlError, EngineError
 from engine.messages.session import Command, When
 
 if TYPE_CHECKING:
-    from bridge.midi.ports import Listener
+    from bridge.midi.ports import MidiListener
 
 __all__ = ["Asked", "PedalBoard", "Pedals", "pedals_of", "press"]
 
@@ -115,7 +115,7 @@ class PedalBoard:
         ask: takes what a pedal asks for; must not wait.
     """
 
-    def __init__(self, pedals: Pedals, ask: Callable[[Asked], object], behind: "Listener") -> None:
+    def __init__(self, pedals: Pedals, ask: Callable[[Asked], object], behind: "MidiListener") -> None:
         self._pedals, self._ask, self._behind = pedals, ask, behind
 
     def arrived(self, message: Sequence[int], at_s: float) -> None:

@@ -17,7 +17,7 @@ from bridge.midi.notes import HeldKeys, Knobs
 from bridge.midi.sources import CLIENT, VIRTUAL, NoMidiError
 from engine.messages.session import Keys, Set
 
-__all__ = ["Listener", "MidiInput", "MidiStats", "Player", "open_keys"]
+__all__ = ["MidiCommands", "MidiInput", "MidiListener", "MidiStats", "open_keys"]
 
 _ANSWER_S: Final = 20.0
 _LOOK_S: Final = 0.1  # active sensing wants to be asked this often
@@ -34,7 +34,7 @@ class MidiStats:
     losses: int = 0
 
 
-class Listener(Protocol):
+class MidiListener(Protocol):
     """Who takes what arrives at an input. Called from a thread of the port, one call at a time."""
 
     def arrived(self, message: Sequence[int], at_s: float) -> None:
@@ -50,7 +50,7 @@ class Listener(Protocol):
         ...
 
 
-class Player:
+class MidiCommands:
     """What is played, posted: messages in, commands out. Without device or thread, so that tests and loopbacks use it.
 
     Threads: one at a time; `post` is called from it.
@@ -92,12 +92,12 @@ def open_keys(
     Args:
         name: None: the first input there is; part of its name or of ``API: name``; or ``virtual`` for a port of our own
             (not on Windows).
-        post, keys, knobs: as `Player`; `post` is called from a thread of the port.
+        post, keys, knobs: as `MidiCommands`; `post` is called from a thread of the port.
     Raises:
         NoMidiError: no MIDI system, or no input.
         PortError: no such input, or it cannot be opened; lists what there is.
     """
-    return MidiInput(name, Player(post, keys=keys, knobs=knobs))
+    return MidiInput(name, MidiCommands(post, keys=keys, knobs=knobs))
 
 
 class _Driver:
@@ -139,7 +139,7 @@ class MidiInput:
         NoMidiError, PortError: as `open_keys`.
     """
 
-    def __init__(self, name: str | None, player: Listener, *, timing: bool = False) -> None:
+    def __init__(self, name: str | None, player: MidiListener, *, timing: bool = False) -> None:
         self._player, self._timing = player, timing
         self._lines: deque[str] = deque(maxlen=100)
         self._messages, self._last_s, self._losses = 0, 0.0, 0

@@ -17,10 +17,10 @@ from typing import Any, Final
 from bridge.audio.port import PortError
 from bridge.midi.clock import ClockSender
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.output_commands import Halt, Order, Roll, Tempo, carried_out
+from bridge.midi.output_commands import OutputCommand, SetPulse, StartClock, StopClock, carried_out
 from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
 from bridge.midi.sources import MidiSource, NoMidiError, api_of
-from engine.band.ledger import Due, Ledger
+from engine.band.ledger import DueMessage, Ledger
 from engine.music.pulse import Pulse
 
 __all__ = ["Sender", "SenderSetup", "Sent", "sender_main", "watch_main"]
@@ -88,16 +88,16 @@ class Sender:
             send(message)
         self._pass(self._ledger.back(now()))
 
-    def obey(self, order: Order) -> None:
+    def obey(self, order: OutputCommand) -> None:
         """Do what is said, at once."""
         now_s = self._now() + self._lead_s
         match order:
-            case Tempo(pulse):
+            case SetPulse(pulse):
                 self._pulse = pulse
-            case Roll(tick) if self._clock is not None:
+            case StartClock(tick) if self._clock is not None:
                 for message in (*self._clock.stop(), *self._clock.roll(tick)):
                     self._send(message)
-            case Halt() if self._clock is not None:
+            case StopClock() if self._clock is not None:
                 for message in self._clock.stop():
                     self._send(message)
             case _:
@@ -120,7 +120,7 @@ class Sender:
 
     def finish(self) -> None:
         """End everything."""
-        self.obey(Halt())
+        self.obey(StopClock())
         self._pass(self._ledger.finish(self._now()))
 
     def report(self) -> Sent:
@@ -132,7 +132,7 @@ class Sender:
             len(self._ledger.sounding), self._ledger.booked, late,
         )  # fmt: skip
 
-    def _pass(self, dues: Sequence[Due]) -> None:
+    def _pass(self, dues: Sequence[DueMessage]) -> None:
         for due in dues:
             self._send(due.message)
             if due.message[0] & 0xF0 == _NOTE_ON:

@@ -10,7 +10,7 @@ from bridge.osc.wire import Message
 from engine.controls import Live, accept
 from engine.errors import ControlError
 
-__all__ = ["Desk", "Status"]
+__all__ = ["Builtins", "Status"]
 
 Status = Callable[[], Sequence[tuple[str, int | float | str]]]
 
@@ -19,7 +19,7 @@ _RATE: Final = Live(0.0, 30.0, "messages a second", "Hz")
 _ECHOED: Final = 32  # arguments of a ping that come back
 
 
-class Desk:
+class Builtins:
     """Answers for the addresses in `bridge.osc.table.BUILT_IN`.
 
     Args:

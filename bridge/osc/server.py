@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from bridge.osc.builtins import Desk, Status
+from bridge.osc.builtins import Builtins, Status
 from bridge.osc.clients import Client, Clients
 from bridge.osc.coalesce import Coalescer
 from bridge.osc.replies import error_message, event_message, failure, telemetry_messages, value_message
@@ -77,7 +77,7 @@ class OscServer:
         self._own = Client(own[0], own[1])
         self._clients = Clients(self._own, Client("::1" if ":" in own[0] else "127.0.0.1", reply_port))
         self._space, self._post, self._sample_at, self._value = space, post, sample_at, value
-        self._desk = Desk(self._clients, status, lambda: self.counters, self.port)
+        self._desk = Builtins(self._clients, status, lambda: self.counters, self.port)
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)

@@ -17,7 +17,7 @@ from engine.errors import ControlError, ShapeError
 from engine.music.audio import Audio
 from engine.music.units import db_to_amplitude
 
-__all__ = ["HEARD_S", "INPUT", "MONITOR_OFF_DB", "Hearing", "InputControls"]
+__all__ = ["HEARD_S", "INPUT", "MONITOR_OFF_DB", "InputControls", "InputHistory"]
 
 INPUT: Final = "input"
 """What the input's controls are addressed by, where a voice has its name."""
@@ -47,7 +47,7 @@ class InputControls:
     ] = MONITOR_OFF_DB
 
 
-class Hearing:
+class InputHistory:
     """The last seconds of the live input, [2, N] at the session's rate, and zeros where nothing was heard.
 
     Threads: `write` by one thread, an input port's; `turn` by the session's housekeeping; everything else by any, the

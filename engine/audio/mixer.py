@@ -17,7 +17,7 @@ from engine.audio.overlap import fade_in, fade_out
 from engine.audio.ring import Ring, Wheel
 from engine.music.audio import Audio
 
-__all__ = ["Ask", "Fades", "Lane", "Mixer", "Turn"]
+__all__ = ["Fades", "Lane", "LaneChange", "LaneRequest", "Mixer"]
 
 _HISTORY_S: Final = 17.0  # what a lane has played: a bar of it is played again when its voice is late
 _LOOP_FALLS_TO: Final = 0.25  # a cover that goes on sinks to -12 dB
@@ -51,7 +51,7 @@ class Fades:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LaneChange:
     """A lane changes what it plays.
 
     Args:
@@ -70,7 +70,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class LaneRequest:
     """What the session wants of a lane.
 
     Args:
@@ -92,7 +92,7 @@ class _Source(Protocol):
     def read(self, first: int, samples: int) -> Audio: ...
 
 
-class _Live:
+class _RingSource:
     """A ring."""
 
     def __init__(self, ring: Ring, player: int) -> None:
@@ -102,7 +102,7 @@ class _Live:
         return self.ring.read(first, samples)
 
 
-class _Loop:
+class _LoopSource:
     """A cover: a piece of what was heard, again and again, slowly falling back."""
 
     player = 0
@@ -137,29 +137,29 @@ class Lane:
         fades: Fades,
         loop_length: Callable[[int], int],
         *,
-        script: Iterable[Turn] | None = None,
+        script: Iterable[LaneChange] | None = None,
         rings: Callable[[int], Ring] | None = None,
     ) -> None:
         self._rate, self._fades, self._loop_length, self._rings = sample_rate, fades, loop_length, rings
         self._script = None if script is None else deque(script)
-        self._asks: deque[Ask] = deque()
-        self._turns: deque[Turn] = deque()
+        self._asks: deque[LaneRequest] = deque()
+        self._turns: deque[LaneChange] = deque()
         self._history = Wheel(1 << math.ceil(math.log2(_HISTORY_S * sample_rate)))
         self._heard_from = 0  # the history goes back to here
         self._now: _Source | None = None
         self._before: _Source | None = None
         self._turned, self._fade = 0, 0
-        self._feed: _Live | None = None  # what is, or should be, heard
+        self._feed: _RingSource | None = None  # what is, or should be, heard
         self._wanted = False
-        self._stop: Ask | None = None
-        self._swap: Ask | None = None
+        self._stop: LaneRequest | None = None
+        self._swap: LaneRequest | None = None
         self.peak = 0.0  # since somebody set it to 0
         self.missing = 0  # samples of cover so far
 
-    def ask(self, ask: Ask) -> None:
+    def ask(self, ask: LaneRequest) -> None:
         self._asks.append(ask)
 
-    def take_turns(self) -> list[Turn]:
+    def take_turns(self) -> list[LaneChange]:
         """The turns taken since the last call."""
         turns = []
         while self._turns:
@@ -170,7 +170,7 @@ class Lane:
         """Whether the next read may touch a ring; ask again after a read if False was hoped for."""
         sources = (self._now, self._before, self._feed)
         asked = any(ask.ring is ring for ask in (self._swap, *tuple(self._asks)) if ask is not None)
-        return asked or any(isinstance(source, _Live) and source.ring is ring for source in sources)
+        return asked or any(isinstance(source, _RingSource) and source.ring is ring for source in sources)
 
     @property
     def silent(self) -> bool:
@@ -199,7 +199,7 @@ class Lane:
             if turn is not None:
                 self._take(turn)
         for live in (self._now, self._feed):
-            if isinstance(live, _Live):
+            if isinstance(live, _RingSource):
                 live.ring.set_read(end)
         if self._swap is not None and self._swap.ring is not None:
             self._swap.ring.set_read(end)
@@ -209,7 +209,7 @@ class Lane:
 
     # what the session wants
 
-    def _heed(self, ask: Ask) -> None:
+    def _heed(self, ask: LaneRequest) -> None:
         if ask.kind == "stop":
             self._stop = ask
             return
@@ -220,11 +220,11 @@ class Lane:
         elif ask.kind == "drop":
             self._feed, self._swap, self._wanted = None, None, False
         if ask.ring is not None and ask.kind != "swap":
-            self._feed = _Live(ask.ring, ask.player)
+            self._feed = _RingSource(ask.ring, ask.player)
 
     # turns
 
-    def _next_turn(self, at: int, end: int) -> Turn | None:
+    def _next_turn(self, at: int, end: int) -> LaneChange | None:
         """The next turn within at..end, if there is one."""
         if self._script is not None:
             due = bool(self._script) and self._script[0].sample < end
@@ -236,36 +236,36 @@ class Lane:
         found = [turn for turn in found if turn.sample < end]
         return min(found, key=lambda turn: turn.sample, default=None)
 
-    def _stopping(self, free: int) -> Turn | None:
+    def _stopping(self, free: int) -> LaneChange | None:
         if self._stop is None:
             return None
-        return Turn(max(free, self._stop.sample), "stop", 0 if self._now is None else self._stop.fade)
+        return LaneChange(max(free, self._stop.sample), "stop", 0 if self._now is None else self._stop.fade)
 
-    def _swapping(self, free: int, end: int) -> Turn | None:
+    def _swapping(self, free: int, end: int) -> LaneChange | None:
         ask, fade = self._swap, self._fades.swap
         if ask is None or ask.ring is None or not self._wanted:
             return None
         at = max(free, ask.sample, ask.ring.start)
         if ask.ring.holds(at, max(fade, end - at) + self._fades.cover):
-            return Turn(at, "swap", fade, ask.player)
+            return LaneChange(at, "swap", fade, ask.player)
         return None
 
-    def _filling(self, free: int, end: int) -> Turn | None:
+    def _filling(self, free: int, end: int) -> LaneChange | None:
         """Start, cover or thaw, as the ring's contents say."""
         fades = self._fades
-        if isinstance(self._now, _Live):
+        if isinstance(self._now, _RingSource):
             short = self._now.ring.written - fades.cover
             if short >= end:
                 return None
             sample = max(free, short)
-            return Turn(sample, "cover", 0, 0, self._cover_length(sample))
+            return LaneChange(sample, "cover", 0, 0, self._cover_length(sample))
         if self._feed is None or not self._wanted:
             return None
         fade = fades.begin if self._now is None else fades.cover
         at = max(free, self._feed.ring.start)
         if not self._feed.ring.holds(at, max(fade, end - at) + fades.cover):
             return None
-        return Turn(at, "start" if self._now is None else "thaw", fade, self._feed.player)
+        return LaneChange(at, "start" if self._now is None else "thaw", fade, self._feed.player)
 
     def _cover_length(self, sample: int) -> int:
         """A bar if that much has been heard, else a second, else what there is; 0 if that is under a quarter."""
@@ -276,7 +276,7 @@ class Lane:
         length = min(heard, self._rate)
         return length if length >= self._rate // 4 else 0
 
-    def _take(self, turn: Turn) -> None:
+    def _take(self, turn: LaneChange) -> None:
         self._turns.append(turn)
         self._before, self._turned, self._fade = self._now, turn.sample, turn.fade
         if turn.kind == "cover":
@@ -284,15 +284,15 @@ class Lane:
         elif turn.kind == "stop":
             self._now, self._wanted, self._stop = None, False, None
         elif self._rings is not None:
-            self._now = _Live(self._rings(turn.player), turn.player)
+            self._now = _RingSource(self._rings(turn.player), turn.player)
         else:
             if turn.kind == "swap" and self._swap is not None and self._swap.ring is not None:
-                self._feed, self._swap = _Live(self._swap.ring, self._swap.player), None
+                self._feed, self._swap = _RingSource(self._swap.ring, self._swap.player), None
             self._now = self._feed
         if self._fade == 0:
             self._before = None
 
-    def _cover(self, turn: Turn) -> tuple[_Source | None, int]:
+    def _cover(self, turn: LaneChange) -> tuple[_Source | None, int]:
         """The loop; its head is what the ring still had, fading, so that neither its start nor its seams click.
 
         Without anything worth repeating, what the ring still had fades away: no source, and a fade.
@@ -302,12 +302,12 @@ class Lane:
             return None, fade
         sound = self._history.get(turn.sample - turn.loop, turn.loop)
         sound[:, :fade] = sound[:, :fade] * fade_in(fade) + tail.read(turn.sample, fade) * fade_out(fade)
-        return _Loop(sound, turn.sample), 0
+        return _LoopSource(sound, turn.sample), 0
 
     # sound
 
     def _sound(self, first: int, samples: int) -> Audio | None:
-        if isinstance(self._now, _Loop):
+        if isinstance(self._now, _LoopSource):
             self.missing += samples
         if self._before is None and self._now is None and self._fade == 0:
             return None

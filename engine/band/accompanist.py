@@ -9,8 +9,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from engine.band.actions import SOURCES, Action, Ask, BandSettings, Bar, Dropped, Planned, Play, Silence, Unplay, pad
-from engine.band.capture import Capture, chord_heard
+from engine.band.actions import (
+    SOURCES,
+    Action,
+    BandSettings,
+    Bar,
+    CancelNotes,
+    Dropped,
+    Planned,
+    PlayNotes,
+    ReleaseNotes,
+    RequestBar,
+    pad,
+)
+from engine.band.capture import NoteCapture, chord_played
 from engine.band.ledger import Booking
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.pulse import Pulse
@@ -36,7 +48,7 @@ class Accompanist:
         self.settings = settings
         self.conducted: Callable[[int], tuple[Chord | None, ...]] | None = None
         """A conductor's chords of a bar, one a beat, asked when the bar is planned; they go before the progression."""
-        self.capture = Capture(highest=settings.player == "lead", split=settings.split)
+        self.capture = NoteCapture(highest=settings.player == "lead", split=settings.split)
         self.counts = dict.fromkeys((*SOURCES, "late", "failed"), 0)
         self._pulse: Pulse | None = None
         self._bars: dict[int, tuple[Bar, str, tuple[Chord | None, ...]]] = {}
@@ -141,7 +153,7 @@ class Accompanist:
         if known is not None and self._flying is None and self._outdated(coming, known[1], known[2], left_s):
             self._reserve[coming] = known[0], known[2]
             del self._bars[coming]
-            self._actions.append(Unplay(coming * BAR_TICKS))
+            self._actions.append(CancelNotes(coming * BAR_TICKS))
             known = None
         if known is None and left_s <= 0.0:
             self._fall_back(coming, now_s)
@@ -198,7 +210,7 @@ class Accompanist:
             density=settings.density,
         )
         self._asked_s, self._void = now_s, False
-        self._actions.append(Ask(self._flying))
+        self._actions.append(RequestBar(self._flying))
 
     def _commit(
         self, bar: int, row: Bar, source: str, now_s: float, chords: tuple[Chord | None, ...],
@@ -217,7 +229,7 @@ class Accompanist:
                 start, end = line + note.start, line + note.end
                 notes.append(Booking(self._ids, start, end, CHANNELS[role], note.pitch, velocity))
         if notes:
-            self._actions.append(Play(tuple(sorted(notes, key=lambda booking: booking.start))))
+            self._actions.append(PlayNotes(tuple(sorted(notes, key=lambda booking: booking.start))))
         ahead_s = pulse.time_of(line) - now_s
         seconds, steps = (0.0, 0) if answer is None else (answer.seconds, answer.steps)
         self._actions.append(Planned(bar, source, row, chords, ahead_s, seconds, steps))
@@ -274,7 +286,7 @@ class Accompanist:
         at = max(0, min(bar, int(now // BAR_TICKS)))  # of a bar to come, what is heard in this one
         first = max(0, at - _EAR_BARS + 1)
         heard = self.capture.notes(first * BAR_TICKS, now)
-        return (chord_heard(heard, first * BAR_TICKS, at - first + 1),) * BEATS
+        return (chord_played(heard, first * BAR_TICKS, at - first + 1),) * BEATS
 
     def _gain(self, bar: int) -> float:
         """How loud the band plays against how it was made: half as far from 90 as the player, by default."""
@@ -301,7 +313,7 @@ class Accompanist:
     def _forget(self) -> None:
         """Time has stopped or jumped."""
         self._actions = [action for action in self._actions if isinstance(action, Planned | Dropped)]
-        self._actions.append(Silence())
+        self._actions.append(ReleaseNotes())
         self.capture.clear()
         for store in (self._bars, self._chords, self._reserve):
             store.clear()

@@ -12,14 +12,14 @@ from engine.protocols.accompanist import BAR_TICKS, BEATS, BarRequest
 __all__ = [
     "SOURCES",
     "Action",
-    "Ask",
     "BandSettings",
     "Bar",
+    "CancelNotes",
     "Dropped",
     "Planned",
-    "Play",
-    "Silence",
-    "Unplay",
+    "PlayNotes",
+    "ReleaseNotes",
+    "RequestBar",
     "pad",
 ]  # fmt: skip
 
@@ -66,28 +66,28 @@ class BandSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RequestBar:
     """Have this made."""
 
     request: BarRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class PlayNotes:
     """Have these played."""
 
     notes: tuple[Booking, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Unplay:
+class CancelNotes:
     """Forget notes of the band that would start at `tick` or later."""
 
     tick: float
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class ReleaseNotes:
     """End all notes, forget those to come."""
 
 
@@ -120,7 +120,7 @@ class Dropped:
     why: str
 
 
-Action = Ask | Play | Unplay | Silence | Planned | Dropped
+Action = RequestBar | PlayNotes | CancelNotes | ReleaseNotes | Planned | Dropped
 
 
 def pad(chords: Sequence[Chord | None], targets: Sequence[str]) -> Bar:

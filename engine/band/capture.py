@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from engine.music.chords import bar_vectors, chord_of, hear_chords
+from engine.music.chords import bar_vectors, chord_of, detect_chords
 from engine.music.harmony import NO_CHORD, Chord, recognise
 from engine.music.score import Note
 from engine.protocols.accompanist import BAR_TICKS, COLUMN_TICKS, COLUMNS
 
-__all__ = ["MOST_ONS_HZ", "Capture", "chord_heard"]
+__all__ = ["MOST_ONS_HZ", "NoteCapture", "chord_played"]
 
 MOST_ONS_HZ: Final = 200
 """Note-ons in a second beyond which nobody plays: our own output comes back, or a device has gone mad."""
@@ -22,7 +22,7 @@ _SOUND_OFF, _NOTES_OFF = 120, 123
 _DRUMS: Final = 9
 
 
-class Capture:
+class NoteCapture:
     """Keys in, notes out. Pure; one owner.
 
     A note belongs to the nearest column, so one that comes up to half a column before the bar line belongs to the next
@@ -121,7 +121,7 @@ class Capture:
         return len(self._recent) == MOST_ONS_HZ and at_s - self._recent[0] < 1.0
 
 
-def chord_heard(notes: Sequence[Note], first: int, bars: int) -> Chord | None:
+def chord_played(notes: Sequence[Note], first: int, bars: int) -> Chord | None:
     """The chord of the last of some bars, by the melody of all of them.
 
     Args:
@@ -135,7 +135,7 @@ def chord_heard(notes: Sequence[Note], first: int, bars: int) -> Chord | None:
     pitches, starts, lengths = (np.array(row, np.int64) for row in zip(
         *((n.pitch, (n.start - first) // COLUMN_TICKS, max(1, n.length // COLUMN_TICKS)) for n in here), strict=True
     ))  # fmt: skip
-    chord = chord_of(int(hear_chords(bar_vectors(pitches, starts, lengths, bars, COLUMNS))[-1]))
+    chord = chord_of(int(detect_chords(bar_vectors(pitches, starts, lengths, bars, COLUMNS))[-1]))
     return None if chord == NO_CHORD else chord
 
 

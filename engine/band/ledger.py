@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.music.pulse import Pulse
 
-__all__ = ["MOST_BOOKED", "SHORTEST_S", "STALE_S", "Booking", "Due", "Ledger", "LedgerCounts"]
+__all__ = ["MOST_BOOKED", "SHORTEST_S", "STALE_S", "Booking", "DueMessage", "Ledger", "LedgerCounts"]
 
 STALE_S: Final = 0.1
 """A note-on later than this is not sent any more: a missed note is better than a burst of late ones."""
@@ -54,7 +54,7 @@ class Booking:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueMessage:
     """A message to be sent, and when it should have been (perf_counter seconds)."""
 
     at_s: float
@@ -127,14 +127,14 @@ class Ledger:
         on = pulse.time_of(self._booked[0][0]) if self._booked and pulse is not None else math.inf
         return min(off, on)
 
-    def turn(self, now_s: float, pulse: Pulse | None) -> list[Due]:
+    def turn(self, now_s: float, pulse: Pulse | None) -> list[DueMessage]:
         """Everything due by now, in order, note-offs before note-ons of the same time.
 
         Args:
             now_s: perf_counter seconds.
             pulse: musical time; None while it stands still (only notes let go by hand end then).
         """
-        sent: list[Due] = []
+        sent: list[DueMessage] = []
         while True:
             on_s = pulse.time_of(self._booked[0][0]) if self._booked and pulse is not None else math.inf
             key, off_s = self._next_off(pulse)
@@ -145,11 +145,11 @@ class Ledger:
             else:
                 sent += self._start(heapq.heappop(self._booked)[2], on_s, now_s)
 
-    def strike(self, id: int, channel: int, pitch: int, velocity: int, now_s: float) -> list[Due]:
+    def strike(self, id: int, channel: int, pitch: int, velocity: int, now_s: float) -> list[DueMessage]:
         """A note that is played now, for as long as a hand holds it."""
         return self._start(Booking(id, 0.0, math.inf, channel, pitch, velocity), now_s, now_s)
 
-    def let_go(self, id: int, channel: int, pitch: int, now_s: float) -> list[Due]:
+    def let_go(self, id: int, channel: int, pitch: int, now_s: float) -> list[DueMessage]:
         """The end of a struck note; ignored if another note has taken the key since."""
         note = self._sounding.get((channel, pitch))
         if note is None or note.id != id:
@@ -157,18 +157,18 @@ class Ledger:
         note.end_s = max(now_s, note.on_s + SHORTEST_S)
         return [self._off((channel, pitch), now_s)] if note.end_s <= now_s else []
 
-    def hush(self, now_s: float) -> list[Due]:
+    def hush(self, now_s: float) -> list[DueMessage]:
         """Stop, locate: everything that sounds ends now, everything booked is forgotten."""
         self._booked = []
         return [self._off(key, now_s) for key in sorted(self._sounding)]
 
-    def finish(self, now_s: float, *, panic: bool = False) -> list[Due]:
+    def finish(self, now_s: float, *, panic: bool = False) -> list[DueMessage]:
         """The end, or a panic: as `hush`, then pedal up and all notes off (and all sound off) on every used channel."""
         last = self.hush(now_s)
         numbers = (_SUSTAIN, _NOTES_OFF, _SOUND_OFF) if panic else (_SUSTAIN, _NOTES_OFF)
         if not self._away:
             channels = sorted(self._used)
-            last += [Due(now_s, bytes((_CONTROL | c, number, 0))) for c in channels for number in numbers]
+            last += [DueMessage(now_s, bytes((_CONTROL | c, number, 0))) for c in channels for number in numbers]
         return last
 
     def use(self, channels: Iterable[int]) -> None:
@@ -185,16 +185,18 @@ class Ledger:
         self._owed |= set(self._sounding)
         self._sounding.clear()
 
-    def back(self, now_s: float) -> list[Due]:
+    def back(self, now_s: float) -> list[DueMessage]:
         """The port is there again: the ends that are owed, pedals up, and all notes off."""
         self._away = False
-        ends = [Due(now_s, bytes((_OFF | channel, pitch, 0))) for channel, pitch in sorted(self._owed)]
+        ends = [DueMessage(now_s, bytes((_OFF | channel, pitch, 0))) for channel, pitch in sorted(self._owed)]
         self.counts.offs += len(ends)
         self._owed.clear()
         numbers = (_SUSTAIN, _NOTES_OFF)
-        return ends + [Due(now_s, bytes((_CONTROL | c, number, 0))) for c in sorted(self._used) for number in numbers]
+        return ends + [
+            DueMessage(now_s, bytes((_CONTROL | c, number, 0))) for c in sorted(self._used) for number in numbers
+        ]
 
-    def _start(self, note: Booking, due_s: float, now_s: float) -> list[Due]:
+    def _start(self, note: Booking, due_s: float, now_s: float) -> list[DueMessage]:
         if self._away or now_s - due_s > STALE_S:
             self.counts.stale += 1
             return []
@@ -210,12 +212,12 @@ class Ledger:
         self._sounding[key] = _Sounding(note.id, max(note.start, note.end), now_s)
         self._used.add(note.channel)
         self.counts.ons += 1
-        return [*sent, Due(due_s, bytes((_ON | note.channel, note.pitch, max(1, note.velocity))))]
+        return [*sent, DueMessage(due_s, bytes((_ON | note.channel, note.pitch, max(1, note.velocity))))]
 
-    def _off(self, key: tuple[int, int], at_s: float) -> Due:
+    def _off(self, key: tuple[int, int], at_s: float) -> DueMessage:
         del self._sounding[key]
         self.counts.offs += 1
-        return Due(at_s, bytes((_OFF | key[0], key[1], 0)))
+        return DueMessage(at_s, bytes((_OFF | key[0], key[1], 0)))
 
     def _next_off(self, pulse: Pulse | None) -> tuple[tuple[int, int] | None, float]:
         best: tuple[int, int] | None = None

@@ -14,7 +14,7 @@ from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import Note
 from engine.protocols.accompanist import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
 
-__all__ = ["HouseBand"]
+__all__ = ["PatternBand"]
 
 T = TypeVar("T")
 
@@ -44,8 +44,8 @@ _PIANO: Final = ("7-------........", "7-----6---------", "7--6--.6--..6---", "..
 _LOWEST: Final = {"guitar": 52, "piano": 57, "string": 60}
 
 
-class HouseBand:
-    """Makes bars from the chord alone; see `engine.protocols.accompanist.Maker`.
+class PatternBand:
+    """Makes bars from the chord alone; see `engine.protocols.accompanist.AccompanistModel`.
 
     Args:
         seconds: to take for each request, so that lateness can be rehearsed.

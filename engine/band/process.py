@@ -15,12 +15,21 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Final
 
-from engine.band.patterns import HouseBand
+from engine.band.patterns import PatternBand
 from engine.errors import BundleError, EngineError
 from engine.models.getmusic.model import GetmusicControls
-from engine.protocols.accompanist import BarMade, BarRequest, Maker
+from engine.protocols.accompanist import AccompanistModel, BarMade, BarRequest
 
-__all__ = ["HOUSE", "USUAL", "MakerFailed", "MakerProcess", "MakerReady", "band_named", "open_band", "usual_band"]
+__all__ = [
+    "HOUSE",
+    "USUAL",
+    "AccompanistFailed",
+    "AccompanistProcess",
+    "AccompanistReady",
+    "band_named",
+    "open_band",
+    "usual_band",
+]
 
 HOUSE: Final = "house"
 """The band that needs no weights."""
@@ -35,7 +44,7 @@ _WHILE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class MakerReady:
+class AccompanistReady:
     """It is loaded and warm, after `seconds`; `name` is for people."""
 
     name: str
@@ -43,14 +52,14 @@ class MakerReady:
 
 
 @dataclass(frozen=True, slots=True)
-class MakerFailed:
+class AccompanistFailed:
     """A request came to nothing; `number` 0 stands for whatever was asked last."""
 
     number: int
     why: str
 
 
-def open_band(name: str, *, threads: int = 1) -> Maker:
+def open_band(name: str, *, threads: int = 1) -> AccompanistModel:
     """The maker that a name means.
 
     Args:
@@ -60,11 +69,11 @@ def open_band(name: str, *, threads: int = 1) -> Maker:
         BundleError: no such bundle, or it cannot accompany.
     """
     if band_named(name) == HOUSE:
-        return HouseBand()
+        return PatternBand()
     from engine.bundles.bundle import open_getmusic
-    from engine.models.getmusic.accompanist import GetmusicMaker
+    from engine.models.getmusic.accompanist import GetmusicAccompanist
 
-    maker = GetmusicMaker(open_getmusic(name, threads=threads))
+    maker = GetmusicAccompanist(open_getmusic(name, threads=threads))
     maker.warm()
     return maker
 
@@ -96,12 +105,12 @@ def usual_band() -> str:
     return next((info.name for info in bundles() if info.family == "getmusic"), HOUSE)
 
 
-def _steer(maker: Maker, controls: GetmusicControls) -> None:
+def _steer(maker: AccompanistModel, controls: GetmusicControls) -> None:
     """Have the next bars made like this; a band without a network has nothing to turn."""
-    if not isinstance(maker, HouseBand):
-        from engine.models.getmusic.accompanist import GetmusicMaker
+    if not isinstance(maker, PatternBand):
+        from engine.models.getmusic.accompanist import GetmusicAccompanist
 
-        if isinstance(maker, GetmusicMaker):
+        if isinstance(maker, GetmusicAccompanist):
             maker.controls = controls
 
 
@@ -115,9 +124,9 @@ def _maker_main(name: str, line: Connection) -> None:
         try:
             maker = open_band(name)
         except EngineError as error:
-            line.send(MakerFailed(-1, str(error)))
+            line.send(AccompanistFailed(-1, str(error)))
             return
-        line.send(MakerReady(name, time.perf_counter() - began_s))
+        line.send(AccompanistReady(name, time.perf_counter() - began_s))
         while True:
             request: BarRequest | GetmusicControls = line.recv()
             if isinstance(request, GetmusicControls):
@@ -126,12 +135,12 @@ def _maker_main(name: str, line: Connection) -> None:
             try:
                 line.send(maker.make(request))
             except EngineError as error:
-                line.send(MakerFailed(request.number, str(error)))
+                line.send(AccompanistFailed(request.number, str(error)))
             except Exception as error:  # one bar lost is better than a band lost; it is told and counted
-                line.send(MakerFailed(request.number, f"{type(error).__name__}: {error}"))
+                line.send(AccompanistFailed(request.number, f"{type(error).__name__}: {error}"))
 
 
-class MakerProcess:
+class AccompanistProcess:
     """A maker behind a pipe. One request at a time; whoever asks sees to that.
 
     Threads: one owner.
@@ -175,7 +184,7 @@ class MakerProcess:
             self._controls = controls
             self._say(controls)
 
-    def poll(self, timeout_s: float = 0.0) -> BarMade | MakerReady | MakerFailed | None:
+    def poll(self, timeout_s: float = 0.0) -> BarMade | AccompanistReady | AccompanistFailed | None:
         """The next answer, if there is one."""
         self._revive()
         if self._line is None:
@@ -183,11 +192,11 @@ class MakerProcess:
         try:
             if not self._line.poll(timeout_s):
                 return None
-            said: BarMade | MakerReady | MakerFailed = self._line.recv()
+            said: BarMade | AccompanistReady | AccompanistFailed = self._line.recv()
         except (EOFError, OSError):
             self._end()
-            return MakerFailed(self._asked, "its process has ended")
-        self._ready = self._ready or isinstance(said, MakerReady)
+            return AccompanistFailed(self._asked, "its process has ended")
+        self._ready = self._ready or isinstance(said, AccompanistReady)
         return said
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.models.musicgen.model import Musicgen, apart
-from engine.models.musicgen.state import HEAD, Told
+from engine.models.musicgen.state import HEAD, Conditions
 from engine.processes import cores
 
 __all__ = ["floor_bytes", "main"]
@@ -75,7 +75,7 @@ def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, 
     }  # fmt: skip
 
 
-def _guided(model: Musicgen) -> Told:
+def _guided(model: Musicgen) -> Conditions:
     """Two rows, told 16 pieces of anything and not told: what is told does not change the work."""
     rng = np.random.default_rng(1)
     one, facts = model.tell(), model.facts
@@ -84,10 +84,10 @@ def _guided(model: Musicgen) -> Told:
         length = value.shape[1] if facts.prefix else 16
         shape = (2, length, value.shape[2]) if facts.prefix else (2, facts.heads, length, HEAD)
         arrays[name] = rng.standard_normal(shape).astype(np.float32)
-    return Told(arrays, True, one.before)
+    return Conditions(arrays, True, one.before)
 
 
-def _run(model: Musicgen, told: Told, prompt: Any, steps: int) -> tuple[float, float]:
+def _run(model: Musicgen, told: Conditions, prompt: Any, steps: int) -> tuple[float, float]:
     """Milliseconds until the prompt is heard, and steps a second with the sound of what they say."""
     begun = time.perf_counter()
     state = model.begin(told, prompt, frames=steps)

@@ -11,7 +11,7 @@ from engine.models.getmusic.model import FillSettings
 from engine.models.getmusic.plan import PLANS
 from engine.music.score import ROLES
 from engine.offline.infill import Infilled, InfillTask, infill, targets_of, written_bars
-from engine.offline.infill_options import WISHES, wishes_of
+from engine.offline.infill_options import INFILL_OPTIONS, infill_options
 
 __all__ = ["infill_main"]
 
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--range", default="", metavar="ROLE=LOW-HIGH,...", help="MIDI pitches, such as bass=28-52")
     add("--chord-tones", default="", metavar="ROLE,...", help="tracks that keep to the notes of the chords")
     add("--chord-pull", type=float, help="how strongly notes are drawn to the chords, 0..20 (2; published weights 0)")
-    add("--wish", default="", metavar='"NAME=VALUE ..."', help=f"any of these and more: {WISHES}")
+    add("--wish", default="", metavar='"NAME=VALUE ..."', help=f"any of these and more: {INFILL_OPTIONS}")
     add("--threads", type=int, default=0, help="of the network (all cores)")
     return parser
 
@@ -86,7 +86,7 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
         chords=parsed.chords,
         picture=None if parsed.picture is None else Path(parsed.picture),
         threads=parsed.threads or cores(),
-        wishes=wishes_of(" ".join(_words(parsed)), settings),
+        wishes=infill_options(" ".join(_words(parsed)), settings),
     )
 
 

@@ -15,7 +15,7 @@ from engine.errors import BundleError, ManifestError, ShapeError
 from engine.graphs.manifest import Manifest
 from engine.graphs.metadata import MAX_FILE, manifest_in
 
-__all__ = ["PROVIDERS", "Array", "Bound", "Graph", "Port", "State", "open_graph"]
+__all__ = ["PROVIDERS", "Array", "BoundGraph", "Graph", "Port", "State", "open_graph"]
 
 Array = npt.NDArray[Any]
 State = dict[str, Array]
@@ -87,7 +87,9 @@ class Graph:
                 state[name] = outputs.pop(f"{name}_next")
         return outputs
 
-    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], state: State | None = None) -> "Bound":
+    def bind(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], state: State | None = None
+    ) -> "BoundGraph":
         """The graph on arrays that stay where they are, to be run again and again without anything being made anew.
 
         Args:
@@ -107,7 +109,7 @@ class Graph:
                     raise ShapeError(
                         f"{self._label()} cannot be bound to {_shapes({name: array})} as it lies in memory"
                     )
-        return Bound(self._session, self._label(), feeds, results)
+        return BoundGraph(self._session, self._label(), feeds, results)
 
     def empty_state(self, **sizes: int) -> State:
         """Zeros for every state input; `sizes` gives a number to free sizes by name.
@@ -128,7 +130,7 @@ class Graph:
         return f"{self.manifest.family} {self.manifest.role}"
 
 
-class Bound:
+class BoundGraph:
     """A graph on arrays of its own: what is written into the inputs is what the next `run` takes.
 
     Threads: one owner; `run` lets go of the GIL.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from engine.controls import Live, Value
 
-__all__ = ["Branch", "Choose", "Continue", "Land", "Prepared", "Rewind", "turned"]
+__all__ = ["Branch", "Choose", "Commit", "Continue", "Prepared", "Rewind", "turned"]
 
 _AS_SET = "below 0: as the control says"
 
@@ -66,7 +66,7 @@ class Choose:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Land:
+class Commit:
     """The session's own: the future that was asked for as `number` is heard from here on, with these controls."""
 
     voice: str = ""
@@ -84,10 +84,10 @@ class Prepared:
     heard: float
 
 
-def turned(command: Continue | Rewind | Branch | Choose | Land) -> tuple[tuple[str, Value], ...]:
+def turned(command: Continue | Rewind | Branch | Choose | Commit) -> tuple[tuple[str, Value], ...]:
     """Controls that change when what a command asks for is heard: (name, value)."""
     match command:
-        case Land(values=values):
+        case Commit(values=values):
             return tuple((str(name), value) for name, value in values)
         case Branch():
             return ()

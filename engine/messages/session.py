@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from engine.controls import Live, Value
 from engine.messages.band import BandCounts, BandLoad, BandNote, BandPlan, BandStart, BandStop
-from engine.messages.continuation import Branch, Choose, Continue, Land, Prepared, Rewind
+from engine.messages.continuation import Branch, Choose, Commit, Continue, Prepared, Rewind
 from engine.messages.infill import (
     CancelInfill,
     FilledNote,
@@ -38,8 +38,8 @@ __all__ = [
     "CancelInfill",
     "Changed",
     "Choose",
-    "Chord",
     "Command",
+    "Commit",
     "Continue",
     "Cover",
     "Event",
@@ -53,7 +53,6 @@ __all__ = [
     "Jump",
     "Keep",
     "Keys",
-    "Land",
     "Load",
     "Locate",
     "Panic",
@@ -65,6 +64,7 @@ __all__ = [
     "Recorded",
     "Rewind",
     "Set",
+    "SetChord",
     "Stop",
     "Swapped",
     "Telemetry",
@@ -169,7 +169,7 @@ class Locate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chord:
+class SetChord:
     """The chord that sounds, such as Am7 or F/A; an empty text gives harmony back to the progression."""
 
     name: Annotated[str, Live(0, 32, "chord, such as Am7 or F/A")] = ""
@@ -219,12 +219,12 @@ Command = (
     | Rewind
     | Branch
     | Choose
-    | Land
+    | Commit
     | Panic
     | Tempo
     | Beats
     | Locate
-    | Chord
+    | SetChord
     | Progression
     | Keys
     | Record
@@ -256,7 +256,7 @@ SESSION_COMMANDS: Final[Mapping[str, type]] = {
     "transport/tempo": Tempo,
     "transport/beats": Beats,
     "transport/locate": Locate,
-    "harmony/chord": Chord,
+    "harmony/chord": SetChord,
     "harmony/progression": Progression,
     "record/start": Record,
     "record/stop": RecordStop,

@@ -11,7 +11,7 @@ from engine.errors import ShapeError
 from engine.music.audio import Audio
 from engine.music.spectrum import frames_in, hann, mel_matrix
 
-__all__ = ["FLOOR_DB", "Pulse", "heard_pulse", "log_mel", "onset_envelope", "power_frames", "track_beats"]
+__all__ = ["FLOOR_DB", "DetectedPulse", "detect_pulse", "log_mel", "onset_envelope", "power_frames", "track_beats"]
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -121,7 +121,7 @@ def _chain(envelope: F32, fps: float) -> tuple[float, F64]:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class DetectedPulse:
     """An even row of beats.
 
     Args:
@@ -132,7 +132,7 @@ class Pulse:
     bar_s: float
 
 
-def heard_pulse(audio: Audio, rate: int, beats_per_bar: int = 4) -> Pulse | None:
+def detect_pulse(audio: Audio, rate: int, beats_per_bar: int = 4) -> DetectedPulse | None:
     """The pulse of sound [C, N] that has one, else None.
 
     Bars begin on the strongest of their beats; in music that stresses none of them that is a guess.
@@ -150,7 +150,7 @@ def heard_pulse(audio: Audio, rate: int, beats_per_bar: int = 4) -> Pulse | None
         return None
     places = number.astype(int) % beats_per_bar
     strongest = max(set(places.tolist()), key=lambda place: float(strengths[places == place].mean()))
-    return Pulse(60.0 / period, (first + period * strongest) % (period * beats_per_bar))
+    return DetectedPulse(60.0 / period, (first + period * strongest) % (period * beats_per_bar))
 
 
 def _strength(envelope: F32, fps: float, times: F64) -> F32:

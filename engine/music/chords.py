@@ -13,7 +13,7 @@ import numpy.typing as npt
 from engine.music.harmony import NO_CHORD, QUALITIES, Chord
 from engine.music.vocabulary import KINDS
 
-__all__ = ["NO_STATE", "ChordEar", "bar_vectors", "chord_of", "hear_chords", "lagged", "state_of"]
+__all__ = ["NO_STATE", "ChordEar", "bar_vectors", "chord_of", "detect_chords", "lagged", "state_of"]
 
 F64 = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -132,7 +132,7 @@ class ChordEar:
         return states
 
 
-def hear_chords(vectors: F64) -> Ints:
+def detect_chords(vectors: F64) -> Ints:
     """Numbers of the chords of all bars, [bars] from [bars, 12] (see `bar_vectors`)."""
     ear = ChordEar()
     for vector in vectors:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.music.audio import Audio
 from engine.music.beats import power_frames
-from engine.music.chords import chord_of, hear_chords
+from engine.music.chords import chord_of, detect_chords
 from engine.music.harmony import Chord
 
 __all__ = ["pitch_classes", "sounding_chords"]
@@ -49,7 +49,7 @@ def sounding_chords(audio: Audio, rate: int, times_s: Sequence[float] | F64) -> 
         mean = float(strengths.mean())
         if mean > _LEAST and float(np.ptp(strengths)) > _CONTRAST * mean:
             vectors[row] = _unit(strengths)
-    return tuple(chord_of(int(state)) for state in hear_chords(vectors)) if len(vectors) else ()
+    return tuple(chord_of(int(state)) for state in detect_chords(vectors)) if len(vectors) else ()
 
 
 def _strengths(audio: Audio, rate: int) -> F64:

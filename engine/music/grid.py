@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from engine.errors import ShapeError
 from engine.music.bars import COLUMN, COLUMNS, Bars
-from engine.music.chords import NO_STATE, bar_vectors, hear_chords, lagged, state_of
+from engine.music.chords import NO_STATE, bar_vectors, detect_chords, lagged, state_of
 from engine.music.columns import DRUM, NoteTable, shift_of, table_of
 from engine.music.harmony import Chord
 from engine.music.published import published_grid
@@ -141,7 +141,7 @@ def _states(table: NoteTable, shift: int, bars: int, chords: Sequence[Chord | No
         return np.array(states + states[-1:] * (bars - len(states)), np.int64)
     heard = table.where(table.role != DRUM)
     length = np.clip(heard.length // COLUMN, 1, _LONGEST)
-    return hear_chords(bar_vectors(heard.moved(shift), heard.column, length, bars))
+    return detect_chords(bar_vectors(heard.moved(shift), heard.column, length, bars))
 
 
 def chord_cells(states: Ints, dictionary: Dictionary) -> Ints:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.music.bars import COLUMN, COLUMNS
-from engine.music.chords import NO_STATE, bar_vectors, hear_chords
+from engine.music.chords import NO_STATE, bar_vectors, detect_chords
 from engine.music.columns import DRUM, NoteTable
 from engine.music.score import ROLES
 from engine.music.tokens import Spelling, floor_code
@@ -71,4 +71,4 @@ def _chords(table: NoteTable, pitch: Ints, length: Ints) -> Ints:
     bars = round(end // COLUMNS + 0.5)
     vectors = bar_vectors(pitch[heard], table.column[heard], length[heard], max(1, bars))
     # The published frames begin with an empty one before the piece, which takes the chord of the first bar.
-    return hear_chords(np.concatenate((np.zeros((1, 12)), vectors)))
+    return detect_chords(np.concatenate((np.zeros((1, 12)), vectors)))

@@ -18,7 +18,7 @@ from engine.audio.level import limited
 from engine.audio.resample import Resampler
 from engine.conductor import Bars, Conductor
 from engine.errors import BundleError, ControlError, RecordError
-from engine.models.musicgen.conditioning import Lead, over_heard_chords, tempo_in, timed_by_ear
+from engine.models.musicgen.conditioning import TempoAndChords, over_detected_chords, tempo_in, timed_by_ear
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
 from engine.models.musicgen.prompt import channels_of, codes_of, melody_of
 from engine.models.musicgen.state import MusicgenState
@@ -146,14 +146,14 @@ def continued(task: ContinueTask) -> Job[Continued]:
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
     first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]
-    playing = _Playing(model, lead, first)
+    playing = _Stepper(model, lead, first)
     state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
     model.hear(state)
     begin_s = time.perf_counter() - began_s
     draft = task.out.with_name(f".{task.out.name}.part")
     steps, began_s = 0, time.perf_counter()
     try:
-        with _Joiner(draft, task, model, given, rate, prompt) as joiner:
+        with _FileWriter(draft, task, model, given, rate, prompt) as joiner:
             made: list[I64] = []
             asked = yield Progress(0, frames)
             while not state.ended and not asked:
@@ -196,7 +196,7 @@ def first_bundle() -> str:
     return name
 
 
-def _lead(model: Musicgen, task: ContinueTask, given: Audio | None, rate: int) -> Lead | None:
+def _lead(model: Musicgen, task: ContinueTask, given: Audio | None, rate: int) -> TempoAndChords | None:
     """Musical time and chords, from the first sample that is given: as asked, as words say, or by ear.
 
     Raises:
@@ -206,26 +206,26 @@ def _lead(model: Musicgen, task: ContinueTask, given: Audio | None, rate: int) -
         if task.conductor is not None or task.progression:
             raise ControlError("this bundle follows neither tempo nor chords: leave them out, or choose another")
         return None
-    lead = None if task.conductor is None else Lead(task.conductor.copy())
+    lead = None if task.conductor is None else TempoAndChords(task.conductor.copy())
     if lead is None and given is not None and task.by_ear:
         lead = timed_by_ear(given, rate, task.beats)
     tempo = tempo_in(task.text) if given is None else None
     if lead is None and (tempo is not None or task.progression):
-        lead = Lead(Conductor(model.codec.sample_rate, beats_per_bar=task.beats))
+        lead = TempoAndChords(Conductor(model.codec.sample_rate, beats_per_bar=task.beats))
         lead.conductor.set_tempo(tempo or 120.0, 0.0)
     if lead is not None and task.progression:
         lead.conductor.set_progression(task.progression, 0)
-    return over_heard_chords(given, rate, lead) if given is not None and task.by_ear else lead
+    return over_detected_chords(given, rate, lead) if given is not None and task.by_ear else lead
 
 
-class _Playing:
+class _Stepper:
     """Steps of a model, told of what leads it, if anything does.
 
     Args:
         first: frames of the given sound before the prompt's first.
     """
 
-    def __init__(self, model: Musicgen, lead: Lead | None, first: float) -> None:
+    def __init__(self, model: Musicgen, lead: TempoAndChords | None, first: float) -> None:
         if lead is not None:
             lead = replace(lead, before_s=lead.before_s + first * model.codec.hop / model.codec.sample_rate)
         self._model, self._lead = model, lead
@@ -242,7 +242,7 @@ class _Playing:
         return self._model.step(state, controls, None if told is None else told[0])
 
 
-class _Joiner:
+class _FileWriter:
     """The file in the making: what was given, a fade, and codes as sound.
 
     Raises:
@@ -277,7 +277,7 @@ class _Joiner:
         self._lead = lead
         self._decode(prompt)
 
-    def __enter__(self) -> "_Joiner":
+    def __enter__(self) -> "_FileWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -322,7 +322,7 @@ def _lead_in(given: Audio | None, samples: int, alone: bool) -> Audio:
     return np.zeros_like(end) if alone else end
 
 
-def _draw(task: ContinueTask, joiner: _Joiner) -> None:
+def _draw(task: ContinueTask, joiner: _FileWriter) -> None:
     import soundfile
 
     from engine.offline.spectrogram import Picture, save_picture

@@ -19,7 +19,7 @@ from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Note, Score, Track
-from engine.offline.infill_options import Wishes
+from engine.offline.infill_options import InfillOptions
 from engine.protocols.accompanist import PROGRAMS
 from engine.protocols.streamer import Job
 
@@ -48,7 +48,7 @@ class InfillTask:
     bundle: str = ""
     paths: bool = True
     chords: str = ""
-    wishes: Wishes = field(default_factory=Wishes)
+    wishes: InfillOptions = field(default_factory=InfillOptions)
     picture: Path | None = None
     threads: int = 1
 

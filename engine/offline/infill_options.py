@@ -12,7 +12,7 @@ from engine.models.getmusic.model import FillSettings
 from engine.models.getmusic.plan import PLANS
 from engine.music.score import ROLES
 
-__all__ = ["WISHES", "Wishes", "wishes_of"]
+__all__ = ["INFILL_OPTIONS", "InfillOptions", "infill_options"]
 
 _NUMBERS: Final = {
     "temperature": (0.0, 2.0), "top_p": (0.01, 1.0), "refine": (0.0, 1.0), "pull": (0.0, 20.0),
@@ -21,7 +21,7 @@ _OF_ROLES: Final = {"temperature": (0.0, 2.0), "top_p": (0.01, 1.0), "density": 
 _FIELDS: Final = {"temperature": "temperatures", "top_p": "top_ps", "density": "densities", "rests": "rests"}
 _TONES: Final = ("all", "scale", "chord")
 
-WISHES: Final = (
+INFILL_OPTIONS: Final = (
     "temperature, top_p, refine, pull (towards the chords), plan; of one track ROLE.temperature, ROLE.top_p, "
     "ROLE.density (share of sixteenths), ROLE.rests (above 0 fewer notes), ROLE.range (such as 28-52), "
     "ROLE.tones (all, scale or chord)"
@@ -30,8 +30,8 @@ WISHES: Final = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wishes:
-    """Wishes in the words of a fill.
+class InfillOptions:
+    """InfillOptions in the words of a fill.
 
     Args:
         settings: the part that is `FillSettings`.
@@ -45,7 +45,7 @@ class Wishes:
     scale_tones: tuple[str, ...] = ()
 
 
-def wishes_of(text: str, settings: FillSettings | None = None) -> Wishes:
+def infill_options(text: str, settings: FillSettings | None = None) -> InfillOptions:
     """Read wishes.
 
     Args:
@@ -73,10 +73,10 @@ def wishes_of(text: str, settings: FillSettings | None = None) -> Wishes:
         elif not role and name == "plan" and value in PLANS:
             plain[name] = value
         else:
-            raise ControlError(f"wishes are NAME=VALUE, names being {WISHES}; got {word!r}")
+            raise ControlError(f"wishes are NAME=VALUE, names being {INFILL_OPTIONS}; got {word!r}")
     pull = plain.pop("pull", None)
     parts: dict[str, Any] = {_FIELDS[name]: rows for name, rows in by_role.items() if rows}
-    return Wishes(
+    return InfillOptions(
         settings=replace(settings or FillSettings(), **plain, **parts),
         pull=pull,
         ranges=ranges,

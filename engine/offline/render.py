@@ -15,7 +15,7 @@ from engine.music.units import db_to_amplitude
 from engine.processes import cores
 from engine.protocols.streamer import Streamer
 
-__all__ = ["CanBatch", "Rendered", "pieces", "render"]
+__all__ = ["CanBatch", "RenderResult", "pieces", "render"]
 
 _PIECE_S: Final = 12.0  # seconds of sound that streamers which can make many chunks at once make first at once
 _PIECES_S: Final = 96.0  # and at most; a piece that took less than _LONG_S is followed by one of twice its length
@@ -34,7 +34,7 @@ class CanBatch(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rendered:
+class RenderResult:
     """What a render made.
 
     Args:
@@ -113,7 +113,7 @@ def render(
     conductor: Conductor | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
-) -> Rendered:
+) -> RenderResult:
     """Write `seconds` of a streamer's sound as WAV (32-bit float) or FLAC (24-bit), clipped to -1..1.
 
     An interrupt (Ctrl-C) ends the file early and leaves it valid.
@@ -146,7 +146,7 @@ def render(
     except (soundfile.SoundFileError, OSError) as error:
         raise RecordError(f"{path}: sound cannot be written ({error}); make room or choose another folder") from None
     took_s = time.perf_counter() - begun
-    return Rendered(samples=written, sample_rate=spec.sample_rate, took_s=took_s, peak=peak, complete=complete)
+    return RenderResult(samples=written, sample_rate=spec.sample_rate, took_s=took_s, peak=peak, complete=complete)
 
 
 def _open(path: str | Path, sample_rate: int, channels: int, samples: int) -> Any:

@@ -14,7 +14,15 @@ from engine.music.score import Note
 from engine.music.units import TICKS_PER_BEAT
 
 __all__ = [
-    "BAR_TICKS", "BEATS", "CHANNELS", "COLUMNS", "COLUMN_TICKS", "PROGRAMS", "BarMade", "BarRequest", "Maker",
+    "BAR_TICKS",
+    "BEATS",
+    "CHANNELS",
+    "COLUMNS",
+    "COLUMN_TICKS",
+    "PROGRAMS",
+    "AccompanistModel",
+    "BarMade",
+    "BarRequest",
     "in_register",
 ]  # fmt: skip
 
@@ -93,7 +101,7 @@ class BarMade:
     steps: int = 0
 
 
-class Maker(Protocol):
+class AccompanistModel(Protocol):
     """Makes bars. Same request, same answer; one request at a time."""
 
     def make(self, request: BarRequest) -> BarMade:

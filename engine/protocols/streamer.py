@@ -10,17 +10,17 @@ from engine.conductor import Conductor, Span
 from engine.music.audio import Audio
 
 __all__ = [
-    "CanGoOn",
+    "CanContinue",
     "CanJump",
-    "CanKeep",
+    "CanSnapshot",
     "Job",
     "Moment",
     "Progress",
     "StreamSpec",
     "Streamer",
     "finish",
-    "kept",
-    "unkept",
+    "restore",
+    "snapshot",
     "work",
 ]
 
@@ -85,26 +85,26 @@ class CanJump(Protocol):
 
 
 @runtime_checkable
-class CanKeep(Protocol):
+class CanSnapshot(Protocol):
     """What a streamer offers beside, if its state is far larger than what is needed to go on from it."""
 
     def keep(self, state: Any) -> bytes:
         """What is needed, taken in no time."""
         ...
 
-    def unkeep(self, kept: bytes) -> Any:
+    def unkeep(self, snapshot: bytes) -> Any:
         """A state that goes on from there, the same each time; may take as long as opening a bundle."""
         ...
 
 
-def kept(streamer: Streamer[Any, Any], state: object) -> bytes:
+def snapshot(streamer: Streamer[Any, Any], state: object) -> bytes:
     """A state as bytes, in the streamer's own way if it has one."""
-    return streamer.keep(state) if isinstance(streamer, CanKeep) else pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+    return streamer.keep(state) if isinstance(streamer, CanSnapshot) else pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
 
 
-def unkept(streamer: Streamer[Any, Any], data: bytes) -> Any:
-    """The state that `kept` gave."""
-    return streamer.unkeep(data) if isinstance(streamer, CanKeep) else pickle.loads(data)
+def restore(streamer: Streamer[Any, Any], data: bytes) -> Any:
+    """The state that `snapshot` gave."""
+    return streamer.unkeep(data) if isinstance(streamer, CanSnapshot) else pickle.loads(data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +125,7 @@ class Moment:
 
 
 @runtime_checkable
-class CanGoOn(Protocol):
+class CanContinue(Protocol):
     """What a streamer offers beside, if it can go over to other futures that are made ready beside its sound."""
 
     def rehearse(self) -> None:

@@ -1,4 +1,4 @@
-"""Futures that a voice was asked for: found, made by its worker beside its sound, and landed at their time.
+"""Continuations that a voice was asked for: found, made by its worker beside its sound, and landed at their time.
 
 Making takes a moment, so it begins at once, or shortly before a bar that is far ahead; what is asked for a line that
 passes before it is ready lands on the next one like it. A voice that dies meanwhile is asked again.
@@ -9,12 +9,12 @@ from typing import Final
 
 from engine.errors import EngineError
 from engine.messages.continuation import turned
-from engine.messages.session import Continue, Land, Prepared, Rewind
-from engine.session.schedule import Due, target_of
-from engine.session.slot import Cast, Stage
+from engine.messages.session import Commit, Continue, Prepared, Rewind
+from engine.session.schedule import Scheduled, target_of
+from engine.session.slot import SessionContext, Slot
 from engine.worker.orders import AT_ONCE, Made, Order
 
-__all__ = ["Futures"]
+__all__ = ["Continuations"]
 
 _BEFORE_S: Final = 2.0  # a future is begun so long before it lands, if there is time
 _NEAR_S: Final = 0.2  # the sample at which it lands is fixed when it is this near
@@ -27,23 +27,23 @@ _SHOWN: Final = 200
 class _Row:
     """One future: `waiting` to be found, `found`, `asked` for, `ready`, or `landing`."""
 
-    due: Due
+    due: Scheduled
     state: str = "waiting"
     command: Continue | Rewind | None = None
     sample: float = 0.0  # at which it lands
 
 
-class Futures:
+class Continuations:
     """Of one voice; one at a time, the latest. Threads: the session's housekeeping."""
 
-    def __init__(self, voice: str, stage: Stage) -> None:
+    def __init__(self, voice: str, stage: SessionContext) -> None:
         self._voice, self._stage = voice, stage
         self._row: _Row | None = None
         self._takes_s = _FIRST_S
         self.prepared_s = 0.0
         """How long the latest was in the making; 0 before."""
 
-    def ask(self, due: Due) -> None:
+    def ask(self, due: Scheduled) -> None:
         """Ask for another future; one that is on its way is given up."""
         self.drop("another came after it")
         self._row = _Row(due)
@@ -78,7 +78,7 @@ class Futures:
         self.drop(reason)
         return True
 
-    def landed(self, number: int) -> tuple[Due, float] | None:
+    def landed(self, number: int) -> tuple[Scheduled, float] | None:
         """A future has been landed: what it was asked for by, and the sample at which it was to be heard."""
         row = self._row
         if row is None or row.due.number != number:
@@ -86,7 +86,7 @@ class Futures:
         self._row = None
         return row.due, row.sample
 
-    def tend(self, cast: Cast, lead: int, playing: bool) -> None:
+    def tend(self, cast: Slot, lead: int, playing: bool) -> None:
         """Move on what is on its way.
 
         Args:
@@ -113,7 +113,7 @@ class Futures:
             return
         row.state, row.sample = "landing", sample
         at_once = due.target.at_once and playing
-        land = Land(voice=self._voice, number=due.number, values=turned(row.command))
+        land = Commit(voice=self._voice, number=due.number, values=turned(row.command))
         cast.player.send(Order(due.number, AT_ONCE if at_once else float(round(sample)), land))
 
     def _aim(self, row: _Row, lead: int) -> int:

@@ -28,13 +28,13 @@ from engine.models.getmusic.model import FillSettings
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, Note, Score, Track
 from engine.offline.infill import Infilled, InfillTask, infill, targets_of, written_bars
-from engine.offline.infill_options import wishes_of
+from engine.offline.infill_options import infill_options
 from engine.protocols.accompanist import PROGRAMS
 from engine.protocols.streamer import Job, Progress
-from engine.session.schedule import Due
-from engine.session.slot import Stage
+from engine.session.schedule import Scheduled
+from engine.session.slot import SessionContext
 
-__all__ = ["Jobs"]
+__all__ = ["Infills"]
 
 _NOTES_AT_ONCE: Final = 64  # told at a time: more in one go are lost on the way by small receivers
 _MOST_NOTES: Final = 20_000
@@ -54,7 +54,7 @@ class _Runner(Protocol):
     def close(self) -> None: ...
 
 
-class Jobs:
+class Infills:
     """Fills asked for in one session; one at a time.
 
     Threads: the session's housekeeping.
@@ -64,13 +64,13 @@ class Jobs:
         in_process: one pass at each `tend`, without processes.
     """
 
-    def __init__(self, folder: Path | None, stage: Stage, *, in_process: bool) -> None:
+    def __init__(self, folder: Path | None, stage: SessionContext, *, in_process: bool) -> None:
         self._folder, self._stage, self._in_process = folder, stage, in_process
-        self._current: tuple[Due, _Runner] | None = None
+        self._current: tuple[Scheduled, _Runner] | None = None
         self._waiting: deque[Event] = deque()
         self._notes: list[FillNote] = []
 
-    def obey(self, due: Due, sample: int) -> bool:
+    def obey(self, due: Scheduled, sample: int) -> bool:
         """Carry out a command; False if it is not one of ours."""
         command = due.command
         try:
@@ -104,7 +104,7 @@ class Jobs:
             self._current[1].close()
             self._current = None
 
-    def _begin(self, due: Due, command: Infill, sample: int) -> None:
+    def _begin(self, due: Scheduled, command: Infill, sample: int) -> None:
         if self._folder is None:
             raise ControlError("this session has no folder to read from and write to; start it with one")
         if self._current is not None:
@@ -113,13 +113,13 @@ class Jobs:
         self._current = due, _LocalJob(infill(task)) if self._in_process else _ProcessJob(infill, task)
         self._stage.applied(due, "", sample)
 
-    def _keep(self, due: Due, note: FillNote, sample: int) -> None:
+    def _keep(self, due: Scheduled, note: FillNote, sample: int) -> None:
         if len(self._notes) >= _MOST_NOTES:
             raise ControlError(f"{_MOST_NOTES} notes are kept for a fill; send /getmusic/forget, or use a file")
         self._notes.append(note)
         self._stage.applied(due, "", sample)
 
-    def _cancel(self, due: Due, sample: int) -> None:
+    def _cancel(self, due: Scheduled, sample: int) -> None:
         if self._current is None:
             raise ControlError("no fill is under way")
         asked = self._current[0]
@@ -127,7 +127,7 @@ class Jobs:
         self._stage.failed(asked, "cancelled")
         self._stage.applied(due, "", sample)
 
-    def _hear(self, due: Due, said: Said) -> None:
+    def _hear(self, due: Scheduled, said: Said) -> None:
         number = due.number
         if isinstance(said, Progress):
             self._stage.events.append(InfillProgress(number=number, done=said.done, total=said.total))
@@ -191,7 +191,7 @@ def _task(command: Infill, folder: Path, notes: Sequence[FillNote]) -> InfillTas
         bundle=command.bundle,
         paths=False,
         chords=command.chords,
-        wishes=wishes_of(
+        wishes=infill_options(
             command.wishes, FillSettings(steps=command.steps, seed=command.seed, variations=command.variations)
         ),
     )

@@ -6,18 +6,18 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
-from engine.audio.input import INPUT, Hearing
+from engine.audio.input import INPUT, InputHistory
 from engine.audio.mixer import Mixer
 from engine.audio.record import Recorder, free_name, write_later
 from engine.controls import Value
 from engine.errors import ControlError, RecordError
 from engine.messages.session import Changed, Event, Failed, Keep, Record, Recorded, RecordStop, Set
 from engine.music.audio import Audio
-from engine.session.schedule import Due
-from engine.session.slot import Stage
+from engine.session.schedule import Scheduled
+from engine.session.slot import SessionContext
 from engine.session.take import TakeWriter
 
-__all__ = ["Studio"]
+__all__ = ["Recordings"]
 
 _MARGIN_S: Final = 2.0  # the oldest of what is kept may be overwritten while it is copied
 _MOST_S: Final = 1.0  # of what was heard, written at a time; and how long a recording waits for the end of it
@@ -29,7 +29,7 @@ class _Heard:
     Threads: the session's housekeeping.
     """
 
-    def __init__(self, path: Path, mix: Recorder, due: Due, hearing: Hearing) -> None:
+    def __init__(self, path: Path, mix: Recorder, due: Scheduled, hearing: InputHistory) -> None:
         self.recorder, self.due = Recorder(path, mix.sample_rate, mix.first), due
         self._mix, self._hearing = mix, hearing
         self._next: int | None = None
@@ -57,7 +57,7 @@ class _Heard:
         self.recorder.finish()
 
 
-class Studio:
+class Recordings:
     """Recordings and keeps of one session.
 
     Threads: `tap` by the audio pump; everything else by the session's housekeeping.
@@ -67,11 +67,13 @@ class Studio:
         keep_s: how much of the past can be kept.
     """
 
-    def __init__(self, folder: Path | None, stage: Stage, mixer: Mixer, hearing: Hearing, keep_s: float) -> None:
+    def __init__(
+        self, folder: Path | None, stage: SessionContext, mixer: Mixer, hearing: InputHistory, keep_s: float
+    ) -> None:
         self._folder, self._stage, self._mixer, self._keep_s = folder, stage, mixer, keep_s
         self._hearing = hearing
-        self._current: tuple[Recorder, Due] | None = None
-        self._recorders: tuple[tuple[Recorder, Due], ...] = ()
+        self._current: tuple[Recorder, Scheduled] | None = None
+        self._recorders: tuple[tuple[Recorder, Scheduled], ...] = ()
         self._heard: list[_Heard] = []
         self._news: deque[Event] = deque()  # from writer threads
 
@@ -80,7 +82,7 @@ class Studio:
         for recorder, _ in self._recorders:
             recorder.offer(position, audio)
 
-    def obey(self, due: Due, sample: float) -> bool:
+    def obey(self, due: Scheduled, sample: float) -> bool:
         """Carry out a command at a sample; False if it is not one of ours."""
         try:
             match due.command:
@@ -128,7 +130,7 @@ class Studio:
             heard.finish()
         self.tend()
 
-    def _turn_input(self, due: Due, path: tuple[str, ...], value: Value, sample: int) -> None:
+    def _turn_input(self, due: Scheduled, path: tuple[str, ...], value: Value, sample: int) -> None:
         """The input is no part of what a take replays: its controls are kept there for people only."""
         value = self._hearing.turn(path[1:], value, sample)
         self._stage.take.note(turned="/".join(path), value=value, sample=sample)
@@ -140,7 +142,7 @@ class Studio:
             raise RecordError("this session has no folder to record to; start it with one")
         return self._folder
 
-    def _record(self, due: Due, name: str, sample: int) -> None:
+    def _record(self, due: Scheduled, name: str, sample: int) -> None:
         if self._current is not None and self._current[0].last is None:
             raise RecordError(f"{self._current[0].path.name} is being recorded; stop it first")
         recorder = Recorder(free_name(self._room(), name), self._stage.sample_rate, sample)
@@ -151,7 +153,7 @@ class Studio:
         self._stage.take.note(record=recorder.path.name, sample=sample)
         self._stage.applied(due, "", sample)
 
-    def _record_input(self, due: Due, mix: Recorder) -> None:
+    def _record_input(self, due: Scheduled, mix: Recorder) -> None:
         """What is heard, beside the mix; if that cannot be, the mix is recorded all the same."""
         try:
             path = free_name(self._room(), f"{mix.path.stem}-input{mix.path.suffix}")
@@ -159,13 +161,13 @@ class Studio:
         except RecordError as error:
             self._stage.failed(due, f"the input is not recorded, only the mix: {error}")
 
-    def _stop(self, due: Due, sample: int) -> None:
+    def _stop(self, due: Scheduled, sample: int) -> None:
         if self._current is None or self._current[0].last is not None:
             raise RecordError("nothing is being recorded")
         self._current[0].last = max(sample, self._current[0].first)
         self._stage.applied(due, "", sample)
 
-    def _keep(self, due: Due, bars: int) -> None:
+    def _keep(self, due: Scheduled, bars: int) -> None:
         """The last whole bars that have been read, as many of those asked for as are still known."""
         conductor, rate = self._stage.conductor, self._stage.sample_rate
         here = self._mixer.position

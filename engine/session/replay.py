@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engine.audio.mixer import Fades, Lane, Mixer, Turn
+from engine.audio.mixer import Fades, Lane, LaneChange, Mixer
 from engine.audio.record import WavFile
 from engine.audio.ring import Ring
 from engine.bundles.bundle import FOLDERS_VARIABLE
@@ -19,9 +19,9 @@ from engine.bundles.opening import identity_of, open_voice
 from engine.controls import with_value
 from engine.errors import ControlError, RecordError, TakeError
 from engine.music.audio import Audio
-from engine.protocols.streamer import unkept
+from engine.protocols.streamer import restore
 from engine.session.take import PlayerLog, Take, read_take
-from engine.worker.orders import Order, Refused
+from engine.worker.orders import Order, OrderRefused
 from engine.worker.process import Identify, Opener, ring_capacity
 from engine.worker.worker import Pacing, Worker
 
@@ -52,7 +52,7 @@ class _Scripted:
         if log.resume is not None:
             if log.resume not in states:
                 raise TakeError(f"player {log.number} goes on from a state of player {log.resume[0]} that is not there")
-            chunk, state = log.resume[1], unkept(streamer, states[log.resume])
+            chunk, state = log.resume[1], restore(streamer, states[log.resume])
         self._worker = Worker(
             streamer,
             self.ring,
@@ -87,7 +87,7 @@ class _Scripted:
             if isinstance(what, Order):
                 self._worker.obey(what)
                 for report in self._worker.take_reports():
-                    if isinstance(report, Refused):  # what was refused when it was live is not in the take
+                    if isinstance(report, OrderRefused):  # what was refused when it was live is not in the take
                         raise TakeError(f"player {self._number} cannot do what it did: {report.reason}")
             else:
                 self._worker.begin_at(what)
@@ -197,7 +197,7 @@ def replay(
             yield sound[:, max(0, first - (until - sound.shape[1])) :]
 
 
-def _stays(turns: list[Turn], margin: int) -> list[tuple[int, int | None, int]]:
+def _stays(turns: list[LaneChange], margin: int) -> list[tuple[int, int | None, int]]:
     """(first, last or None, player) of each stretch in which a lane reads a player's ring."""
     ends = [*(turn.sample + margin for turn in turns[1:]), None][: len(turns)]
     return [(t.sample, end, t.player) for t, end in zip(turns, ends, strict=True) if t.player]

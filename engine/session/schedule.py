@@ -11,7 +11,7 @@ from engine.errors import ControlError
 from engine.messages.session import NOW, Command, When
 from engine.music.units import TICKS_PER_BEAT
 
-__all__ = ["Agenda", "Due", "Target", "target_of"]
+__all__ = ["Scheduled", "Scheduler", "Target", "target_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _next_line(conductor: Conductor, after: float, ticks: int) -> float:
 
 
 @dataclass(slots=True)
-class Due:
+class Scheduled:
     """A posted command that waits for its time; `posted_s` by the session's clock, `when` as it was asked."""
 
     number: int
@@ -69,16 +69,16 @@ class Due:
     when: When = NOW
 
 
-class Agenda:
+class Scheduler:
     """Commands in the order of their posting, given out when near. Threads: the session's housekeeping."""
 
     def __init__(self) -> None:
-        self._waiting: list[Due] = []
+        self._waiting: list[Scheduled] = []
 
-    def add(self, due: Due) -> None:
+    def add(self, due: Scheduled) -> None:
         self._waiting.append(due)
 
-    def take_near(self, conductor: Conductor, after: float, horizon: float) -> list[tuple[Due, float]]:
+    def take_near(self, conductor: Conductor, after: float, horizon: float) -> list[tuple[Scheduled, float]]:
         """Those whose sample, by what is known now, lies before `horizon`, with that sample; they are given out once.
 
         The earliest comes first, so that what it changes is known to the next.

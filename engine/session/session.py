@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from engine.audio.input import HEARD_S, INPUT, Hearing
+from engine.audio.input import HEARD_S, INPUT, InputHistory
 from engine.audio.mixer import Fades, Lane, Mixer
 from engine.bundles.opening import open_voice
 from engine.conductor import Conductor
@@ -35,16 +35,16 @@ from engine.messages.session import (
 )
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
-from engine.session.infills import Jobs
-from engine.session.recordings import Studio
-from engine.session.schedule import Agenda, Due, target_of
-from engine.session.slot import Stage, VoiceSpec, VoiceStatus
-from engine.session.sources import Context
+from engine.session.infills import Infills
+from engine.session.recordings import Recordings
+from engine.session.schedule import Scheduled, Scheduler, target_of
+from engine.session.slot import SessionContext, VoiceSpec, VoiceStatus
+from engine.session.sources import Sources
 from engine.session.take import TakeWriter, new_take
-from engine.session.telemetry import Teller
+from engine.session.telemetry import TelemetryReporter
 from engine.session.voice import Voice
 from engine.worker.orders import AT_ONCE, Order, conduct, conducts, plans, turns
-from engine.worker.process import LocalPlayer, Opener, Player, ProcessPlayer
+from engine.worker.process import LocalWorker, Opener, ProcessWorker, WorkerHandle
 from engine.worker.worker import Pacing
 
 __all__ = ["Session", "VoiceSpec", "VoiceStatus"]
@@ -103,12 +103,12 @@ class Session:
         if len({spec.name for spec in voices}) != len(voices):
             raise ControlError(f"voices need different names, got {', '.join(spec.name for spec in voices)}")
         self.sample_rate = sample_rate
-        self.hearing = Hearing(sample_rate, heard_s)
+        self.hearing = InputHistory(sample_rate, heard_s)
         self._block, self._in_process = block, in_process
         self._mixer = Mixer(sample_rate, keep_s if folder is not None else 0.0)
         self._numbers = itertools.count(1)
         self._inbox: deque[tuple[int, Command, When, float]] = deque()
-        self._agenda = Agenda()
+        self._agenda = Scheduler()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._keeper: threading.Thread | None = None
@@ -119,7 +119,7 @@ class Session:
         conductor = Conductor(sample_rate, beats_per_bar=beats)
         conductor.set_tempo(tempo_bpm, 0.0)
         facts = {"sample_rate": sample_rate, "voices": [spec.name for spec in voices], **_machine(), **(header or {})}
-        self._stage = Stage(
+        self._stage = SessionContext(
             sample_rate=sample_rate,
             fades=fades,
             pacing=Pacing(
@@ -129,17 +129,17 @@ class Session:
             ),
             conductor=conductor,
             opener=opener,
-            start=LocalPlayer if in_process else ProcessPlayer,
+            start=LocalWorker if in_process else ProcessWorker,
             clock=self._fake_clock if in_process else time.perf_counter,
             position=lambda: self._mixer.position,
             take=TakeWriter(None if folder is None else new_take(folder), facts),
             folder=folder,
-            find=Context(folder, conductor, self._mixer, self.hearing, keep_s).find,
+            find=Sources(folder, conductor, self._mixer, self.hearing, keep_s).find,
         )
         self._take_missed = False
-        self._teller = Teller(self._stage, self._mixer, self.hearing, output_latency_ms)
-        self._studio = Studio(folder, self._stage, self._mixer, self.hearing, keep_s)
-        self._jobs = Jobs(folder, self._stage, in_process=in_process)
+        self._teller = TelemetryReporter(self._stage, self._mixer, self.hearing, output_latency_ms)
+        self._studio = Recordings(folder, self._stage, self._mixer, self.hearing, keep_s)
+        self._jobs = Infills(folder, self._stage, in_process=in_process)
         self._voices: dict[str, Voice] = {}
         for spec in voices:
             self._add(spec)
@@ -202,7 +202,7 @@ class Session:
         out[:] = self.read(out.shape[1])
 
     def hear(self, audio: Audio, sample: int) -> None:
-        """Take [2, N] or [1, N] that came in while the mix sounded from `sample` on; see `Hearing.write`."""
+        """Take [2, N] or [1, N] that came in while the mix sounded from `sample` on; see `InputHistory.write`."""
         self.hearing.write(audio, sample)
 
     def poll(self) -> list[Event]:
@@ -254,7 +254,7 @@ class Session:
         """A copy of the conductor as the voices have it, changes that are about to hold included."""
         return self._stage.conductor.copy()
 
-    def players(self) -> dict[str, Player]:
+    def players(self) -> dict[str, WorkerHandle]:
         """The worker that feeds each loaded voice, by name: for tests and for tools that watch processes."""
         return {name: voice.player for name, voice in self._voices.items() if voice.player is not None}
 
@@ -297,7 +297,7 @@ class Session:
         except EngineError as error:
             stage.events.append(Failed(number=number, command=command, reason=str(error)))
             return
-        due = Due(number, command, target, posted_s, when)
+        due = Scheduled(number, command, target, posted_s, when)
         if isinstance(command, Load) or plans(command):
             self._obey(due, 0.0)  # it is made ready from now on; only the change waits
         else:
@@ -338,7 +338,7 @@ class Session:
             except Exception as error:  # a mistake of ours costs one command, never the housekeeping
                 self._stage.failed(due, f"{type(error).__name__}: {error}; report this")
 
-    def _obey(self, due: Due, sample: float) -> None:
+    def _obey(self, due: Scheduled, sample: float) -> None:
         stage, command = self._stage, due.command
         if conducts(command):
             self._conduct(due, sample)
@@ -360,7 +360,7 @@ class Session:
         else:
             voice.obey(due, AT_ONCE if due.target.at_once else sample)
 
-    def _conduct(self, due: Due, sample: float) -> None:
+    def _conduct(self, due: Scheduled, sample: float) -> None:
         """Change every conductor at one sample that is still open to all."""
         stage = self._stage
         sample = max(sample, self._open_sample(due.command) + _LEAD_S * self.sample_rate, stage.conductor.last_change)
@@ -417,7 +417,7 @@ class Session:
         self._tend()
         for voice in self._voices.values():
             for player in voice.players:
-                while isinstance(player, LocalPlayer) and player.advance():
+                while isinstance(player, LocalWorker) and player.advance():
                     pass
         self._tend()
         return self._mix(frames)

@@ -11,13 +11,13 @@ from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.controls import Value, with_value
 from engine.messages.continuation import turned
-from engine.messages.session import Applied, Branch, Changed, Choose, Continue, Event, Failed, Land
-from engine.session.schedule import Due
+from engine.messages.session import Applied, Branch, Changed, Choose, Commit, Continue, Event, Failed
+from engine.session.schedule import Scheduled
 from engine.session.take import TakeWriter
-from engine.worker.process import Opener, Player, Setup
+from engine.worker.process import Opener, Setup, WorkerHandle
 from engine.worker.worker import Pacing
 
-__all__ = ["Cast", "Retired", "Stage", "VoiceSpec", "VoiceStatus"]
+__all__ = ["Retired", "SessionContext", "Slot", "VoiceSpec", "VoiceStatus"]
 
 _HANG_S: Final = 1.0  # without a sign of life while its ring runs empty
 _SLOW_S: Final = 5.0
@@ -60,7 +60,7 @@ class VoiceStatus:
 
 
 @dataclass(kw_only=True, slots=True)
-class Stage:
+class SessionContext:
     """What all voices of a session share. Threads: the session's housekeeping."""
 
     sample_rate: int
@@ -68,7 +68,7 @@ class Stage:
     pacing: Pacing
     conductor: Conductor
     opener: Opener
-    start: Callable[[Setup], Player]
+    start: Callable[[Setup], WorkerHandle]
     clock: Callable[[], float]
     position: Callable[[], int]
     take: TakeWriter
@@ -81,22 +81,22 @@ class Stage:
     at their posting until then."""
     players: int = 0
 
-    def applied(self, due: Due, voice: str, sample: int) -> None:
+    def applied(self, due: Scheduled, voice: str, sample: int) -> None:
         posted_ms = 1000.0 * due.posted_s
         self.heard.append(
             Applied(number=due.number, command=due.command, voice=voice, sample=sample, latency_ms=posted_ms)
         )
 
-    def failed(self, due: Due, reason: str) -> None:
+    def failed(self, due: Scheduled, reason: str) -> None:
         self.events.append(Failed(number=due.number, command=due.command, reason=reason))
 
-    def fail_all(self, dues: list[Due], reason: str) -> None:
+    def fail_all(self, dues: list[Scheduled], reason: str) -> None:
         """None of these can be obeyed; the list is empty afterwards."""
         for due in dues:
             self.failed(due, reason)
         dues.clear()
 
-    def give_up(self, dues: dict[int, Due], reason: str) -> None:
+    def give_up(self, dues: dict[int, Scheduled], reason: str) -> None:
         """The same of those that a player had been sent, by their numbers."""
         for due in dues.values():
             self.failed(due, reason)
@@ -104,11 +104,11 @@ class Stage:
 
 
 @dataclass(slots=True)
-class Cast:
+class Slot:
     """A player in a role: the one that feeds the lane, or one that is to take over."""
 
     number: int
-    player: Player
+    player: WorkerHandle
     bundle: str
     seed: int
     begun_s: float
@@ -117,7 +117,7 @@ class Cast:
     again: bool = False  # started because the one before failed
     controls: Any = None  # None until it is ready
     goes_on: bool = False
-    unanswered: dict[int, Due] = field(default_factory=dict)
+    unanswered: dict[int, Scheduled] = field(default_factory=dict)
     beats: int = -1
     beaten_s: float = 0.0
 
@@ -125,7 +125,7 @@ class Cast:
     def ready(self) -> bool:
         return self.controls is not None
 
-    def turn(self, voice: str, command: Land | Branch | Choose) -> Iterator[Changed]:
+    def turn(self, voice: str, command: Commit | Branch | Choose) -> Iterator[Changed]:
         """Controls change with what is heard."""
         for name, value in turned(command):
             if getattr(self.controls, name) != value:
@@ -155,16 +155,16 @@ class Retired:
 
     def __init__(self, uses: Callable[[Ring], bool]) -> None:
         self._uses = uses
-        self._rows: list[tuple[Cast, float | None]] = []  # and the time at which its ring was first seen unused
+        self._rows: list[tuple[Slot, float | None]] = []  # and the time at which its ring was first seen unused
 
-    def add(self, cast: Cast) -> None:
+    def add(self, cast: Slot) -> None:
         """End a player at once; its ring stays."""
         cast.player.kill()
         self._rows.append((cast, None))
 
     def bury(self, now_s: float) -> None:
         """Give back the memory of rings that nobody has used for a while."""
-        kept: list[tuple[Cast, float | None]] = []
+        kept: list[tuple[Slot, float | None]] = []
         for cast, free_s in self._rows:
             if self._uses(cast.player.ring):
                 kept.append((cast, None))

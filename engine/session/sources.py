@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.audio.input import Hearing
+from engine.audio.input import InputHistory
 from engine.audio.mixer import Mixer
 from engine.audio.record import WavFile
 from engine.conductor import Conductor
@@ -19,7 +19,7 @@ from engine.errors import ControlError
 from engine.messages.session import Continue
 from engine.music.audio import Audio
 
-__all__ = ["Context"]
+__all__ = ["Sources"]
 
 _MARGIN_S: Final = 2.0  # the oldest of what is kept may be overwritten while it is copied
 _MOST_S: Final = 60.0
@@ -27,7 +27,7 @@ _LEAST_S: Final = 0.1
 _MOST_BYTES: Final = 1 << 28  # summed while the housekeeping waits: a fifth of a second
 
 
-class Context:
+class Sources:
     """What was just heard, for one session.
 
     Threads: the session's housekeeping.
@@ -39,7 +39,7 @@ class Context:
     """
 
     def __init__(
-        self, folder: Path | None, conductor: Conductor, mixer: Mixer, hearing: Hearing, keep_s: float
+        self, folder: Path | None, conductor: Conductor, mixer: Mixer, hearing: InputHistory, keep_s: float
     ) -> None:
         self._folder, self._conductor, self._mixer, self._hearing = folder, conductor, mixer, hearing
         self._keep_s, self._rate = keep_s, conductor.sample_rate

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, Final
 
-from engine.audio.mixer import Turn
+from engine.audio.mixer import LaneChange
 from engine.conductor import Conductor, Stretch
 from engine.errors import EngineError, TakeError
 from engine.messages import session as messages
@@ -30,7 +30,7 @@ _RATES: Final = range(1_000, 1_000_000)
 _WRONG: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, EngineError)
 _LOGGED: Final = (
     "Set", "Jump", "Tempo", "Beats", "Locate", "Chord", "Progression", "Keys", "Continue", "Rewind", "Branch", "Choose",
-    "Land",
+    "Commit",
 )  # fmt: skip
 _COMMANDS: Final[Mapping[str, type]] = {name: getattr(messages, name) for name in _LOGGED}
 
@@ -85,7 +85,7 @@ class TakeWriter:
         """A run of a player's sound begins."""
         self._line({"began": player, "chunk": began.chunk, "at": began.at})
 
-    def turn(self, voice: str, turn: Turn) -> None:
+    def turn(self, voice: str, turn: LaneChange) -> None:
         """A voice's lane changed what it plays."""
         self._line({"turn": voice, **asdict(turn)})
 
@@ -159,7 +159,7 @@ class Take:
 
     header: Mapping[str, Any]
     players: dict[int, PlayerLog]
-    turns: dict[str, list[Turn]]
+    turns: dict[str, list[LaneChange]]
     end: int
     folder: Path | None = None
 
@@ -227,8 +227,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _add(take: Take, row: Mapping[str, Any]) -> None:
     if "turn" in row:
-        facts = {item.name: row[item.name] for item in fields(Turn)}
-        take.turns.setdefault(row["turn"], []).append(Turn(**facts))
+        facts = {item.name: row[item.name] for item in fields(LaneChange)}
+        take.turns.setdefault(row["turn"], []).append(LaneChange(**facts))
         take.end = max(take.end, int(row["sample"]))
     elif "player" in row:
         number, resume = int(row["player"]), row["resume"]

@@ -4,23 +4,23 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
-from engine.audio.input import Hearing
+from engine.audio.input import InputHistory
 from engine.audio.level import peak_db
 from engine.audio.mixer import Mixer
 from engine.messages.session import Telemetry, VoiceTelemetry
-from engine.session.slot import Stage
+from engine.session.slot import SessionContext
 from engine.session.voice import Voice
 from engine.worker.orders import plans
 
-__all__ = ["Teller"]
+__all__ = ["TelemetryReporter"]
 
 _EVERY_S: Final = 0.1
 
 
-class Teller:
+class TelemetryReporter:
     """Threads: the session's housekeeping; `output_latency_ms` may be set by any."""
 
-    def __init__(self, stage: Stage, mixer: Mixer, hearing: Hearing, output_latency_ms: float) -> None:
+    def __init__(self, stage: SessionContext, mixer: Mixer, hearing: InputHistory, output_latency_ms: float) -> None:
         self.output_latency_ms = output_latency_ms
         self._stage, self._mixer, self._hearing = stage, mixer, hearing
         self._told_s, self._latency_ms = -1.0, 0.0

@@ -7,15 +7,15 @@ the one that plays, and takes over at a sample.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.audio.mixer import Ask, Lane, Turn
+from engine.audio.mixer import Lane, LaneChange, LaneRequest
 from engine.controls import walk, with_value
 from engine.errors import ControlError
 from engine.messages.session import (
     Changed,
     Command,
+    Commit,
     Cover,
     Failed,
-    Land,
     Load,
     Play,
     Set,
@@ -26,11 +26,11 @@ from engine.messages.session import (
     VoiceDown,
     VoiceUp,
 )
-from engine.session.continuations import Futures
-from engine.session.schedule import Due, target_of
-from engine.session.slot import Cast, Retired, Stage, VoiceSpec
-from engine.worker.orders import AT_ONCE, Began, Broken, Made, Order, Ready, Refused, Took, plans, turns
-from engine.worker.process import Player, Setup
+from engine.session.continuations import Continuations
+from engine.session.schedule import Scheduled, target_of
+from engine.session.slot import Retired, SessionContext, Slot, VoiceSpec
+from engine.worker.orders import AT_ONCE, Began, Broken, Made, Order, OrderRefused, Ready, Took, plans, turns
+from engine.worker.process import Setup, WorkerHandle
 
 __all__ = ["Voice"]
 
@@ -41,35 +41,35 @@ _SOON_S: Final = 5.0  # a voice that dies this early after a restart gets a fres
 class Voice:
     """Threads: the session's housekeeping only, but for `lane`, which the mixer reads."""
 
-    def __init__(self, stage: Stage, spec: VoiceSpec, lane: Lane) -> None:
+    def __init__(self, stage: SessionContext, spec: VoiceSpec, lane: Lane) -> None:
         self.name, self.bundle, self.seed, self.lane = spec.name, spec.bundle, spec.seed, lane
         self.playing = spec.playing
         self.covers = 0
         self.controls: Any = None
         self._stage, self._options = stage, spec.options
         self._values = dict(spec.controls)
-        self._cast: Cast | None = None
-        self._next: tuple[Cast, Due] | None = None
+        self._cast: Slot | None = None
+        self._next: tuple[Slot, Scheduled] | None = None
         self._swap_at: int | None = None
-        self._starting: list[Due] = []
-        self._stopping: list[Due] = []
+        self._starting: list[Scheduled] = []
+        self._stopping: list[Scheduled] = []
         self._covered = 0
         self._failures: list[float] = []
         self._again_s: float | None = None
         self._snapshot: tuple[int, int, bytes] | None = None
-        self._unsent: dict[int, Due] = {}
+        self._unsent: dict[int, Scheduled] = {}
         self._retired = Retired(lane.uses)
-        self._futures = Futures(spec.name, stage)
+        self._futures = Continuations(spec.name, stage)
 
     # what the session asks
 
     @property
-    def player(self) -> Player | None:
+    def player(self) -> WorkerHandle | None:
         """The player that feeds the lane now."""
         return None if self._cast is None else self._cast.player
 
     @property
-    def players(self) -> list[Player]:
+    def players(self) -> list[WorkerHandle]:
         """All players that are at work."""
         casts = [self._cast, self._next[0] if self._next else None]
         return [cast.player for cast in casts if cast is not None]
@@ -84,7 +84,7 @@ class Voice:
 
     @property
     def prepared_s(self) -> float:
-        """See `Futures.prepared_s`."""
+        """See `Continuations.prepared_s`."""
         return self._futures.prepared_s
 
     @property
@@ -111,7 +111,7 @@ class Voice:
         for player in self.players:
             player.send(order)
 
-    def obey(self, due: Due, sample: float) -> None:
+    def obey(self, due: Scheduled, sample: float) -> None:
         """Carry out a command to this voice, whose time is `sample` (or `AT_ONCE`)."""
         match due.command:
             case Load(bundle=bundle, seed=seed):
@@ -127,7 +127,7 @@ class Voice:
             case command:
                 self._pass_on(due, command, sample)
 
-    def stop(self, due: Due | None, sample: float, fade: int) -> None:
+    def stop(self, due: Scheduled | None, sample: float, fade: int) -> None:
         """Fade out at `sample`; the state stays. `due` is told of it, if there is one."""
         self._futures.drop("stopped before it began")
         if not self.playing:
@@ -138,7 +138,7 @@ class Voice:
         if due is not None:
             self._stopping.append(due)
         self._stage.fail_all(self._starting, "stopped before it began")
-        self.lane.ask(Ask("stop", sample=max(0, round(sample)), fade=fade))
+        self.lane.ask(LaneRequest("stop", sample=max(0, round(sample)), fade=fade))
         if self._cast is not None:
             self._cast.player.send(Order(0, sample, Stop(voice=self.name)))
 
@@ -182,7 +182,7 @@ class Voice:
 
     # commands
 
-    def _pass_on(self, due: Due, command: Command, sample: float) -> None:
+    def _pass_on(self, due: Scheduled, command: Command, sample: float) -> None:
         if self.gone:
             self._stage.failed(due, f"{self.name} has no bundle; load one")
             return
@@ -194,7 +194,7 @@ class Voice:
         if self._next is not None and isinstance(command, Set):
             self._next[0].player.send(Order(0, sample, command))
 
-    def _play(self, due: Due, sample: float) -> None:
+    def _play(self, due: Scheduled, sample: float) -> None:
         if self.gone:
             self._stage.failed(due, f"{self.name} has no bundle; load one")
             return
@@ -206,7 +206,7 @@ class Voice:
         if self.loaded and self._cast is not None:
             self._cast.player.send(Order(0, sample, Play(voice=self.name)))
 
-    def _load(self, due: Due, bundle: str, seed: int) -> None:
+    def _load(self, due: Scheduled, bundle: str, seed: int) -> None:
         if self._next is not None:
             cast, earlier = self._next
             self._stage.failed(earlier, "another load came after it")
@@ -217,7 +217,7 @@ class Voice:
         # A name from outside the machine may not point to just any folder.
         self._next = self._start(bundle, seed, None, {**self._options, "paths": False}), due
 
-    def _unload(self, due: Due) -> None:
+    def _unload(self, due: Scheduled) -> None:
         self.stop(due, AT_ONCE, self._stage.fades.end)
         if self._next is not None:
             self._stage.failed(self._next[1], "unloaded")
@@ -228,11 +228,11 @@ class Voice:
             self._retired.add(self._cast)
             self._cast = None
         self._again_s, self._snapshot = None, None
-        self.lane.ask(Ask("drop"))
+        self.lane.ask(LaneRequest("drop"))
 
     # players
 
-    def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None, options: Mapping[str, Any]) -> Cast:
+    def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None, options: Mapping[str, Any]) -> Slot:
         stage = self._stage
         stage.players += 1
         setup = Setup(
@@ -248,9 +248,9 @@ class Voice:
             folder=stage.folder,
         )
         stage.take.player(stage.players, self.name, setup, None if resume is None else resume[0])
-        return Cast(stage.players, stage.start(setup), bundle, seed, stage.clock(), options, resume is not None)
+        return Slot(stage.players, stage.start(setup), bundle, seed, stage.clock(), options, resume is not None)
 
-    def _hear(self, cast: Cast) -> None:
+    def _hear(self, cast: Slot) -> None:
         stage, take = self._stage, self._stage.take
         for report in cast.player.reports():
             match report:
@@ -266,21 +266,21 @@ class Voice:
                         stage.events.extend(cast.turn(self.name, order.command))
                     if number in cast.unanswered:
                         self._took(cast, cast.unanswered.pop(number), sample)
-                    elif isinstance(order.command, Land) and (landed := self._futures.landed(number)) is not None:
+                    elif isinstance(order.command, Commit) and (landed := self._futures.landed(number)) is not None:
                         self._landed(cast, *landed, sample)
                 case Made():
                     self._futures.made(report)
-                case Refused(number=number, reason=reason):
+                case OrderRefused(number=number, reason=reason):
                     if not self._futures.refused(number, reason) and number in cast.unanswered:
                         stage.failed(cast.unanswered.pop(number), reason)
                 case Began():
                     take.began(cast.number, report)
                     if cast is self._cast and self.playing:
-                        self.lane.ask(Ask("play"))  # not before: what is left in the ring is of another time
+                        self.lane.ask(LaneRequest("play"))  # not before: what is left in the ring is of another time
                 case Broken(reason=reason):
                     self._broken(cast, reason)
 
-    def _landed(self, cast: Cast, due: Due, meant: float, sample: int) -> None:
+    def _landed(self, cast: Slot, due: Scheduled, meant: float, sample: int) -> None:
         """A future is heard from a sample on, or where it was meant to be once the voice has begun."""
         if self.playing:
             self._took(cast, due, sample)
@@ -288,18 +288,18 @@ class Voice:
             self.controls = cast.controls
             self._play(due, meant)
 
-    def _ready(self, cast: Cast, controls: Any) -> None:
+    def _ready(self, cast: Slot, controls: Any) -> None:
         cast.controls, cast.beaten_s = controls, self._stage.clock()
         seconds = self._stage.clock() - cast.begun_s
         self._stage.events.append(VoiceUp(voice=self.name, bundle=cast.bundle, seconds=seconds, restarted=cast.again))
         if cast is not self._cast:
             return
         self.controls, self.bundle, self.seed = controls, cast.bundle, cast.seed
-        self.lane.ask(Ask("feed", player=cast.number, ring=cast.player.ring))
+        self.lane.ask(LaneRequest("feed", player=cast.number, ring=cast.player.ring))
         if self.playing:
             cast.player.send(Order(0, AT_ONCE, Play(voice=self.name)))
 
-    def _took(self, cast: Cast, due: Due, sample: int) -> None:
+    def _took(self, cast: Slot, due: Scheduled, sample: int) -> None:
         if cast is not self._cast:
             return
         self.controls = cast.controls
@@ -311,13 +311,13 @@ class Voice:
                     value = control.value
             self._stage.events.append(Changed(path=due.command.path, value=value))
 
-    def _broken(self, cast: Cast, reason: str) -> None:
+    def _broken(self, cast: Slot, reason: str) -> None:
         stage = self._stage
         if self._next is not None and cast is self._next[0]:
             stage.failed(self._next[1], f"{reason}; {self.name} plays on as before")
             self._retired.add(cast)
             self._next, self._swap_at = None, None
-            self.lane.ask(Ask("swap"))
+            self.lane.ask(LaneRequest("swap"))
             return
         if cast is not self._cast:
             return
@@ -352,8 +352,8 @@ class Voice:
     def _abandon(self) -> None:
         self._stage.give_up(self._unsent, "the voice has failed; load a bundle")
         self._stage.fail_all(self._starting, "the voice has failed; load a bundle")
-        self.lane.ask(Ask("stop", fade=self._stage.fades.end))
-        self.lane.ask(Ask("drop"))
+        self.lane.ask(LaneRequest("stop", fade=self._stage.fades.end))
+        self.lane.ask(LaneRequest("drop"))
 
     def _restart(self) -> None:
         self._again_s = None
@@ -373,7 +373,7 @@ class Voice:
 
     # change of bundle
 
-    def _take_over(self, cast: Cast, due: Due) -> None:
+    def _take_over(self, cast: Slot, due: Scheduled) -> None:
         """Fix the sample of a change of bundle once it is near, or change at once where nothing sounds."""
         if not self.playing:
             if self.lane.silent:
@@ -392,13 +392,13 @@ class Voice:
             return
         self._swap_at = round(sample)
         cast.player.send(Order(0, self._swap_at, Play(voice=self.name)))
-        self.lane.ask(Ask("play"))
-        self.lane.ask(Ask("swap", sample=self._swap_at, player=cast.number, ring=cast.player.ring))
+        self.lane.ask(LaneRequest("play"))
+        self.lane.ask(LaneRequest("swap", sample=self._swap_at, player=cast.number, ring=cast.player.ring))
 
-    def _stop_short(self, cast: Cast) -> None:
+    def _stop_short(self, cast: Slot) -> None:
         """The voice was stopped between the fixing of a change and the change: take it back."""
         if self._swap_at is not None:
-            self.lane.ask(Ask("swap"))
+            self.lane.ask(LaneRequest("swap"))
             cast.player.send(Order(0, AT_ONCE, Stop(voice=self.name)))
 
     def _cast_anew(self) -> None:
@@ -419,11 +419,11 @@ class Voice:
         self._options = cast.options
         here = self._stage.position()
         if not self.playing:
-            self.lane.ask(Ask("feed", player=cast.number, ring=cast.player.ring))
+            self.lane.ask(LaneRequest("feed", player=cast.number, ring=cast.player.ring))
             self._stage.applied(due, self.name, here)
             self._stage.events.append(Swapped(voice=self.name, bundle=cast.bundle, sample=here))
 
-    def _note(self, turn: Turn) -> None:
+    def _note(self, turn: LaneChange) -> None:
         """A lane's turn: log it, tell of it, and answer the commands that asked for it."""
         stage = self._stage
         stage.take.turn(self.name, turn)

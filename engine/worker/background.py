@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["Ahead"]
+__all__ = ["BackgroundTask"]
 
 _NICE: Final = 5  # what sounds comes first
 
 
-class Ahead:
+class BackgroundTask:
     """One piece of work and, later, its result.
 
     Threads: one owner; the work in a thread of its own, which lets go of the GIL while a network runs.

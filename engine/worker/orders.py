@@ -9,14 +9,14 @@ from engine.messages.session import (
     Beats,
     Branch,
     Choose,
-    Chord,
     Command,
+    Commit,
     Continue,
     Keys,
-    Land,
     Locate,
     Progression,
     Rewind,
+    SetChord,
     Tempo,
 )
 from engine.music.harmony import parse_chord, parse_progression, recognise
@@ -27,8 +27,8 @@ __all__ = [
     "Broken",
     "Made",
     "Order",
+    "OrderRefused",
     "Ready",
-    "Refused",
     "Report",
     "Took",
     "conduct",
@@ -40,7 +40,7 @@ __all__ = [
 AT_ONCE = -1.0
 """An order's sample when it is to take effect as soon as it can."""
 
-_CONDUCTING = (Tempo, Beats, Locate, Chord, Progression, Keys)
+_CONDUCTING = (Tempo, Beats, Locate, SetChord, Progression, Keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Ready:
     Args:
         controls: those it begins with.
         identity: of its weights (see `engine.bundles.opening.identity_of`).
-        goes_on: whether it goes on from what it hears (see `engine.protocols.streamer.CanGoOn`).
+        goes_on: whether it goes on from what it hears (see `engine.protocols.streamer.CanContinue`).
     """
 
     controls: object
@@ -93,7 +93,7 @@ class Took:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class OrderRefused:
     """An order could not be obeyed: `reason`. Nothing has changed."""
 
     number: int
@@ -117,7 +117,7 @@ class Began:
     at: int
 
 
-Report = Ready | Broken | Took | Refused | Made | Began
+Report = Ready | Broken | Took | OrderRefused | Made | Began
 
 
 def conducts(command: Command) -> bool:
@@ -130,9 +130,9 @@ def plans(command: Command) -> TypeGuard[Continue | Rewind]:
     return isinstance(command, Continue | Rewind)
 
 
-def turns(command: Command) -> TypeGuard[Land | Branch | Choose]:
+def turns(command: Command) -> TypeGuard[Commit | Branch | Choose]:
     """Whether a command is carried out at its very sample, within a chunk."""
-    return isinstance(command, Land | Branch | Choose)
+    return isinstance(command, Commit | Branch | Choose)
 
 
 def conduct(conductor: Conductor, command: Command, sample: float) -> None:
@@ -149,7 +149,7 @@ def conduct(conductor: Conductor, command: Command, sample: float) -> None:
             conductor.set_meter(count, sample)
         case Locate(bar=bar):
             conductor.locate(float(bar * conductor.bar_ticks_at(sample)), sample)
-        case Chord(name=name):
+        case SetChord(name=name):
             conductor.set_chord(parse_chord(name) if name.strip() else None, sample)
         case Progression(chords=text):
             bars = parse_progression(text) if text.strip() else ()

@@ -24,11 +24,11 @@ from engine.bundles.opening import identity_of
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
-from engine.protocols.streamer import CanGoOn, Streamer, unkept
+from engine.protocols.streamer import CanContinue, Streamer, restore
 from engine.worker.orders import Broken, Order, Ready, Report
 from engine.worker.worker import Pacing, Worker
 
-__all__ = ["Identify", "LocalPlayer", "Opener", "Player", "ProcessPlayer", "Setup", "ring_capacity"]
+__all__ = ["Identify", "LocalWorker", "Opener", "ProcessWorker", "Setup", "WorkerHandle", "ring_capacity"]
 
 Identify = Callable[[str], str]
 Opener = Callable[..., Streamer[Any, Any]]
@@ -77,7 +77,7 @@ class Setup:
                 controls = with_value(controls, path, value)
             except ControlError:
                 continue  # a value carried over from another bundle that this one does not know
-        chunk, state = (0, None) if self.resume is None else (self.resume[0], unkept(streamer, self.resume[1]))
+        chunk, state = (0, None) if self.resume is None else (self.resume[0], restore(streamer, self.resume[1]))
         return Worker(
             streamer,
             ring,
@@ -92,7 +92,7 @@ class Setup:
         )
 
 
-class Player(Protocol):
+class WorkerHandle(Protocol):
     """One running worker. Threads: the session's housekeeping only."""
 
     @property
@@ -125,7 +125,7 @@ def ring_capacity(session_rate: int) -> int:
     return 1 << (int(_RING_S * session_rate) - 1).bit_length()
 
 
-class LocalPlayer:
+class LocalWorker:
     """A worker in this process; `advance` gives it its turns. `stalled` makes it late on purpose."""
 
     def __init__(self, setup: Setup) -> None:
@@ -175,7 +175,7 @@ class LocalPlayer:
         self._worker = None
 
 
-class ProcessPlayer:
+class ProcessWorker:
     """A worker in a child process.
 
     A thread of its own feeds the command pipe, so that a child that hangs can hold up nobody.
@@ -303,7 +303,7 @@ def _sound_comes_first() -> None:
 
 
 def _ready(worker: Worker, seconds: float, identity: str) -> Ready:
-    spec, goes_on = worker.spec, isinstance(worker.streamer, CanGoOn)
+    spec, goes_on = worker.spec, isinstance(worker.streamer, CanContinue)
     return Ready(worker.controls, spec.sample_rate, spec.chunk, seconds, identity, goes_on)
 
 

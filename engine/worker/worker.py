@@ -19,12 +19,12 @@ from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
 from engine.messages.continuation import turned
-from engine.messages.session import Branch, Choose, Continue, Jump, Land, Play, Rewind, Set, Stop
+from engine.messages.session import Branch, Choose, Commit, Continue, Jump, Play, Rewind, Set, Stop
 from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
-from engine.protocols.streamer import CanGoOn, CanJump, Moment, Streamer, kept
-from engine.worker.background import Ahead
-from engine.worker.orders import Began, Made, Order, Refused, Report, Took, conduct, conducts, plans, turns
+from engine.protocols.streamer import CanContinue, CanJump, Moment, Streamer, snapshot
+from engine.worker.background import BackgroundTask
+from engine.worker.orders import Began, Made, Order, OrderRefused, Report, Took, conduct, conducts, plans, turns
 
 __all__ = ["Pacing", "StepError", "Worker"]
 
@@ -91,7 +91,7 @@ class Worker:
         self.chunk = chunk
         self.playing = False
         self._folder = folder
-        self._ahead: dict[int, Ahead] = {}
+        self._ahead: dict[int, BackgroundTask] = {}
         self._turning: list[tuple[Order, Any]] = []
         self._inbox: list[Order] = []
         self._reports: list[Report] = []
@@ -176,7 +176,7 @@ class Worker:
             elif turns(command):
                 self._turn(order, command)
         except EngineError as error:
-            self._reports.append(Refused(order.number, str(error)))
+            self._reports.append(OrderRefused(order.number, str(error)))
             return
         heard = self._heard(self.chunk) if self.playing else self.ring.read_position
         if conducts(command):
@@ -211,12 +211,12 @@ class Worker:
 
     def pickled(self) -> bytes:
         """The state, as `Ring.save` keeps it."""
-        return kept(self.streamer, self.state)
+        return snapshot(self.streamer, self.state)
 
     def warm(self) -> None:
         """Step twice with a throw-away state: first runs allocate and choose algorithms, and may take long."""
         spec = self.spec
-        if isinstance(self.streamer, CanGoOn):
+        if isinstance(self.streamer, CanContinue):
             self.streamer.rehearse()
         scratch = self.streamer.begin(0)
         for chunk in range(2):
@@ -255,28 +255,28 @@ class Worker:
 
     def _plan(self, number: int, command: Continue | Rewind) -> None:
         """Have a future made, beside the sound where time passes; only the latest that was asked for can land."""
-        if not isinstance(self.streamer, CanGoOn):
+        if not isinstance(self.streamer, CanContinue):
             raise ControlError("this bundle goes on from nothing that it hears: load one of MusicGen")
         work = self.streamer.plan(self.state, self.controls, command, self._moment())
-        self._ahead = {number: Ahead(work, threaded=self.pacing.clock is not None)}
+        self._ahead = {number: BackgroundTask(work, threaded=self.pacing.clock is not None)}
 
-    def _tell_of(self, number: int, ahead: Ahead) -> None:
+    def _tell_of(self, number: int, ahead: BackgroundTask) -> None:
         ahead.told = True
         try:
             heard = 0.0 if self.pacing.clock is None else float(ahead.result().heard)
         except Exception as error:  # whatever a file or a network brings about, the sound goes on
             told = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
-            self._reports.append(Refused(number, told))
+            self._reports.append(OrderRefused(number, told))
         else:
             self._reports.append(Made(number, ahead.seconds, heard))
 
-    def _turn(self, order: Order, command: Land | Branch | Choose) -> None:
+    def _turn(self, order: Order, command: Commit | Branch | Choose) -> None:
         """Take in what is carried out within the next chunk, wherever that will begin."""
         streamer = self.streamer
-        if not isinstance(streamer, CanGoOn):
+        if not isinstance(streamer, CanContinue):
             raise ControlError("this bundle has no futures to choose from: load one of MusicGen")
         future, controls = None, self.controls
-        if isinstance(command, Land):
+        if isinstance(command, Commit):
             if command.number not in self._ahead:
                 raise ControlError("what is to land is not there: ask for it again")
             future = self._ahead.pop(command.number).result()
@@ -296,7 +296,7 @@ class Worker:
         moment, most = self._moment(), self.spec.chunk - 1
         for order, future in self._turning:
             at = rescale(max(0, round(order.sample) - moment.sample), self._rate, self.spec.sample_rate)
-            if isinstance(self.streamer, CanGoOn):
+            if isinstance(self.streamer, CanContinue):
                 self.streamer.turn(self.state, order.command, future, min(at, most), moment)
         self._turning = []
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.graphs.musika import Exported
 
-__all__ = ["Measured", "fastest"]
+__all__ = ["MeasuredBuild", "fastest"]
 
 _CLOSE: Final = 0.97  # of the best rate: as fast, and then more bits are better
 
@@ -25,7 +25,7 @@ Export = Callable[[Path, Path, str], Exported]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredBuild:
     """One build.
 
     Args:
@@ -39,7 +39,7 @@ class Measured:
 
 def fastest(
     export: Export, checkpoint: Path, outdir: Path, builds: tuple[str, ...], *, runs: int = 3, steps: int = 60,
-    tell: Callable[[Measured], None] = lambda _: None,
+    tell: Callable[[MeasuredBuild], None] = lambda _: None,
 ) -> tuple[Exported, str]:  # fmt: skip
     """Export `checkpoint` in each of `builds`, those with more bits first, and leave the fastest in `outdir`.
 
@@ -48,21 +48,21 @@ def fastest(
     Returns:
         What was exported, and its build.
     Raises:
-        CheckpointError: no build can be made.
+        WeightsError: no build can be made.
     """
     outdir.parent.mkdir(parents=True, exist_ok=True)
-    best: tuple[Measured, Exported, Path] | None = None
+    best: tuple[MeasuredBuild, Exported, Path] | None = None
     why = ""
     with TemporaryDirectory(prefix=f".{outdir.name}.", dir=outdir.parent) as folder:
         for build in builds:
             place = Path(folder) / build
             try:
                 made = export(checkpoint, place, build)
-            except CheckpointError as error:
+            except WeightsError as error:
                 why = str(error)
-                tell(Measured(build, 0.0, why))
+                tell(MeasuredBuild(build, 0.0, why))
                 continue
-            here = Measured(build, _rate(place, runs, steps))
+            here = MeasuredBuild(build, _rate(place, runs, steps))
             tell(here)
             if best is not None and _CLOSE * here.rate <= best[0].rate:
                 shutil.rmtree(place)  # a large model's builds need not lie side by side
@@ -71,7 +71,7 @@ def fastest(
                 shutil.rmtree(best[2])
             best = (here, made, place)
         if best is None:
-            raise CheckpointError(why)
+            raise WeightsError(why)
         outdir.mkdir(exist_ok=True)
         for file in best[2].iterdir():
             shutil.move(file, outdir / file.name)
@@ -84,5 +84,5 @@ def _rate(bundle: Path, runs: int, steps: int) -> float:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
-        raise CheckpointError(f"build {bundle.name} could not be measured: {why}")
+        raise WeightsError(f"build {bundle.name} could not be measured: {why}")
     return float(statistics.median(json.loads(done.stdout)["rates"]["guided"]))

@@ -24,9 +24,9 @@ from training.models.musika_live import (
     OSCILLATORS,
     SUBFRAMES,
     SUBHOP,
-    Decoder,
-    Generator,
-    LiveConfig,
+    MusikaLiveConfig,
+    MusikaLiveDecoder,
+    MusikaLiveGenerator,
     oscillator_hz,
 )
 from training.tasks.musika_live import load_generator
@@ -40,7 +40,7 @@ BUILDS: Final = ("fp32", "fp16")
 class GeneratorStep(nn.Module):
     """One latent frame; caches ``h0``, ``h1``, ... in, ``h0_next``, ... out."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: MusikaLiveGenerator) -> None:
         super().__init__()
         self.generator = generator
 
@@ -52,7 +52,7 @@ class GeneratorStep(nn.Module):
 class DecoderStep(nn.Module):
     """One latent frame to 2048 samples; ``level`` and ``tail`` are the oscillators' and the overlap-add's state."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: MusikaLiveDecoder) -> None:
         super().__init__()
         self.decoder = decoder
         decoder.stepping = True
@@ -78,7 +78,7 @@ class DecoderStep(nn.Module):
         return (tones + beats.flatten(2), amplitudes[:, :, -1], second[:, :, -1], *after)
 
 
-def facts(config: LiveConfig) -> dict[str, Any]:
+def facts(config: MusikaLiveConfig) -> dict[str, Any]:
     """What the engine must know."""
     return {
         "sample_rate": config.sample_rate,
@@ -99,7 +99,7 @@ def facts(config: LiveConfig) -> dict[str, Any]:
     }
 
 
-def _generator_inputs(config: LiveConfig, rng: torch.Generator) -> dict[str, Tensor]:
+def _generator_inputs(config: MusikaLiveConfig, rng: torch.Generator) -> dict[str, Tensor]:
     place = config.coordinate + config.style + config.controls
     inputs = {
         "place": torch.randn(1, place, 1, generator=rng),
@@ -111,7 +111,7 @@ def _generator_inputs(config: LiveConfig, rng: torch.Generator) -> dict[str, Ten
     return inputs
 
 
-def _decoder_inputs(config: LiveConfig, rng: torch.Generator) -> dict[str, Tensor]:
+def _decoder_inputs(config: MusikaLiveConfig, rng: torch.Generator) -> dict[str, Tensor]:
     turns = torch.rand(1, SUBFRAMES, OSCILLATORS, generator=rng) * 2.0 * torch.pi
     inputs = {
         "latents": torch.tanh(torch.randn(1, config.latent, 1, generator=rng)),
@@ -128,7 +128,7 @@ def _decoder_inputs(config: LiveConfig, rng: torch.Generator) -> dict[str, Tenso
 
 
 def build_graphs(
-    generator: Generator, decoder: Decoder, config: LiveConfig, build: str = "fp32"
+    generator: MusikaLiveGenerator, decoder: MusikaLiveDecoder, config: MusikaLiveConfig, build: str = "fp32"
 ) -> tuple[dict[str, onnx.ModelProto], dict[str, float], dict[str, tuple[str, ...]]]:
     """Graph, parity and names of the state of each role.
 

@@ -14,8 +14,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from export.errors import CheckpointError
-from export.rename.check_names import agreed
+from export.errors import WeightsError
+from export.rename.check_names import check_names
 
 __all__ = ["renamed"]
 
@@ -39,7 +39,7 @@ def renamed(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[st
         theirs: a whole codec, either layout, without a prefix.
         ours: the state of an `Encodec` of the right sizes: what is wanted.
     Raises:
-        CheckpointError: a name on either side is left over, or a shape differs.
+        WeightsError: a name on either side is left over, or a shape differs.
     """
     made: dict[str, Tensor] = {}
     books: dict[int, Tensor] = {}
@@ -49,15 +49,15 @@ def renamed(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[st
             if book[2] == "embed":
                 books[int(book[1])] = value
             elif book[2] not in _OF_TRAINING:
-                raise CheckpointError(f"'{name}' is no part of a codebook that we know; is this an EnCodec checkpoint?")
+                raise WeightsError(f"'{name}' is no part of a codebook that we know; is this an EnCodec checkpoint?")
             continue
         for pattern, new in _RULES:
             name = re.sub(pattern, new, name)
         made[name] = value
     if sorted(books) != list(range(len(books))):
-        raise CheckpointError(
+        raise WeightsError(
             f"codebooks {sorted(books)} are there, wanted them from 0 without gaps; fetch the file again"
         )
     if books:
         made["quantiser.books"] = torch.stack([books[number] for number in range(len(books))])
-    return agreed(made, ours, "an EnCodec checkpoint")
+    return check_names(made, ours, "an EnCodec checkpoint")

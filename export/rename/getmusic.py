@@ -19,8 +19,8 @@ from torch import Tensor
 
 from engine.music.absorbing import log_buffers
 from engine.music.vocabulary import Dictionary, VocabularyError
-from export.errors import CheckpointError
-from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary, rotary
+from export.errors import WeightsError
+from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges, rotary
 from training.models.getmusic_files import save
 
 __all__ = ["convert", "names", "ours_from", "published_from", "read", "sizes"]
@@ -81,7 +81,7 @@ def read(path: Path) -> dict[str, Tensor]:
     """Averaged weights of a published file, else its plain ones, by their names without prefix.
 
     Raises:
-        CheckpointError: not such a file.
+        WeightsError: not such a file.
     """
     try:
         with warnings.catch_warnings():
@@ -89,7 +89,7 @@ def read(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()
-        raise CheckpointError(
+        raise WeightsError(
             f"{path} is not a checkpoint of tensors and plain values ({reason[0][:160] if reason else 'damaged'})"
         ) from None
     for part in ("ema", "model"):
@@ -97,32 +97,32 @@ def read(path: Path) -> dict[str, Tensor]:
         if isinstance(weights, Mapping) and weights:
             wrong = [key for key, value in weights.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
             if wrong:
-                raise CheckpointError(f"{path}: '{part}' holds {wrong[0]!r}, which is not a named tensor")
+                raise WeightsError(f"{path}: '{part}' holds {wrong[0]!r}, which is not a named tensor")
             return {key.removeprefix(_PREFIX): value for key, value in weights.items()}
-    raise CheckpointError(f"{path}: neither 'ema' nor 'model' holds weights; wanted a checkpoint of GETMusic")
+    raise WeightsError(f"{path}: neither 'ema' nor 'model' holds weights; wanted a checkpoint of GETMusic")
 
 
 def sizes(weights: Mapping[str, Tensor], dictionary: Dictionary) -> GetdiffConfig:
     """The sizes of a network with these weights.
 
     Raises:
-        CheckpointError: the tensors that tell them are not there, or the dictionary is another's.
+        WeightsError: the tensors that tell them are not there, or the dictionary is another's.
     """
     first = f"{_BODY}encoder.layer.0.intermediate.dense.weight"
     missing = [key for key in (_WORDS, _PLACES, first) if key not in weights or weights[key].ndim != 2]
     if missing:
-        raise CheckpointError(f"no matrix '{missing[0]}' among {len(weights)} tensors; wanted a checkpoint of GETMusic")
+        raise WeightsError(f"no matrix '{missing[0]}' among {len(weights)} tensors; wanted a checkpoint of GETMusic")
     (lines, cell), (places, head), (ff, width) = (weights[key].shape for key in (_WORDS, _PLACES, first))
     if lines != dictionary.size + 2:
-        raise CheckpointError(
+        raise WeightsError(
             f"the checkpoint knows {lines - 2} tokens, the dictionary has {dictionary.size}: take the dictionary that "
             "it was trained with"
         )
     if not head or width % head:
-        raise CheckpointError(f"layers are {width} wide and heads {head}: they do not fit")
+        raise WeightsError(f"layers are {width} wide and heads {head}: they do not fit")
     layers = {found[1] for key in weights if (found := _NUMBER.match(key))}
     return GetdiffConfig(
-        vocabulary=Vocabulary.of(dictionary),
+        vocabulary=TokenRanges.of(dictionary),
         cell=cell,
         width=width,
         layers=len(layers),
@@ -136,27 +136,27 @@ def ours_from(weights: Mapping[str, Tensor], config: GetdiffConfig) -> GETDiff:
     """The network with their weights, every one of which is used or checked.
 
     Raises:
-        CheckpointError: one is missing, too many, of another shape, or not what it must be.
+        WeightsError: one is missing, too many, of another shape, or not what it must be.
     """
     table, derived = names(config.layers), _derived(config)
     wanted = {*table.values(), *derived, _HEAD}
     missing, unknown = sorted(wanted - set(weights)), sorted(set(weights) - wanted)
     if missing or unknown:
-        raise CheckpointError(f"not GETMusic's network: lacks {missing[:3]}, has also {unknown[:3]}")
+        raise WeightsError(f"not GETMusic's network: lacks {missing[:3]}, has also {unknown[:3]}")
     network = GETDiff(config)
     own = network.state_dict()
     for ours, theirs in table.items():
         if weights[theirs].shape != own[ours].shape:
             shapes = f"{tuple(weights[theirs].shape)}, wanted {tuple(own[ours].shape)}"
-            raise CheckpointError(f"'{theirs}' for '{ours}' has shape {shapes}")
+            raise WeightsError(f"'{theirs}' for '{ours}' has shape {shapes}")
     if weights[_WORDS][config.vocabulary.size].any():
-        raise CheckpointError("the vector of EMPTY is not zero, as it is in GETMusic: another network's weights")
+        raise WeightsError("the vector of EMPTY is not zero, as it is in GETMusic: another network's weights")
     if not torch.equal(weights[_HEAD], weights[_WORDS]):
-        raise CheckpointError("the head is not the embedding, as it is in GETMusic: another network's weights")
+        raise WeightsError("the head is not the embedding, as it is in GETMusic: another network's weights")
     for name, values in derived.items():
         same = weights[name].shape == values.shape and torch.allclose(weights[name].float(), values, 1e-4, 1e-4)
         if not same:
-            raise CheckpointError(f"'{name}' is not the published table: trained for another diffusion")
+            raise WeightsError(f"'{name}' is not the published table: trained for another diffusion")
     network.load_state_dict({ours: weights[theirs].float() for ours, theirs in table.items()})
     return network.eval()
 
@@ -174,12 +174,12 @@ def convert(source: Path, dictionary: Path, out: Path) -> tuple[GetdiffConfig, t
     Returns:
         The sizes, and the names of what was found.
     Raises:
-        CheckpointError: a file is not what it should be.
+        WeightsError: a file is not what it should be.
     """
     try:
         words = Dictionary.load(dictionary)
     except VocabularyError as error:
-        raise CheckpointError(f"{dictionary}: {error}") from None
+        raise WeightsError(f"{dictionary}: {error}") from None
     weights = read(source)
     config = sizes(weights, words)
     network = ours_from(weights, config)

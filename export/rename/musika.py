@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from training.models.musika import M22, M44, MusikaConfig, build, save
 
 __all__ = ["FILES", "POSITIONS_22", "POSITIONS_44", "convert", "names_44", "read"]
@@ -120,23 +120,23 @@ def read(path: Path) -> Layers:
     """Layers with weights of a Keras file, in the order of the network: (name, {weight: array}).
 
     Raises:
-        CheckpointError: not such a file, or one that is damaged.
+        WeightsError: not such a file, or one that is damaged.
     """
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{path} is a Git LFS pointer, not the weights; fetch the file itself (git lfs pull)")
+        raise WeightsError(f"{path} is a Git LFS pointer, not the weights; fetch the file itself (git lfs pull)")
     if not h5py.is_hdf5(path):
-        raise CheckpointError(f"{path} is not an HDF5 file; wanted what Keras' save_weights writes")
+        raise WeightsError(f"{path} is not an HDF5 file; wanted what Keras' save_weights writes")
     layers: Layers = []
     with h5py.File(path) as file:
         for name in _names(path, file, "layer_names"):
             if name not in file:
-                raise CheckpointError(f"{path}: layer '{name}' is listed but missing; fetch the file again")
+                raise WeightsError(f"{path}: layer '{name}' is listed but missing; fetch the file again")
             weights = {}
             for full in _names(path, file[name], "weight_names"):
                 if full not in file[name]:
-                    raise CheckpointError(f"{path}: weight '{full}' is listed but missing; fetch the file again")
+                    raise WeightsError(f"{path}: weight '{full}' is listed but missing; fetch the file again")
                 weights[full.rsplit("/", 1)[-1].split(":")[0]] = np.asarray(file[name][full], np.float32)
             if weights:
                 layers.append((name, weights))
@@ -149,7 +149,7 @@ def _names(path: Path, group: Any, attribute: str) -> list[str]:
     while f"{attribute}{len(parts)}" in group.attrs and parts[:1] != [attribute]:
         parts.append(f"{attribute}{len(parts)}")
     if not parts:
-        raise CheckpointError(f"{path}: no attribute '{attribute}'; wanted what Keras' save_weights writes")
+        raise WeightsError(f"{path}: no attribute '{attribute}'; wanted what Keras' save_weights writes")
     values = [value for part in parts for value in group.attrs[part]]
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
@@ -172,7 +172,7 @@ def _config(path: Mapping[str, Path], found: Mapping[str, Layers]) -> MusikaConf
     variants = {network: _variant(network, layers) for network, layers in found.items()}
     if len(set(variants.values())) > 1:
         listed = ", ".join(f"{path[network]} is {variant}" for network, variant in variants.items())
-        raise CheckpointError(f"files of two variants are mixed: {listed}; take all from one release")
+        raise WeightsError(f"files of two variants are mixed: {listed}; take all from one release")
     config = M22 if "m22" in variants.values() else M44
     paper = config.variant == "m22"
     changes: dict[str, Any] = {}
@@ -243,12 +243,12 @@ def _plan(network: str, config: MusikaConfig, layers: Layers, path: Path) -> lis
         names = [name for name, _ in layers]
         missing, unknown = sorted(set(table) - set(names)), sorted(set(names) - set(table))
         if missing or unknown:
-            raise CheckpointError(f"{path}: not the {network} of {config.variant}: lacks {missing}, has also {unknown}")
+            raise WeightsError(f"{path}: not the {network} of {config.variant}: lacks {missing}, has also {unknown}")
         return [table[name] for name in names]
     plan = (POSITIONS_22 if config.variant == "m22" else POSITIONS_44)[network]
     if len(plan) != len(layers):
         wanted = f"the {network} of {config.variant} has {len(plan)}"
-        raise CheckpointError(f"{path}: {len(layers)} layers with weights, {wanted}")
+        raise WeightsError(f"{path}: {len(layers)} layers with weights, {wanted}")
     return plan
 
 
@@ -256,7 +256,7 @@ def _fill(network: str, config: MusikaConfig, layers: Layers, path: Path) -> nn.
     """The network with their weights.
 
     Raises:
-        CheckpointError: a layer or weight is missing, too many, or of another shape.
+        WeightsError: a layer or weight is missing, too many, or of another shape.
     """
     module = build(config, network)
     wanted = {key: value for key, value in module.state_dict().items() if not key.endswith("num_batches_tracked")}
@@ -264,17 +264,17 @@ def _fill(network: str, config: MusikaConfig, layers: Layers, path: Path) -> nn.
     for (name, weights), (ours, kind) in zip(layers, _plan(network, config, layers, path), strict=True):
         for theirs, values in weights.items():
             if theirs not in _KINDS[kind]:
-                raise CheckpointError(f"{path}: layer '{name}' has a '{theirs}', a {kind} for '{ours}' has none")
+                raise WeightsError(f"{path}: layer '{name}' has a '{theirs}', a {kind} for '{ours}' has none")
             value = _turned(values) if theirs == "kernel" else torch.from_numpy(values.copy())
             for key, part in _parts(f"{ours}.{_KINDS[kind][theirs]}", value):
                 if key not in wanted:
-                    raise CheckpointError(f"{path}: layer '{name}': no place for '{theirs}' in our {network}")
+                    raise WeightsError(f"{path}: layer '{name}': no place for '{theirs}' in our {network}")
                 if part.shape != wanted[key].shape:
                     shapes = f"{tuple(part.shape)}, wanted {tuple(wanted[key].shape)}"
-                    raise CheckpointError(f"{path}: layer '{name}': '{theirs}' for '{key}' has shape {shapes}")
+                    raise WeightsError(f"{path}: layer '{name}': '{theirs}' for '{key}' has shape {shapes}")
                 got[key] = part.contiguous()
     if set(got) != set(wanted):
-        raise CheckpointError(f"{path}: nothing for {sorted(set(wanted) - set(got))}")
+        raise WeightsError(f"{path}: nothing for {sorted(set(wanted) - set(got))}")
     module.load_state_dict(got, strict=False)
     return module.eval()
 
@@ -302,7 +302,7 @@ def convert(source: Path, out: Path) -> tuple[MusikaConfig, tuple[str, ...]]:
     Returns:
         The sizes and the networks that were found.
     Raises:
-        CheckpointError: no file, or one that is not what its name says.
+        WeightsError: no file, or one that is not what its name says.
     """
     paths = {}
     for network, names in FILES.items():
@@ -311,7 +311,7 @@ def convert(source: Path, out: Path) -> tuple[MusikaConfig, tuple[str, ...]]:
             paths[network] = there[0]
     if not paths:
         listed = ", ".join(name for names in FILES.values() for name in names)
-        raise CheckpointError(f"{source}: none of {listed} is here")
+        raise WeightsError(f"{source}: none of {listed} is here")
     found = {network: read(path) for network, path in paths.items()}
     config = _config(paths, found)
     networks = {network: _fill(network, config, layers, paths[network]) for network, layers in found.items()}

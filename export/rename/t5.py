@@ -6,7 +6,7 @@ from typing import Final
 
 from torch import Tensor
 
-from export.rename.check_names import agreed
+from export.rename.check_names import check_names
 
 __all__ = ["renamed"]
 
@@ -40,4 +40,4 @@ def renamed(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[st
         made[name] = value
     if "embedding.weight" not in made and _TWICE in theirs:
         made["embedding.weight"] = theirs[_TWICE]
-    return agreed(made, ours, "a T5 encoder")
+    return check_names(made, ours, "a T5 encoder")

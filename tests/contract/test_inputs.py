@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.input import AudioInput, open_input
-from bridge.audio.port import Beside, open_port
+from bridge.audio.port import DuplexInput, open_port
 from engine.music.audio import Audio, write_audio
 from tests.realtime.jack import JackServer
 
@@ -60,7 +60,7 @@ def opened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
         yield alone
         alone.stop()
         return
-    port = open_port("jack", beside=Beside(name="jack"))
+    port = open_port("jack", beside=DuplexInput(name="jack"))
     port.start(lambda frames: np.zeros((2, frames), np.float32))
     assert port.input is not None
     yield port.input

@@ -13,7 +13,7 @@ from engine.music.midifile import read_midi, write_midi
 from engine.music.roles import roles_of
 from engine.music.score import ROLES, Meter, Note, Score, Track
 from engine.offline.infill import InfillTask, infill
-from engine.offline.infill_options import Wishes
+from engine.offline.infill_options import InfillOptions
 from engine.protocols.streamer import work
 from tests.tiny_getmusic import write_tiny_getmusic
 
@@ -68,7 +68,7 @@ def test_everything_else_stays_note_for_note(
         task = InfillTask(
             source=source, out=out, targets=tuple(targets), bars=(first, first + count - 1), chords=chords,
             bundle=str(bundles / kind),
-            wishes=Wishes(settings=FillSettings(steps=2, densities=dict.fromkeys(targets, 0.3))),
+            wishes=InfillOptions(settings=FillSettings(steps=2, densities=dict.fromkeys(targets, 0.3))),
         )  # fmt: skip
         refused = ""
         try:

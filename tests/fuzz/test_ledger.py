@@ -10,19 +10,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.midi.clock import ClockFollower
-from bridge.midi.output_commands import Book, Halt, Hush, Order, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.midi.output_commands import (
+    AllNotesOff,
+    AllSoundOff,
+    Book,
+    OutputCommand,
+    Raw,
+    Release,
+    SetPulse,
+    StartClock,
+    StopClock,
+    Strike,
+    Withdraw,
+)
 from bridge.midi.sender import Sender, SenderSetup
 from engine.band.accompanist import Accompanist
-from engine.band.actions import Ask, BandSettings, Play, Silence, Unplay
-from engine.band.ledger import SHORTEST_S, Booking, Due, Ledger
-from engine.band.patterns import HouseBand
+from engine.band.actions import BandSettings, CancelNotes, PlayNotes, ReleaseNotes, RequestBar
+from engine.band.ledger import SHORTEST_S, Booking, DueMessage, Ledger
+from engine.band.patterns import PatternBand
 from engine.music.harmony import parse_progression
 from engine.music.pulse import Pulse
 from engine.music.score import Note
 from engine.protocols.accompanist import BAR_TICKS, BarMade, BarRequest
 
 SEQUENCES = 10_000
-HOUSE = HouseBand()
+HOUSE = PatternBand()
 
 
 class Synthesizer:
@@ -67,7 +79,7 @@ def ledger_sequence(seed: int) -> Synthesizer:
     pulse: Pulse | None = Pulse(now, 0.0, 120.0)
     struck: list[Booking] = []
 
-    def take(dues: Sequence[Due], *, forced: bool = False) -> None:
+    def take(dues: Sequence[DueMessage], *, forced: bool = False) -> None:
         assert not (away and dues), "nothing can be sent to a port that has gone"
         for due in dues:
             heard.send(due.message, now, forced=forced)
@@ -158,7 +170,7 @@ class Stage:
         self.forced = False
         return sender
 
-    def order(self, *orders: Order) -> None:
+    def order(self, *orders: OutputCommand) -> None:
         self.forced = True
         for order in orders:
             self.sender.obey(order)
@@ -167,23 +179,23 @@ class Stage:
     def turn(self) -> None:
         for action in self.band.turn(self.now):
             match action:
-                case Ask(request):
+                case RequestBar(request):
                     self.asked = request
-                case Play(notes):
+                case PlayNotes(notes):
                     self.order(Book(notes))
-                case Unplay(tick):
+                case CancelNotes(tick):
                     self.order(Withdraw(tick, (1, 2, 3, 4, 9)))
-                case Silence():
-                    self.order(Hush())
+                case ReleaseNotes():
+                    self.order(AllNotesOff())
         self.sender.turn()
 
     def set(self, pulse: Pulse | None, *, jumped: bool) -> None:
         self.band.time(pulse, jumped=jumped)
         if jumped or pulse is None:
-            self.order(Halt(), Hush())
-        self.order(Tempo(pulse))
+            self.order(StopClock(), AllNotesOff())
+        self.order(SetPulse(pulse))
         if pulse is not None and jumped:
-            self.order(Raw((b"\xc1\x20",)), Roll(pulse.tick_at(self.now)))
+            self.order(Raw((b"\xc1\x20",)), StartClock(pulse.tick_at(self.now)))
 
     def hear(self, message: bytes) -> None:
         self.clock.feed(message, self.now)
@@ -231,7 +243,7 @@ def test_nothing_hangs_whatever_is_played_ordered_answered_or_lost(steps: list[t
     doings: dict[str, Callable[[], None]] = {
         "stop": lambda: stage.set(None, jumped=False),
         "again": lambda: stage.set(Pulse(stage.now, 0.0, 120.0), jumped=True),
-        "panic": lambda: stage.order(Panic()),
+        "panic": lambda: stage.order(AllSoundOff()),
     }
     for what, value in steps:
         if what in doings:
@@ -249,7 +261,7 @@ def test_nothing_hangs_whatever_is_played_ordered_answered_or_lost(steps: list[t
             stage.set(Pulse(stage.now, value, 120.0), jumped=True)
         elif what == "restart":  # the sender's process dies, another takes the port over
             stage.sender = stage.fresh()
-            stage.order(Tempo(stage.band.pulse))
+            stage.order(SetPulse(stage.band.pulse))
         stage.turn()
     stage.forced = True
     stage.sender.finish()

@@ -18,7 +18,7 @@ from engine.music.vocabulary import Dictionary
 from export.graphs.getmusic.bundle import graphs
 from export.parity import run_graph
 from export.rename.getmusic import convert, ours_from, published_from, read, sizes
-from training.models.getmusic import OFFICIAL, Cells, GETDiff, Vocabulary
+from training.models.getmusic import OFFICIAL, Cells, GETDiff, TokenRanges
 from training.models.getmusic_files import Loaded, load
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "parity" / "getmusic"
@@ -53,7 +53,7 @@ def inputs(arrays: dict[str, npt.NDArray[np.generic]], case: str) -> tuple[torch
 
 
 def test_the_dictionary_is_the_published_one() -> None:
-    assert Vocabulary.of(Dictionary.load(DATA / "dict.txt")) == OFFICIAL
+    assert TokenRanges.of(Dictionary.load(DATA / "dict.txt")) == OFFICIAL
 
 
 def test_every_key_is_used_and_comes_back() -> None:

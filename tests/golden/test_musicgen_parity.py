@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.rename import encodec as encodec_names
 from export.rename import t5 as t5_names
 from export.rename.musicgen.names import from_hugging_face, from_release, parts_of
 from training.models.encodec import ENCODEC_24, ENCODEC_32, ENCODEC_48, Encodec
-from training.models.musicgen import LM, Cache, MusicgenConfig, guided
+from training.models.musicgen import LM, KeyValues, MusicgenConfig, guided
 from training.models.t5 import T5Config, T5Encoder
 
 transformers: Any = pytest.importorskip("transformers")
@@ -116,7 +116,7 @@ def test_language_model_gives_the_same_logits(both: tuple[Any, LM]) -> None:
         assert context is not None
         wanted = _asked(theirs, codes, context)
         assert (ours(codes, context) - wanted).abs().max() < 1e-3 * wanted.std()
-        cache = Cache()
+        cache = KeyValues()
         made = [ours(codes[:, :, at : at + 1], context if at == 0 else None, cache) for at in range(20)]
         assert (torch.cat(made, dim=2) - wanted).abs().max() < 1e-3 * wanted.std()
 
@@ -126,7 +126,7 @@ def test_greedy_codes_are_the_same_for_two_hundred_steps_guided(both: tuple[Any,
     told = ours.condition(torch.randn(1, 7, 32))
     assert told is not None
     context = torch.cat([told, torch.zeros_like(told)])
-    codes, cache = torch.full((1, 4, 1), 64), Cache()
+    codes, cache = torch.full((1, 4, 1), 64), KeyValues()
     with torch.no_grad():
         for step in range(200):
             logits = ours(codes[:, :, -1:].repeat(2, 1, 1), context if step == 0 else None, cache)
@@ -150,9 +150,9 @@ def test_both_layouts_of_the_language_model_name_the_same_weights(both: tuple[An
         spelt[name] = value
     back = from_release(spelt, ours)
     assert all(torch.equal(back[name], value) for name, value in ours.items())
-    with pytest.raises(CheckpointError, match="1 weights are missing"):
+    with pytest.raises(WeightsError, match="1 weights are missing"):
         from_release({name: value for name, value in spelt.items() if name != "emb.0.weight"}, ours)
-    with pytest.raises(CheckpointError, match="have no place"):
+    with pytest.raises(WeightsError, match="have no place"):
         from_release({**spelt, "stranger": torch.zeros(1)}, ours)
 
 

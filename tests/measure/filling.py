@@ -27,7 +27,7 @@ from engine.models.getmusic.model import FillSettings, Getmusic
 from engine.music.chords import chord_of
 from engine.music.score import ROLES
 from engine.protocols.streamer import work
-from training.data.band_batches import Wishes
+from training.data.band_batches import PartProfile
 from training.data.grids import BAR, Grids, Window
 from training.evaluate.band_report import choose_songs
 from training.evaluate.band_report import measure as beside
@@ -52,7 +52,7 @@ def filled(
         chord_of(int(state)) for state in Bands(model.dictionary).written(grid)
     ]  # one a bar, as infill hears them
     tones = tones_of(chords, grid.shape[1])
-    density, register = Wishes(model.dictionary).of(grid) if told else _usual(model, grid, first, settings.seed)
+    density, register = PartProfile(model.dictionary).of(grid) if told else _usual(model, grid, first, settings.seed)
     features = conducted(chords, grid.shape[1], density=density, register=register) if model.network.conducted else None
     limits = limits_of(model.dictionary, tones=tones, pull=usual_pull(model.network) if pull is None else pull)
     began_s = time.perf_counter()

@@ -26,7 +26,7 @@ from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.vocabulary import Dictionary
 from engine.protocols.streamer import Job
 from export.graphs.getmusic.bundle import examples, export
-from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
+from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges
 from training.models.getmusic_files import Loaded, load, save
 
 DICTIONARY = Path(__file__).resolve().parents[3] / "shared" / "data" / "parity" / "getmusic" / "dict.txt"
@@ -43,7 +43,7 @@ def checkpoint(given: Path | None, folder: Path) -> Path:
         return given
     torch.manual_seed(0)
     dictionary = Dictionary.load(DICTIONARY)
-    network = GETDiff(GetdiffConfig(vocabulary=Vocabulary.of(dictionary))).eval()
+    network = GETDiff(GetdiffConfig(vocabulary=TokenRanges.of(dictionary))).eval()
     save(folder / "random.safetensors", network, dictionary, {"source": "random weights"})
     return folder / "random.safetensors"
 

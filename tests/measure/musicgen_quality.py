@@ -18,7 +18,7 @@ import soxr
 
 from engine.bundles.bundle import describe, open_musicgen
 from engine.models.musicgen.model import Musicgen, together
-from engine.models.musicgen.state import Told
+from engine.models.musicgen.state import Conditions
 from engine.music.audio import read_audio
 from engine.processes import cores
 
@@ -68,7 +68,7 @@ def coded(model: Musicgen, path: Path, seconds: float) -> I64:
     return together(codec.encode(wide[:, None, start : start + frames * codec.hop]))
 
 
-def surprise(model: Musicgen, told: Told, codes: I64) -> F64:
+def surprise(model: Musicgen, told: Conditions, codes: I64) -> F64:
     """[K] mean cross-entropy in nats of codes [K, T], each after all that came before."""
     state = model.begin(told, codes)
     last, state.steps = state.steps, 1

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from engine.audio.level import limited
 from engine.bundles.bundle import open_musicgen
 from engine.conductor import Conductor
-from engine.models.musicgen.conditioning import Lead, led_by_ear, over_heard_chords
+from engine.models.musicgen.conditioning import TempoAndChords, led_by_ear, over_detected_chords
 from engine.models.musicgen.model import Musicgen, MusicgenControls
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
@@ -51,7 +51,7 @@ class Band:
         return self.model.codec.sample_rate
 
     def play(
-        self, seconds: float, *, text: str = "", given: Audio | None = None, lead: Lead | None = None,
+        self, seconds: float, *, text: str = "", given: Audio | None = None, lead: TempoAndChords | None = None,
         guidance: float = 3.0, seed: int = 0,
     ) -> Audio:  # fmt: skip
         """New sound [1, N]; a lead counts from the first sample of what was `given`."""
@@ -85,12 +85,12 @@ class Band:
         return self.model.codec.decode(self.model.codec.encode(mono[None]))[0]
 
 
-def led_at(tempo_bpm: float, rate: int, chords: Sequence[Chord] = ()) -> Lead:
+def led_at(tempo_bpm: float, rate: int, chords: Sequence[Chord] = ()) -> TempoAndChords:
     conductor = Conductor(rate)
     conductor.set_tempo(tempo_bpm, 0.0)
     if chords:
         conductor.set_progression(tuple((chord,) for chord in chords), 0)
-    return Lead(conductor)
+    return TempoAndChords(conductor)
 
 
 def beats_of(audio: Audio, rate: int) -> tuple[float, F64]:
@@ -203,7 +203,7 @@ def by_ear(band: Band, given: Audio, guidance: float, seed: int) -> Audio:
 
 def in_time(band: Band, piece: Played, given: Audio, seed: int) -> Audio:
     """As live: in a transport's time, over the chords that are heard in what is given."""
-    lead = over_heard_chords(given, band.rate, led_at(piece.piece.tempo_bpm, band.rate))
+    lead = over_detected_chords(given, band.rate, led_at(piece.piece.tempo_bpm, band.rate))
     return band.play(_NEW_S, given=given, lead=lead, guidance=band.controls.guidance, seed=seed)
 
 

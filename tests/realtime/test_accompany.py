@@ -15,7 +15,7 @@ import pytest
 
 from bridge.audio.port import PortError
 from bridge.midi.out import MidiOutput
-from bridge.midi.output_commands import Book, Hush, Tempo
+from bridge.midi.output_commands import AllNotesOff, Book, SetPulse
 from bridge.midi.sender import SenderSetup
 from engine.band.ledger import Booking
 from engine.music.pulse import Pulse
@@ -163,7 +163,7 @@ def test_sender_that_dies_is_replaced_and_its_notes_are_ended(jack: JackServer, 
     output = MidiOutput(None, SenderSetup(channels=(3,), raw=(b"\xc3\x05",)))
     try:
         heard = ear(OUT)
-        output.send(Tempo(Pulse(time.perf_counter(), 0.0, 120.0)))
+        output.send(SetPulse(Pulse(time.perf_counter(), 0.0, 120.0)))
         output.send(chord((1, 4, 7), 100, 1e6))
         assert until(lambda: len(heard.sounding()) == 3)
         assert output._sender is not None
@@ -173,8 +173,8 @@ def test_sender_that_dies_is_replaced_and_its_notes_are_ended(jack: JackServer, 
         assert until(lambda: any("is back" in line for line in output.poll()))
         again = ear(OUT)  # the wire went with the port
         output.send(chord((2,), 0, 1e6))
-        assert until(lambda: output.send(Hush()))
-        output.send(Tempo(Pulse(time.perf_counter(), 0.0, 120.0)))
+        assert until(lambda: output.send(AllNotesOff()))
+        output.send(SetPulse(Pulse(time.perf_counter(), 0.0, 120.0)))
         output.send(chord((2,), 100, 400))
         assert until(lambda: again.ons() >= 1)
     finally:
@@ -191,7 +191,7 @@ def test_server_that_ends_is_noticed_and_awaited(jack: JackServer) -> None:
         assert not output.send(chord((1,), 0, 10))
         jack.start()
         assert until(lambda: any("is back" in line for line in output.poll()), 20.0)
-        assert output.send(Hush())
+        assert output.send(AllNotesOff())
     finally:
         output.stop()
 

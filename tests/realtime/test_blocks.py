@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.messages.session import Chord, Cover, Load, Set, Telemetry, Tempo
+from engine.messages.session import Cover, Load, Set, SetChord, Telemetry, Tempo
 from engine.session.session import Session, VoiceSpec
 
 VOICES = (VoiceSpec(name="a", seed=1), VoiceSpec(name="b", seed=2, controls={("octave",): -1}))
@@ -68,7 +68,7 @@ def test_beats_fall_on_their_samples_through_tempo_changes() -> None:
     """Only the click sounds: its onsets are where the conductor says, within a millisecond, whatever the tempo does."""
     quiet = VoiceSpec(name="a", controls={("click",): 1.0})
     with Session(48000, voices=(quiet,), in_process=True) as session:
-        session.post(Chord(name="N"))
+        session.post(SetChord(name="N"))
         parts = [session.read(24000)]
         for tempo in (93.0, 187.5, 60.0):
             session.post(Tempo(bpm=tempo))
@@ -76,7 +76,7 @@ def test_beats_fall_on_their_samples_through_tempo_changes() -> None:
         conductor = session.conductor()
     sound = np.concatenate(parts, axis=1)
     with Session(48000, voices=(VoiceSpec(name="a", controls={("click",): 0.0}),), in_process=True) as session:
-        session.post(Chord(name="N"))
+        session.post(SetChord(name="N"))
         still = [session.read(24000)]
         for tempo in (93.0, 187.5, 60.0):
             session.post(Tempo(bpm=tempo))

@@ -13,8 +13,8 @@ from bridge.audio.clocks import Sounding
 from bridge.audio.input import AudioInput, open_input
 from bridge.audio.monitor import Monitor
 from bridge.audio.null import NullPort
-from bridge.audio.port import AudioPort, Beside, PortError, open_port
-from engine.audio.input import Hearing
+from bridge.audio.port import AudioPort, DuplexInput, PortError, open_port
+from engine.audio.input import InputHistory
 from engine.music.audio import Audio
 from engine.session.session import Session, VoiceSpec
 from tests.realtime.jack import JackServer, breaks, needs
@@ -121,8 +121,8 @@ def silence(frames: int) -> Audio:
 
 
 def test_a_sine_that_another_program_plays_is_heard_whole(jack: JackServer, ends: Ends) -> None:
-    """Beside a busy thread of our own: the stream is in C, in another process."""
-    listener, hearing = ends.port(beside=Beside(name="jack")), Hearing(jack.rate, 5.0)
+    """DuplexInput a busy thread of our own: the stream is in C, in another process."""
+    listener, hearing = ends.port(beside=DuplexInput(name="jack")), InputHistory(jack.rate, 5.0)
     ours = jack.ports()
     player = ends.port()
     assert listener.input is not None
@@ -151,7 +151,7 @@ def test_a_sine_that_another_program_plays_is_heard_whole(jack: JackServer, ends
 
 def test_what_we_play_into_our_own_input_is_heard_where_it_sounded(jack: JackServer, ends: Ends) -> None:
     """A cable from our output to our input: every click at its own sample, but for what the driver says of itself."""
-    port, hearing, clicks = ends.port(beside=Beside(name="jack")), Hearing(jack.rate, 10.0), Clicks()
+    port, hearing, clicks = ends.port(beside=DuplexInput(name="jack")), InputHistory(jack.rate, 10.0), Clicks()
     names = jack.ports()
     assert port.input is not None
     port.start(clicks)
@@ -173,7 +173,7 @@ def test_what_we_play_into_our_own_input_is_heard_where_it_sounded(jack: JackSer
 def test_an_input_in_its_own_process_is_heard_whole_and_in_its_place(jack: JackServer, ends: Ends) -> None:
     """Two streams, placed by their time alone: clicks lie where they sounded, within the lead and a little."""
     before = jack.ports()
-    port, hearing, clicks = ends.port(), Hearing(jack.rate, 10.0), Clicks()
+    port, hearing, clicks = ends.port(), InputHistory(jack.rate, 10.0), Clicks()
     outs = added(jack, before, ":out")
     mark = (0, 0.0)
 
@@ -207,7 +207,7 @@ def test_a_session_at_another_rate_hears_the_same_sine(rate: int, jack: JackServ
     player = ends.port()
     outs = added(jack, before, ":out")
     player.start(Sine(jack.rate))
-    began, hearing = time.perf_counter(), Hearing(rate, 10.0)
+    began, hearing = time.perf_counter(), InputHistory(rate, 10.0)
     before = jack.ports()
     listener = ends.add(
         open_input("jack", sample_rate=rate, sample_at=lambda at_s: (at_s - began + 1.0) * rate, channels=(1, 1))
@@ -229,9 +229,9 @@ def test_a_session_at_another_rate_hears_the_same_sine(rate: int, jack: JackServ
 
 
 def test_a_server_that_ends_and_returns_is_heard_again(jack: JackServer, ends: Ends) -> None:
-    port, hearing = ends.port(beside=Beside(name="jack")), Hearing(jack.rate, 10.0)
+    port, hearing = ends.port(beside=DuplexInput(name="jack")), InputHistory(jack.rate, 10.0)
     alone = ends.add(open_input("jack", sample_rate=jack.rate, sample_at=lambda at_s: at_s * jack.rate))
-    other = Hearing(jack.rate, 10.0)
+    other = InputHistory(jack.rate, 10.0)
     assert port.input is not None
     port.start(silence)
     port.input.start(hearing.write)
@@ -259,7 +259,7 @@ def test_a_server_that_ends_and_returns_is_heard_again(jack: JackServer, ends: E
 def test_a_session_hears_itself(jack: JackServer, ends: Ends) -> None:
     """Mix and input of one session: its own voice comes back through the cable at its own samples."""
     with Session(jack.rate, voices=(VoiceSpec(name="tone"),)) as session:
-        port = ends.port(beside=Beside(name="jack"))
+        port = ends.port(beside=DuplexInput(name="jack"))
         names = jack.ports()
         assert port.input is not None
         sounds: list[Audio] = []
@@ -288,7 +288,7 @@ def test_a_session_hears_itself(jack: JackServer, ends: Ends) -> None:
 
 
 def test_the_monitor_plays_what_is_heard_whole(jack: JackServer, ends: Ends, tmp_path: Path) -> None:
-    listener, hearing, read = ends.port(beside=Beside(name="jack")), Hearing(jack.rate, 5.0), Clicks()
+    listener, hearing, read = ends.port(beside=DuplexInput(name="jack")), InputHistory(jack.rate, 5.0), Clicks()
     hearing.turn(("monitor",), 0.0, 0)
     names = jack.ports()
     player = ends.port()
@@ -325,5 +325,5 @@ def test_an_unknown_input_is_refused_by_name(jack: JackServer) -> None:
 
 
 def test_an_input_that_is_another_device_is_not_opened_beside_the_output(jack: JackServer, ends: Ends) -> None:
-    assert ends.port(beside=Beside(name="no such card")).input is None
+    assert ends.port(beside=DuplexInput(name="no such card")).input is None
     assert NullPort().input is None

@@ -18,11 +18,11 @@ import pytest
 from engine.messages.session import (
     BAR,
     Applied,
-    Chord,
     Cover,
     Failed,
     Load,
     Set,
+    SetChord,
     Swapped,
     Telemetry,
     Thawed,
@@ -127,7 +127,7 @@ def test_commands_and_loading_disturb_nothing(stage: Stage) -> None:
     for turn in range(20):
         stage.session.post(Set(("a", "gain"), -float(turn % 6)))
         if turn % 5 == 0:
-            stage.session.post(Chord(name="Am" if turn % 2 else "F"))
+            stage.session.post(SetChord(name="Am" if turn % 2 else "F"))
         stage.play(0.1)
     stage.play(6.0, lambda: bool(stage.of(Swapped)))
     stage.play(0.5)
@@ -136,7 +136,7 @@ def test_commands_and_loading_disturb_nothing(stage: Stage) -> None:
     assert bar == round(bar), "at 120 bpm a bar is two seconds"
     assert [event.number for event in stage.of(Failed)] == [refused]
     assert longest_silence_ms(stage.since(first)) < 5.0
-    answered = [event for event in stage.of(Applied) if isinstance(event.command, Set | Chord)]
+    answered = [event for event in stage.of(Applied) if isinstance(event.command, Set | SetChord)]
     assert len(answered) == 24
     assert float(np.median([event.latency_ms for event in answered])) < 300.0
     assert stage.of(Telemetry)[-1].underruns <= 1, "a busy machine may be late once"

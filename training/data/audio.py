@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.music.audio import Audio, read_audio, to_stereo
 from engine.music.beats import track_beats
-from training.data.corpus import Corpus, DataError, Entry, checksum
+from training.data.corpus import Corpus, CorpusEntry, DataError, checksum
 from training.evaluate.sound import onset_times
 
 __all__ = ["ENDINGS", "Folder", "find_audio", "read_stereo"]
@@ -92,7 +92,9 @@ class Folder(Corpus):
                 problems.append(f"{path}: the same file as {self._paths[digest]}; left out")
             else:
                 self._paths[digest] = path
-                entries.append(Entry(str(path.relative_to(folder) if folder.is_dir() else path.name), digest, duration))
+                entries.append(
+                    CorpusEntry(str(path.relative_to(folder) if folder.is_dir() else path.name), digest, duration)
+                )
         self.entries, self.problems = tuple(entries), tuple(problems)
         if not entries:
             raise DataError(f"{folder}: none of {len(paths)} sound files can be read; the first: {problems[0]}")
@@ -101,10 +103,10 @@ class Folder(Corpus):
         draft.write_text(json.dumps(index, indent=0, sort_keys=True), "utf-8")
         draft.replace(index_file)
 
-    def audio(self, entry: Entry, sample_rate: int) -> Audio:
+    def audio(self, entry: CorpusEntry, sample_rate: int) -> Audio:
         return read_stereo(self._paths[entry.checksum], sample_rate)
 
-    def rhythm(self, entry: Entry) -> tuple[float, npt.NDArray[np.float64]]:
+    def rhythm(self, entry: CorpusEntry) -> tuple[float, npt.NDArray[np.float64]]:
         audio = self.audio(entry, _ANALYSIS_RATE)
         return track_beats(audio, _ANALYSIS_RATE)[0], onset_times(audio, _ANALYSIS_RATE)
 

@@ -20,7 +20,7 @@ from engine.music.vocabulary import KINDS, PAD, Dictionary
 from training.data.grids import BAR, Window
 from training.data.masks import TRACKS, Chances, choose_rows, choose_targets, hide
 
-__all__ = ["Wishes", "chord_vectors", "live_batch", "live_example", "question", "stream_places", "stream_view"]
+__all__ = ["PartProfile", "chord_vectors", "live_batch", "live_example", "question", "stream_places", "stream_view"]
 
 Ids = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
@@ -35,7 +35,7 @@ for _index, _name in enumerate(_QUALITIES):
 _NONE: Final = _QUALITIES.index("none")
 
 
-class Wishes:
+class PartProfile:
     """Density and register of every role by bar, read off grids.
 
     Args:
@@ -147,7 +147,7 @@ class _Part:
 class _Told:
     """What is known of a stretch besides its grid: chords, densities, registers."""
 
-    def __init__(self, drawn: Window, grid: Ids, dictionary: Dictionary, wishes: Wishes) -> None:
+    def __init__(self, drawn: Window, grid: Ids, dictionary: Dictionary, wishes: PartProfile) -> None:
         self._chroma, self._bass = chord_vectors(drawn, dictionary)
         self._density, self._register = wishes.of(grid)
 
@@ -192,7 +192,7 @@ def live_example(
     drawn: Window,
     shares: Sequence[float],
     dictionary: Dictionary,
-    wishes: Wishes,
+    wishes: PartProfile,
     chances: Chances,
     rng: np.random.Generator,
 ) -> _Part:
@@ -235,7 +235,7 @@ def live_batch(
     drawn: Sequence[Window],
     window: int,
     dictionary: Dictionary,
-    wishes: Wishes,
+    wishes: PartProfile,
     chances: Chances,
     rng: np.random.Generator,
 ) -> Arrays:

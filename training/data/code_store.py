@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine.music.audio import Audio
 from training.data.captions import caption
-from training.data.corpus import Corpus, DataError, Entry
+from training.data.corpus import Corpus, CorpusEntry, DataError
 from training.data.described import STEP_FEATURES, Described, Played, attributes, step_features
 from training.data.store import Store
 
@@ -70,7 +70,7 @@ class CodeStore(Store[I16]):
     ) -> None:
         super().__init__(corpus, cache / f"codes-{key[:16]}", valid, 1)
         self._least = shortest
-        self._sides: dict[tuple[bool, int], tuple[list[Entry], I64]] = {}
+        self._sides: dict[tuple[bool, int], tuple[list[CorpusEntry], I64]] = {}
         self._encode, self._rate, self._hop, self._texts = encode, sample_rate, hop, folder
         self._pieces = corpus
 
@@ -80,7 +80,7 @@ class CodeStore(Store[I16]):
         if short:
             log.warning("%d pieces are shorter than %d frames and left out", short, self._least)
 
-    def _make(self, entry: Entry) -> I16:
+    def _make(self, entry: CorpusEntry) -> I16:
         return self._encode(self._pieces.audio(entry, self._rate)).astype(np.int16)
 
     def window(self, length: int, rng: np.random.Generator, *, training: bool = True) -> CodeWindow:
@@ -94,7 +94,7 @@ class CodeStore(Store[I16]):
         first = int(rng.integers(self.frames(entry) - length + 1))
         return self.at(entry, first, length, rng)
 
-    def _side(self, length: int, training: bool) -> tuple[list[Entry], I64]:
+    def _side(self, length: int, training: bool) -> tuple[list[CorpusEntry], I64]:
         """Pieces that are long enough, and how many places all up to each have; worked out once."""
         known = self._sides.get((training, length))
         if known is None:
@@ -105,11 +105,11 @@ class CodeStore(Store[I16]):
             known = self._sides[training, length] = (side, ends)
         return known
 
-    def frames(self, entry: Entry) -> int:
+    def frames(self, entry: CorpusEntry) -> int:
         """Length of a piece."""
         return self._lengths[entry.checksum]
 
-    def at(self, entry: Entry, first: int, length: int, rng: np.random.Generator) -> CodeWindow:
+    def at(self, entry: CorpusEntry, first: int, length: int, rng: np.random.Generator) -> CodeWindow:
         """The stretch of `length` frames from `first` on; `rng` chooses the words."""
         codes = np.array(self.whole(entry)[:, first : first + length], np.int64)
         if isinstance(self._pieces, Described):

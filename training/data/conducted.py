@@ -18,14 +18,14 @@ from training.data.compose import Piece, Style, compose
 from training.data.piece import CHOICES, GENRES, TICKS_PER_BAR
 from training.data.synth import conditions, stems
 
-__all__ = ["Crop", "Rendered", "crop", "draw_batch", "render_piece", "render_pieces", "style_normals", "told"]
+__all__ = ["Crop", "RenderedPiece", "crop", "draw_batch", "render_piece", "render_pieces", "style_normals", "told"]
 
 F32 = npt.NDArray[np.float32]
 _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedPiece:
     """A piece and its sound, [2, N] int16 each: pitched stems and drums."""
 
     piece: Piece
@@ -67,7 +67,7 @@ def style_normals(style: Style, rng: np.random.Generator) -> F32:
     return np.array(values, np.float32)
 
 
-def render_piece(seed: int, *, bars: int, sample_rate: int) -> Rendered:
+def render_piece(seed: int, *, bars: int, sample_rate: int) -> RenderedPiece:
     """Piece number `seed`; genres alternate."""
     piece = compose(seed, GENRES[seed % len(GENRES)], bars=bars)
     layers = stems(piece, sample_rate, loop=True)
@@ -77,12 +77,12 @@ def render_piece(seed: int, *, bars: int, sample_rate: int) -> Rendered:
     def packed(audio: Audio) -> npt.NDArray[np.int16]:
         return np.clip(np.round(audio * scale), -32768, 32767).astype(np.int16)
 
-    return Rendered(piece, packed(tones), packed(layers["drums"]))
+    return RenderedPiece(piece, packed(tones), packed(layers["drums"]))
 
 
 def render_pieces(
     seeds: range, *, bars: int, sample_rate: int = 44100, report: Callable[[int, int], None] | None = None
-) -> list[Rendered]:
+) -> list[RenderedPiece]:
     """All pieces of `seeds`; `report(done, total)` is called after each."""
     pieces = []
     for done, seed in enumerate(seeds):
@@ -111,7 +111,7 @@ def told(piece: Piece, start: int, frames: int, hop: int, subhop: int, sample_ra
     return clock, gates, frame, controls
 
 
-def crop(source: Rendered, start: int, frames: int, rng: np.random.Generator, *, hop: int = 2048, subhop: int = 256,
+def crop(source: RenderedPiece, start: int, frames: int, rng: np.random.Generator, *, hop: int = 2048, subhop: int = 256,
          sample_rate: int = 44100) -> Crop:  # fmt: skip
     """`frames` latent frames of a piece from sample `start`, wrapping at its end (pieces loop)."""
     count = source.tones.shape[1]
@@ -130,7 +130,7 @@ def crop(source: Rendered, start: int, frames: int, rng: np.random.Generator, *,
     )
 
 
-def draw_batch(pieces: list[Rendered], step: int, *, seed: int, batch: int, frames: int, hop: int = 2048) -> Crop:
+def draw_batch(pieces: list[RenderedPiece], step: int, *, seed: int, batch: int, frames: int, hop: int = 2048) -> Crop:
     """`batch` crops stacked along a new first axis: the same for the same (seed, step)."""
     rng = np.random.default_rng([seed, step])
     crops = []

@@ -24,8 +24,8 @@ from training.data.synth import render
 __all__ = [
     "Composed",
     "Corpus",
+    "CorpusEntry",
     "DataError",
-    "Entry",
     "checksum",
     "density_curve",
     "open_corpus",
@@ -43,7 +43,7 @@ class DataError(EngineError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CorpusEntry:
     """One piece.
 
     Args:
@@ -65,7 +65,7 @@ def checksum(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def split(entries: Iterable[Entry], valid: float) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+def split(entries: Iterable[CorpusEntry], valid: float) -> tuple[tuple[CorpusEntry, ...], tuple[CorpusEntry, ...]]:
     """Pieces to train on and pieces held out.
 
     A piece's side depends on its own checksum, so adding files moves none, and one recording under two names
@@ -118,11 +118,11 @@ class Corpus(ABC):
         problems: a line for every piece that was left out, and why.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[CorpusEntry, ...]
     problems: tuple[str, ...] = ()
 
     @abstractmethod
-    def audio(self, entry: Entry, sample_rate: int) -> Audio:
+    def audio(self, entry: CorpusEntry, sample_rate: int) -> Audio:
         """The whole piece, [2, N].
 
         Raises:
@@ -130,7 +130,7 @@ class Corpus(ABC):
         """
 
     @abstractmethod
-    def rhythm(self, entry: Entry) -> tuple[float, F64]:
+    def rhythm(self, entry: CorpusEntry) -> tuple[float, F64]:
         """Tempo in bpm and onset times in seconds."""
 
 
@@ -158,18 +158,18 @@ class Composed(Corpus):
             # By its notes, not by its seed: when the composer learns something new, cached sound is made anew.
             digest = checksum([repr(asdict(piece)).encode()])
             self._made[digest] = (seed, genre)
-            entries.append(Entry(name, digest, piece.duration_s))
+            entries.append(CorpusEntry(name, digest, piece.duration_s))
         self.entries = tuple(entries)
 
-    def piece(self, entry: Entry) -> Piece:
+    def piece(self, entry: CorpusEntry) -> Piece:
         """The piece behind an entry."""
         seed, genre = self._made[entry.checksum]
         return _composed(seed, genre, self._bars)
 
-    def audio(self, entry: Entry, sample_rate: int) -> Audio:
+    def audio(self, entry: CorpusEntry, sample_rate: int) -> Audio:
         return render(self.piece(entry), sample_rate)
 
-    def rhythm(self, entry: Entry) -> tuple[float, F64]:
+    def rhythm(self, entry: CorpusEntry) -> tuple[float, F64]:
         piece = self.piece(entry)
         ticks = np.unique([hit.start_tick for hit in piece.hits])  # struck together is heard as one
         return piece.tempo_bpm, ticks.astype(np.float64) * samples_per_tick(piece.tempo_bpm, 1)

@@ -17,7 +17,7 @@ from engine.music.harmony import Key
 from engine.music.units import samples_per_tick
 from training.config import Data
 from training.data.compose import compose
-from training.data.corpus import Corpus, Entry, checksum, to_compose
+from training.data.corpus import Corpus, CorpusEntry, checksum, to_compose
 from training.data.piece import TICKS_PER_BAR, Genre, Piece
 from training.data.synth import conditions, stems
 from training.data.voices import STEMS
@@ -74,15 +74,15 @@ class Described(Corpus):
             played = _play(seed, genre, data.bars)
             digest = checksum([repr((asdict(played.piece), played.parts)).encode()])
             self._made[digest] = (seed, genre)
-            entries.append(Entry(name, digest, played.piece.duration_s))
+            entries.append(CorpusEntry(name, digest, played.piece.duration_s))
         self.entries = tuple(entries)
 
-    def played(self, entry: Entry) -> Played:
+    def played(self, entry: CorpusEntry) -> Played:
         """What is behind an entry."""
         seed, genre = self._made[entry.checksum]
         return _kept(seed, genre, self._bars)
 
-    def audio(self, entry: Entry, sample_rate: int) -> Audio:
+    def audio(self, entry: CorpusEntry, sample_rate: int) -> Audio:
         played = self.played(entry)
         layers = stems(played.piece, sample_rate)
         total = np.zeros_like(layers["bass"])
@@ -90,7 +90,7 @@ class Described(Corpus):
             total += layers[part]
         return soft_limit(total)
 
-    def rhythm(self, entry: Entry) -> tuple[float, F64]:
+    def rhythm(self, entry: CorpusEntry) -> tuple[float, F64]:
         played = self.played(entry)
         ticks = np.unique([hit.start_tick for hit in played.piece.hits if STEMS[hit.instrument] in played.parts])
         return played.piece.tempo_bpm, ticks.astype(np.float64) * samples_per_tick(played.piece.tempo_bpm, 1)

@@ -14,7 +14,7 @@ from engine.music.roles import assign_roles
 from engine.music.score import ROLES, Note, Score, Track
 from training.data.arrange.arrange import arrange
 from training.data.arrange.styles import STYLES
-from training.data.pieces import PROGRAMS, Piece
+from training.data.pieces import PROGRAMS, NotePiece
 from training.data.tunes import BAR, Item, Pack, TuneError, chord_bars, cut, on_grid, read_chords, stretches
 
 __all__ = ["LeftOut", "gather"]
@@ -52,16 +52,16 @@ def _styles(key: str, count: int) -> list[str]:
 
 def _versions(
     item: Item, part: int, lead: Track, piano: Track | None, chords: tuple[tuple[Chord, ...], ...], count: int
-) -> Iterator[Piece]:
+) -> Iterator[NotePiece]:
     """The arranger's versions of a tune; every second one keeps the human piano, if there is one."""
     for number, style in enumerate(_styles(f"{item.uid}.{part}", count)):
         kept = piano if piano is not None and number % 2 else None
         name = f"{item.pack}/{item.file}#{part}.{style}"
         made = arrange(lead, chords, style, _seed(name), piano_track=kept)
-        yield Piece(name, item.uid, item.licence, f"{style} (arranged)", made.score, made.chords)
+        yield NotePiece(name, item.uid, item.licence, f"{style} (arranged)", made.score, made.chords)
 
 
-def _tune(pack: Pack, item: Item, score: Score, versions: int) -> Iterator[Piece]:
+def _tune(pack: Pack, item: Item, score: Score, versions: int) -> Iterator[NotePiece]:
     """A melody with known chords: as it is where it has a piano, and arranged."""
     named = {track.name.lower(): track for track in score.tracks if track.notes}
     melody = named.get("melody") or named.get("lead") or next((t for t in score.tracks if t.notes), None)
@@ -80,11 +80,11 @@ def _tune(pack: Pack, item: Item, score: Score, versions: int) -> Iterator[Piece
         if piano is not None:
             steps = tuple(chord for bar in rows for chord in bar for _ in range(16 // len(bar)))
             band = _band({"lead": lead.notes, "piano": piano.notes}, whole)
-            yield Piece(f"{item.pack}/{item.file}#{part}", item.uid, item.licence, item.style, band, steps)
+            yield NotePiece(f"{item.pack}/{item.file}#{part}", item.uid, item.licence, item.style, band, steps)
         yield from _versions(item, part, lead, piano, rows, versions)
 
 
-def _human(item: Item, score: Score) -> Iterator[Piece]:
+def _human(item: Item, score: Score) -> Iterator[NotePiece]:
     """Any other file: its tracks by role, stretch by stretch."""
     roles = assign_roles(score)
     for part, (tick, bars) in enumerate(stretches(roles)):
@@ -93,10 +93,10 @@ def _human(item: Item, score: Score) -> Iterator[Piece]:
             continue
         band = _band({role: _clean(t.notes) for role, t in zip(ROLES, whole.tracks, strict=True)}, whole)
         if any(track.notes for track in band.tracks):
-            yield Piece(f"{item.pack}/{item.file}#{part}", item.uid, item.licence, item.style, band)
+            yield NotePiece(f"{item.pack}/{item.file}#{part}", item.uid, item.licence, item.style, band)
 
 
-def gather(pack: Pack, item: Item, versions: int) -> list[Piece]:
+def gather(pack: Pack, item: Item, versions: int) -> list[NotePiece]:
     """All pieces that one file gives.
 
     Args:

@@ -18,7 +18,7 @@ from engine.music.tokens import Spelling
 from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
 
-__all__ = ["BAR", "DICTIONARY_FILE", "PAD", "Entry", "Grids", "Transposer", "Window", "read_shard", "write_shard"]
+__all__ = ["BAR", "DICTIONARY_FILE", "PAD", "Grids", "StoreEntry", "Transposer", "Window", "read_shard", "write_shard"]
 
 Ids = npt.NDArray[np.int64]
 U16 = npt.NDArray[np.uint16]
@@ -31,7 +31,7 @@ _NONE: Final = tuple(QUALITIES).index("none")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoreEntry:
     """One piece in the store.
 
     Args:
@@ -65,11 +65,13 @@ class Window:
 
     grid: Ids
     chords: U8
-    entry: Entry
+    entry: StoreEntry
     first: int
 
 
-def write_shard(path: Path, entries: Sequence[Entry], grids: Sequence[Ids], chords: Sequence[U8], more: Any) -> None:
+def write_shard(
+    path: Path, entries: Sequence[StoreEntry], grids: Sequence[Ids], chords: Sequence[U8], more: Any
+) -> None:
     """Write a shard, beside and moved into place.
 
     Args:
@@ -89,12 +91,12 @@ def write_shard(path: Path, entries: Sequence[Entry], grids: Sequence[Ids], chor
     draft.replace(path)
 
 
-def read_shard(path: Path) -> tuple[list[Entry], U16, U8, Any]:
+def read_shard(path: Path) -> tuple[list[StoreEntry], U16, U8, Any]:
     """What `write_shard` wrote: entries, cells [14, T], chords [3, T], and what was kept with it."""
     with np.load(path) as shard:
         cells, chords, text = shard["cells"], shard["chords"], shard["about"].tobytes().decode()
     told = json.loads(text)
-    return [Entry(**entry) for entry in told["entries"]], cells, chords, told["more"]
+    return [StoreEntry(**entry) for entry in told["entries"]], cells, chords, told["more"]
 
 
 class Grids:
@@ -117,7 +119,7 @@ class Grids:
             raise DataError(f"{folder} holds no grids: make them with python -m training.data.midi")
         self.dictionary = Dictionary.load(folder / DICTIONARY_FILE)
         shards = [read_shard(path) for path in paths]
-        self.entries: tuple[Entry, ...] = tuple(entry for shard in shards for entry in shard[0])
+        self.entries: tuple[StoreEntry, ...] = tuple(entry for shard in shards for entry in shard[0])
         self._cells = np.concatenate([shard[1] for shard in shards], axis=1)
         self._chords = np.concatenate([shard[2] for shard in shards], axis=1)
         self._starts = np.concatenate([[0], np.cumsum([entry.columns for entry in self.entries])])

@@ -29,12 +29,12 @@ from engine.music.tokens import nearest_codes, split_of
 from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
 from training.data.gather import LeftOut, gather
-from training.data.grids import BAR, DICTIONARY_FILE, PAD, Entry, read_shard, write_shard
+from training.data.grids import BAR, DICTIONARY_FILE, PAD, StoreEntry, read_shard, write_shard
 from training.data.licences import UNKNOWN, may_ship
-from training.data.pieces import Piece, chord_rows, read_pieces, side_of, write_pieces
+from training.data.pieces import NotePiece, chord_rows, read_pieces, side_of, write_pieces
 from training.data.tunes import Item, Pack
 
-__all__ = ["Settings", "Summary", "main", "prepare"]
+__all__ = ["StoreSettings", "Summary", "main", "prepare"]
 
 Ids = npt.NDArray[np.int64]
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _ABOUT: Final = "about.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class StoreSettings:
     """How a store is made.
 
     Args:
@@ -131,7 +131,7 @@ def _progress(name: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _chosen(packs: Sequence[Path], settings: Settings) -> tuple[list[tuple[Path, list[Item]]], Counter[str]]:
+def _chosen(packs: Sequence[Path], settings: StoreSettings) -> tuple[list[tuple[Path, list[Item]]], Counter[str]]:
     """Files to read, by pack; what is left out for its licence is counted."""
     chosen, left = [], Counter[str]()
     for path in packs:
@@ -147,13 +147,13 @@ def _chosen(packs: Sequence[Path], settings: Settings) -> tuple[list[tuple[Path,
     return chosen, left
 
 
-def _digest(chosen: Iterable[tuple[Path, list[Item]]], settings: Settings) -> str:
+def _digest(chosen: Iterable[tuple[Path, list[Item]]], settings: StoreSettings) -> str:
     told = [[asdict(item) for item in items] for _, items in chosen]
     text = json.dumps([_FORMAT, told, asdict(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _begin(out: Path, digest: str, settings: Settings) -> None:
+def _begin(out: Path, digest: str, settings: StoreSettings) -> None:
     """Take a folder, or go on in it.
 
     Raises:
@@ -168,7 +168,7 @@ def _begin(out: Path, digest: str, settings: Settings) -> None:
     about.write_text(json.dumps({"digest": digest, "settings": asdict(settings)}, indent=1) + "\n", "utf-8")
 
 
-def _gather(chosen: Sequence[tuple[Path, list[Item]]], out: Path, settings: Settings) -> list[Path]:
+def _gather(chosen: Sequence[tuple[Path, list[Item]]], out: Path, settings: StoreSettings) -> list[Path]:
     """Step one: shards of pieces."""
     shards: list[Path] = []
     with _progress("files to pieces", sum(len(items) for _, items in chosen)) as advance:
@@ -189,9 +189,9 @@ def _gather(chosen: Sequence[tuple[Path, list[Item]]], out: Path, settings: Sett
 
 
 def _read(
-    pack: Pack, items: Sequence[Item], settings: Settings, advance: Callable[[], None]
-) -> tuple[list[Piece], Counter[str]]:
-    found: list[Piece] = []
+    pack: Pack, items: Sequence[Item], settings: StoreSettings, advance: Callable[[], None]
+) -> tuple[list[NotePiece], Counter[str]]:
+    found: list[NotePiece] = []
     left: Counter[str] = Counter()
     for item in items:
         try:
@@ -205,7 +205,7 @@ def _read(
     return found, left
 
 
-def _dictionary(shards: Sequence[Path], out: Path, settings: Settings) -> Dictionary:
+def _dictionary(shards: Sequence[Path], out: Path, settings: StoreSettings) -> Dictionary:
     """Step two: what is struck together on the training side, most frequent first."""
     path = out / DICTIONARY_FILE
     if path.exists():
@@ -254,7 +254,9 @@ def _of_bars(chords: Sequence[Chord]) -> list[Chord | None]:
     return [None if chord == NO_CHORD else chord for chord in longest]
 
 
-def _grid(piece: Piece, dictionary: Dictionary, settings: Settings) -> tuple[Entry, Ids, Any, Counter[str]]:
+def _grid(
+    piece: NotePiece, dictionary: Dictionary, settings: StoreSettings
+) -> tuple[StoreEntry, Ids, Any, Counter[str]]:
     """One piece as whole bars of tokens; roles without notes are EMPTY, and nothing else is."""
     encoded = encode(piece.score, dictionary, roles=ROLES, chords=_of_bars(piece.chords) or None)
     columns = BAR * max(1, -(-piece.score.end // (4 * 480)))
@@ -271,7 +273,7 @@ def _grid(piece: Piece, dictionary: Dictionary, settings: Settings) -> tuple[Ent
         grid[12:, width:] = grid[12:, width - 1 : width]
     shifted = [chord.transposed(encoded.shift) for chord in piece.chords[:columns]]
     chords = chord_rows([*shifted, *[NO_CHORD] * (columns - len(shifted))])
-    entry = Entry(
+    entry = StoreEntry(
         piece.name,
         piece.uid,
         piece.licence,
@@ -284,7 +286,9 @@ def _grid(piece: Piece, dictionary: Dictionary, settings: Settings) -> tuple[Ent
     return entry, grid, chords, Counter(encoded.losses)
 
 
-def _grids(shards: Sequence[Path], out: Path, dictionary: Dictionary, settings: Settings, summary: Summary) -> None:
+def _grids(
+    shards: Sequence[Path], out: Path, dictionary: Dictionary, settings: StoreSettings, summary: Summary
+) -> None:
     """Step three: shards of grids, and the count of everything."""
     with _progress("pieces to grids", len(shards)) as advance:
         for number, shard in enumerate(shards):
@@ -305,7 +309,9 @@ def _grids(shards: Sequence[Path], out: Path, dictionary: Dictionary, settings: 
             advance()
 
 
-def _count(summary: Summary, entries: Sequence[Entry], cells: npt.NDArray[np.uint16], dictionary: Dictionary) -> None:
+def _count(
+    summary: Summary, entries: Sequence[StoreEntry], cells: npt.NDArray[np.uint16], dictionary: Dictionary
+) -> None:
     summary.pieces += len(entries)
     summary.bars += cells.shape[1] // BAR
     summary.held_out += sum(entry.held_out for entry in entries)
@@ -316,7 +322,7 @@ def _count(summary: Summary, entries: Sequence[Entry], cells: npt.NDArray[np.uin
         summary.roles[role] += int(((row != PAD) & (row < dictionary.empty)).any(axis=1).sum())
 
 
-def prepare(packs: Sequence[Path], out: Path, settings: Settings | None = None) -> Summary:
+def prepare(packs: Sequence[Path], out: Path, settings: StoreSettings | None = None) -> Summary:
     """Make a store, or finish one that was begun.
 
     Args:
@@ -326,7 +332,7 @@ def prepare(packs: Sequence[Path], out: Path, settings: Settings | None = None) 
         DataError: nothing may be used, or `out` holds another store.
         TuneError: a pack cannot be read.
     """
-    settings = settings or Settings()
+    settings = settings or StoreSettings()
     chosen, left = _chosen(packs, settings)
     digest = _digest(chosen, settings)
     _begin(out, digest, settings)
@@ -354,7 +360,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m training.data.midi", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("packs", nargs="+", type=Path, help="folders of MIDI, or packs as .tar.gz")
     parser.add_argument("--out", type=Path, default=Path("runs/bands"), help="folder of the store")
-    parser.add_argument("--versions", type=int, default=Settings().versions, help="arrangements of each tune")
+    parser.add_argument("--versions", type=int, default=StoreSettings().versions, help="arrangements of each tune")
     parser.add_argument("--licence", default=UNKNOWN, help="of folders without an index.csv")
     parser.add_argument("--any-licence", action="store_true", help="for comparison only: do not ship what learned here")
     parser.add_argument("--dictionary", default="", help="a dictionary to take instead of building one")
@@ -362,7 +368,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     settings = replace(
-        Settings(),
+        StoreSettings(),
         versions=args.versions,
         licence=args.licence,
         any_licence=args.any_licence,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from engine.music.harmony import NO_CHORD, QUALITIES, Chord
 from engine.music.score import ROLES, Note, Score, TempoChange, Track
 
-__all__ = ["PROGRAMS", "Piece", "chord_rows", "read_pieces", "rows_chords", "side_of", "tune_of", "write_pieces"]
+__all__ = ["PROGRAMS", "NotePiece", "chord_rows", "read_pieces", "rows_chords", "side_of", "tune_of", "write_pieces"]
 
 U8 = npt.NDArray[np.uint8]
 PROGRAMS: Final = {"lead": 80, "bass": 32, "drum": 0, "guitar": 25, "piano": 0, "string": 48}
@@ -22,7 +22,7 @@ _QUALITIES: Final = tuple(QUALITIES)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class NotePiece:
     """One piece of 4/4 music for up to six roles.
 
     Args:
@@ -68,7 +68,7 @@ def rows_chords(rows: U8) -> tuple[Chord, ...]:
     return tuple(Chord(int(root), _QUALITIES[int(quality)], int(bass)) for root, quality, bass in rows.T)
 
 
-def write_pieces(path: Path, pieces: Sequence[Piece], more: Any = None) -> None:
+def write_pieces(path: Path, pieces: Sequence[NotePiece], more: Any = None) -> None:
     """Write a shard, beside and moved into place.
 
     Args:
@@ -93,7 +93,7 @@ def write_pieces(path: Path, pieces: Sequence[Piece], more: Any = None) -> None:
     draft.replace(path)
 
 
-def read_pieces(path: Path) -> tuple[list[Piece], Any]:
+def read_pieces(path: Path) -> tuple[list[NotePiece], Any]:
     """What `write_pieces` wrote: pieces, and what was kept with them."""
     with np.load(path) as shard:
         notes, chords, text = shard["notes"], shard["chords"], shard["about"].tobytes().decode()
@@ -112,6 +112,6 @@ def read_pieces(path: Path) -> tuple[list[Piece], Any]:
             for number, role in enumerate(ROLES)
         )
         score = Score(tracks, (TempoChange(0, bpm),))
-        pieces.append(Piece(name, uid, licence, style, score, rows_chords(chords[:, place : place + steps])))
+        pieces.append(NotePiece(name, uid, licence, style, score, rows_chords(chords[:, place : place + steps])))
         place += steps
     return pieces, told["more"]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
-from training.data.corpus import Corpus, DataError, Entry, density_curve, split
+from training.data.corpus import Corpus, CorpusEntry, DataError, density_curve, split
 
 __all__ = ["CONDITIONS", "Item", "Latents", "Samples", "Store"]
 
@@ -44,12 +44,12 @@ class Store(ABC, Generic[Item]):
     def __init__(self, corpus: Corpus, folder: Path, valid: float, shortest: int) -> None:
         self._corpus, self._folder, self._valid, self._shortest = corpus, folder, valid, shortest
         self._lengths: dict[str, int] = {}
-        self.train: tuple[Entry, ...] = ()
-        self.held_out: tuple[Entry, ...] = ()
+        self.train: tuple[CorpusEntry, ...] = ()
+        self.held_out: tuple[CorpusEntry, ...] = ()
         self._ends: dict[bool, npt.NDArray[np.int64]] = {}
 
     @abstractmethod
-    def _make(self, entry: Entry) -> Item: ...
+    def _make(self, entry: CorpusEntry) -> Item: ...
 
     def prepare(self) -> None:
         """Make what is missing; pieces that fail are reported and left out.
@@ -60,7 +60,7 @@ class Store(ABC, Generic[Item]):
             DataError: nothing is left.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        everything: tuple[Entry, ...] = self._corpus.entries
+        everything: tuple[CorpusEntry, ...] = self._corpus.entries
         first: int = int(os.environ.get("RANK", "0")) * len(everything) // int(os.environ.get("WORLD_SIZE", "1"))
         missing = [entry for entry in everything[first:] + everything[:first] if not self._path(entry).exists()]
         problems: dict[str, str] = {}
@@ -86,15 +86,15 @@ class Store(ABC, Generic[Item]):
         for training, side in ((True, self.train), (False, self.held_out)):
             self._ends[training] = np.cumsum([self._lengths[entry.checksum] for entry in side])
 
-    def _path(self, entry: Entry) -> Path:
+    def _path(self, entry: CorpusEntry) -> Path:
         return self._folder / f"{entry.checksum}.npy"
 
-    def _write(self, entry: Entry, made: Item) -> None:
+    def _write(self, entry: CorpusEntry, made: Item) -> None:
         draft = self._folder / f".{entry.checksum}.{os.getpid()}.npy"
         np.save(draft, made)
         draft.replace(self._path(entry))
 
-    def whole(self, entry: Entry) -> Item:
+    def whole(self, entry: CorpusEntry) -> Item:
         """All of one piece, read-only; opened anew each time, since ten thousand open files are too many."""
         mapped: Item = np.load(self._path(entry), mmap_mode="r")
         return mapped
@@ -125,7 +125,7 @@ class Samples(Store[I16]):
         super().__init__(corpus, cache / f"samples-{sample_rate}", valid, shortest)
         self._rate = sample_rate
 
-    def _make(self, entry: Entry) -> I16:
+    def _make(self, entry: CorpusEntry) -> I16:
         audio = self._corpus.audio(entry, self._rate)
         return np.asarray(np.clip(np.round(audio * 32767.0), -32768, 32767), np.int16)
 
@@ -163,7 +163,7 @@ class Latents(Store[F32]):
         super().__init__(corpus, cache / f"latents-{key[:16]}", valid, shortest)
         self._encode, self._rate, self._centre, self._spacing = encode, sample_rate, centre, spacing
 
-    def _make(self, entry: Entry) -> F32:
+    def _make(self, entry: CorpusEntry) -> F32:
         audio = self._corpus.audio(entry, self._rate)
         least = self._shortest * self._spacing + 2 * round(self._centre)
         if 0 < audio.shape[1] < least:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.music.bandfeatures import STRETCH, packed
-from training.data.band_batches import Wishes
+from training.data.band_batches import PartProfile
 from training.data.corpus import DataError
 from training.data.grids import BAR, Grids
 
@@ -20,7 +20,7 @@ def usual_playing(grids: Grids, count: int = 1024, *, seed: int = 0) -> str:
     Raises:
         DataError: hardly any stretch has a lead and four other roles.
     """
-    rng, wishes = np.random.default_rng(seed), Wishes(grids.dictionary)
+    rng, wishes = np.random.default_rng(seed), PartProfile(grids.dictionary)
     rows: list[npt.NDArray[np.float32]] = []
     pieces = grids.pieces(held_out=False)
     for _ in range(_TRIES * count):

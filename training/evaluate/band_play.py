@@ -11,12 +11,12 @@ from engine.music.bandfeatures import band_features
 from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
-from training.data.band_batches import Wishes, chord_vectors
+from training.data.band_batches import PartProfile, chord_vectors
 from training.data.grids import BAR, Window
 from training.evaluate.bands import ACCOMPANIMENT
 from training.evaluate.sampler import Predict, Question, fill
 from training.models.getmusic import Cells
-from training.models.getmusic_live import Live
+from training.models.getmusic_live import GetmusicLive
 
 __all__ = ["live_player", "past_view", "play_on"]
 
@@ -33,7 +33,7 @@ def past_view(columns: int, window: int) -> npt.NDArray[np.bool_]:
     return view
 
 
-def live_player(network: Live, window: int) -> Predict:
+def live_player(network: GetmusicLive, window: int) -> Predict:
     """The live network answering questions about the last `window` columns."""
 
     @torch.no_grad()
@@ -118,7 +118,7 @@ def _told(
 
     Chords are those of the grid, one a bar: what simple players are told, and what is measured.
     """
-    wishes, features, tones = Wishes(dictionary), [], []
+    wishes, features, tones = PartProfile(dictionary), [], []
     for each in drawn:
         unknown = np.full_like(each.chords, tuple(QUALITIES).index("none"))
         chroma, bass = chord_vectors(replace(each, chords=unknown), dictionary)

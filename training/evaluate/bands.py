@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.music.chords import NO_STATE, bar_vectors, hear_chords
+from engine.music.chords import NO_STATE, bar_vectors, detect_chords
 from engine.music.score import ROLES
 from engine.music.vocabulary import KINDS, PAD, UNITS, Dictionary
 
@@ -122,7 +122,7 @@ class Bands:
                 starts.append(int(column))
                 lengths.append(UNITS[max(0, rest if index else low) + 1])
         which, when, long = (np.array(values, np.int64) for values in (pitches, starts, lengths))
-        return hear_chords(bar_vectors(which, when, long, grid.shape[1] // _BAR))
+        return detect_chords(bar_vectors(which, when, long, grid.shape[1] // _BAR))
 
     def written(self, grid: Ids) -> Ids:
         """[bars] the chords of the chord rows in the same numbers."""

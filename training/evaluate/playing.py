@@ -17,11 +17,11 @@ from training.data.captions import caption
 from training.data.described import PARTS, Described, Played, attributes, step_features
 from training.data.synth import stems
 from training.evaluate.sound import beat_report, chord_recovery
-from training.models.musicgen_files import Musicgen
+from training.models.musicgen_files import MusicgenParts
 from training.task import Table
 from training.tasks.musicgen_play import play
 
-__all__ = ["Heard", "listen", "playing_table"]
+__all__ = ["PlayingScore", "listen", "playing_table"]
 
 I64 = npt.NDArray[np.int64]
 _BARS: Final = 4
@@ -32,7 +32,7 @@ _HEADER: Final = ("heard", "tempo within 4 %", "beats off, ms", "beat contrast",
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PlayingScore:
     """What was heard in one piece.
 
     Args:
@@ -47,7 +47,7 @@ class Heard:
     triad: float
 
 
-def listen(piece: Played, audio: Audio, sample_rate: int, first_bar: int = 0) -> Heard:
+def listen(piece: Played, audio: Audio, sample_rate: int, first_bar: int = 0) -> PlayingScore:
     """Compare sound [C, N] that begins at `first_bar` with what the piece says of it."""
     tempo = piece.piece.tempo_bpm
     beat, seconds = 60.0 / tempo, audio.shape[1] / sample_rate
@@ -61,10 +61,10 @@ def listen(piece: Played, audio: Audio, sample_rate: int, first_bar: int = 0) ->
         for bar, part in zip(starts, parts, strict=True)
     ]
     root, triad = (float(np.mean([getattr(c, name) for c in chords] or [0.0])) for name in ("root", "triad"))
-    return Heard(beaten.octave_error <= _NEAR, abs(beaten.lag_ms), beaten.contrast, root, triad)
+    return PlayingScore(beaten.octave_error <= _NEAR, abs(beaten.lag_ms), beaten.contrast, root, triad)
 
 
-def playing_table(made: Musicgen, count: int) -> Table:
+def playing_table(made: MusicgenParts, count: int) -> Table:
     """Pieces for the whole band, heard as they are, through the codec, played by the model, and gone on with.
 
     Args:
@@ -89,7 +89,7 @@ def playing_table(made: Musicgen, count: int) -> Table:
     return Table(f"{count} pieces of {_BARS} bars; chords of bars that have one", tuple(rows))
 
 
-def _row(name: str, heard: list[Heard]) -> tuple[str, ...]:
+def _row(name: str, heard: list[PlayingScore]) -> tuple[str, ...]:
     return (
         name,
         f"{np.mean([h.tempo for h in heard]):.0%}",
@@ -106,7 +106,7 @@ def _sound(piece: Played, sample_rate: int) -> Audio:
 
 
 @torch.no_grad()
-def _coded(made: Musicgen, piece: Played) -> I64:
+def _coded(made: MusicgenParts, piece: Played) -> I64:
     config = made.codec.config
     sound = torch.from_numpy(_sound(piece, config.sample_rate))
     sound = sound if config.channels == 2 else sound.mean(dim=0, keepdim=True)
@@ -114,12 +114,12 @@ def _coded(made: Musicgen, piece: Played) -> I64:
 
 
 @torch.no_grad()
-def _decoded(made: Musicgen, codes: I64) -> Audio:
+def _decoded(made: MusicgenParts, codes: I64) -> Audio:
     return made.codec.decode(torch.from_numpy(codes)[None])[0].numpy()
 
 
 @torch.no_grad()
-def _played(made: Musicgen, piece: Played, seed: int, guidance: float) -> Audio:
+def _played(made: MusicgenParts, piece: Played, seed: int, guidance: float) -> Audio:
     """As the piece's words, time and chords ask for."""
     config, notes = made.codec.config, made.notes
     frames = int(piece.piece.duration_s * config.frame_rate)
@@ -141,7 +141,7 @@ def _played(made: Musicgen, piece: Played, seed: int, guidance: float) -> Audio:
 
 
 @torch.no_grad()
-def _gone_on(made: Musicgen, piece: Played, seed: int) -> Audio:
+def _gone_on(made: MusicgenParts, piece: Played, seed: int) -> Audio:
     """The second half of the piece as the model goes on after the first, with neither words nor time nor chords."""
     config, whole = made.codec.config, _coded(made, piece)
     known = round(_PROMPT * 240.0 / piece.piece.tempo_bpm * config.frame_rate)

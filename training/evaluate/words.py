@@ -17,11 +17,11 @@ from training.config import Data
 from training.data.described import PARTS, Described, attributes
 from training.evaluate.sound import log_mel_features
 from training.models.encodec import Encodec
-from training.models.musicgen_files import Musicgen
+from training.models.musicgen_files import MusicgenParts
 from training.task import Table
 from training.tasks.musicgen_play import play
 
-__all__ = ["Listener", "asked_text", "taught", "words_table"]
+__all__ = ["PartClassifier", "asked_text", "taught", "words_table"]
 
 F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -32,7 +32,7 @@ _NAMES: Final = {"drums": "drums", "bass": "bass", "chords": "chords", "arp": "a
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class PartClassifier:
     """Says which of `PARTS` play.
 
     Args:
@@ -66,7 +66,7 @@ def _through(codec: Encodec, audio: Audio) -> Audio:
 
 def taught(
     through: Callable[[Audio], Audio], rate: int, count: int, first: int = 0
-) -> tuple[Listener, list[tuple[Audio, Bools]]]:
+) -> tuple[PartClassifier, list[tuple[Audio, Bools]]]:
     """A listener taught with `count` pieces, and a quarter as many more that it has not heard.
 
     Args:
@@ -85,7 +85,7 @@ def taught(
     wanted = np.stack([parts for _, parts in heard[:count]]) * 2.0 - 1.0
     square = inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1])
     weights = np.linalg.solve(square, inputs.T @ wanted)
-    return Listener(mean, scale, np.asarray(weights, np.float64)), heard[count:]
+    return PartClassifier(mean, scale, np.asarray(weights, np.float64)), heard[count:]
 
 
 def asked_text(genre: str, parts: Bools) -> str:
@@ -94,7 +94,7 @@ def asked_text(genre: str, parts: Bools) -> str:
     return f"{genre} with {'only ' if len(names) == 1 else ''}{' and '.join(names)}"
 
 
-def words_table(made: Musicgen, prompts: int, lessons: int = 200) -> Table:
+def words_table(made: MusicgenParts, prompts: int, lessons: int = 200) -> Table:
     """Parts asked for and parts heard.
 
     Args:
@@ -123,7 +123,7 @@ def _row(name: str, pairs: Sequence[tuple[Bools, Bools]]) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def _played(made: Musicgen, genre: str, parts: Bools, seed: int, guidance: float) -> Audio:
+def _played(made: MusicgenParts, genre: str, parts: Bools, seed: int, guidance: float) -> Audio:
     frames, length = round(_SECONDS * made.codec.config.frame_rate), int(made.notes["text_length"])
     numbers = torch.from_numpy(made.vocabulary.numbers(asked_text(genre, parts), length))[None]
     mask = (numbers > 0).float()

@@ -22,14 +22,14 @@ __all__ = [
     "ENCODEC_48",
     "ENCODEC_LIVE",
     "Conv",
-    "Decoder",
     "Encodec",
     "EncodecConfig",
-    "Encoder",
+    "EncodecDecoder",
+    "EncodecEncoder",
     "Memory",
     "Quantiser",
     "Residual",
-    "UpConv",
+    "TransposedConv",
     "init_weights",
     "nearest",
     "parameters",
@@ -153,7 +153,7 @@ def _padded(x: Tensor, left: int, right: int, reflect: bool) -> Tensor:
     return wide[:, :, : wide.shape[2] - missing]
 
 
-class UpConv(nn.Module):
+class TransposedConv(nn.Module):
     """A transposed convolution of kernel ``2 * stride``, cut so that `T` becomes ``stride * T``."""
 
     def __init__(self, config: EncodecConfig, inputs: int, outputs: int, stride: int) -> None:
@@ -202,7 +202,7 @@ class Memory(nn.Module):
         return out
 
 
-class Encoder(nn.Sequential):
+class EncodecEncoder(nn.Sequential):
     """Sound ``[B, channels, N]`` to latents ``[B, width, ceil(N / hop)]``."""
 
     def __init__(self, config: EncodecConfig) -> None:
@@ -215,14 +215,14 @@ class Encoder(nn.Sequential):
         super().__init__(*layers)
 
 
-class Decoder(nn.Sequential):
+class EncodecDecoder(nn.Sequential):
     """Latents ``[B, width, T]`` to sound ``[B, channels, hop * T]``, unbounded."""
 
     def __init__(self, config: EncodecConfig) -> None:
         width = config.filters << len(config.ratios)
         layers: list[nn.Module] = [Conv(config, config.width, width, _KERNEL), Memory(width, config.lstm)]
         for ratio in config.ratios:
-            layers += [nn.ELU(), UpConv(config, width, width // 2, ratio), Residual(config, width // 2)]
+            layers += [nn.ELU(), TransposedConv(config, width, width // 2, ratio), Residual(config, width // 2)]
             width //= 2
         layers += [nn.ELU(), Conv(config, width, config.channels, _KERNEL)]
         super().__init__(*layers)
@@ -267,7 +267,7 @@ class Encodec(nn.Module):
     def __init__(self, config: EncodecConfig = ENCODEC_32) -> None:
         super().__init__()
         self.config = config
-        self.encoder, self.decoder, self.quantiser = Encoder(config), Decoder(config), Quantiser(config)
+        self.encoder, self.decoder, self.quantiser = EncodecEncoder(config), EncodecDecoder(config), Quantiser(config)
 
     def encode(self, audio: Tensor, count: int | None = None) -> Tensor:
         """Codes ``[B, K, ceil(N / hop)]`` of sound ``[B, channels, N]`` in -1..1; `count` codebooks, all if None."""

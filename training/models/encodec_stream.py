@@ -1,6 +1,6 @@
 """A causal EnCodec fed piece by piece: what it gives is what it gives of the whole, with nothing to wait for.
 
-Encoder and decoder are stacks of layers, and a layer remembers what the next piece needs of this one: a convolution
+EncodecEncoder and decoder are stacks of layers, and a layer remembers what the next piece needs of this one: a convolution
 its last inputs, a transposed one what runs over its end, the recurrent layers their state. Zeros before the beginning
 are the padding of the whole, so codecs that pad with reflections or hear the future cannot be run so.
 """
@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from training.models.encodec import Conv, Decoder, EncodecConfig, Encoder, Memory, Residual, UpConv
+from training.models.encodec import (
+    Conv,
+    EncodecConfig,
+    EncodecDecoder,
+    EncodecEncoder,
+    Memory,
+    Residual,
+    TransposedConv,
+)
 
 __all__ = ["StreamState", "step", "streams"]
 
@@ -31,7 +39,7 @@ def streams(config: EncodecConfig) -> bool:
     return config.causal and not config.reflect and not config.group_norm and config.trim_right == 1.0
 
 
-def step(stack: Encoder | Decoder, x: Tensor, state: StreamState) -> Tensor:
+def step(stack: EncodecEncoder | EncodecDecoder, x: Tensor, state: StreamState) -> Tensor:
     """The next piece through an encoder or a decoder.
 
     Args:
@@ -47,7 +55,7 @@ def step(stack: Encoder | Decoder, x: Tensor, state: StreamState) -> Tensor:
 def _layer(layer: nn.Module, x: Tensor, state: StreamState, name: str) -> Tensor:
     if isinstance(layer, Conv):
         return _conv(layer, x, state, name)
-    if isinstance(layer, UpConv):
+    if isinstance(layer, TransposedConv):
         return _upconv(layer, x, state, name)
     if isinstance(layer, Memory):
         return _memory(layer, x, state, name)
@@ -70,7 +78,7 @@ def _conv(layer: Conv, x: Tensor, state: StreamState, name: str) -> Tensor:
     return out
 
 
-def _upconv(layer: UpConv, x: Tensor, state: StreamState, name: str) -> Tensor:
+def _upconv(layer: TransposedConv, x: Tensor, state: StreamState, name: str) -> Tensor:
     made: Tensor = layer.conv(x)
     bias = layer.conv.bias
     assert isinstance(bias, Tensor)

@@ -30,7 +30,7 @@ __all__ = [
     "Cells",
     "GETDiff",
     "GetdiffConfig",
-    "Vocabulary",
+    "TokenRanges",
     "as_cells",
     "cell_logits",
     "rotary",
@@ -52,7 +52,7 @@ _UNSEEN: Final = -10_000.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Vocabulary:
+class TokenRanges:
     """Which tokens rows may hold.
 
     Args:
@@ -66,7 +66,7 @@ class Vocabulary:
     lengths: tuple[int, ...] = tuple(range(PAD + 1))
 
     @classmethod
-    def of(cls, dictionary: Dictionary) -> "Vocabulary":
+    def of(cls, dictionary: Dictionary) -> "TokenRanges":
         """That of a dictionary."""
         spans = [dictionary.ranges[role] for role in ROLES]
         lows, counts = tuple(s.start for s in spans), tuple(len(s) for s in spans)
@@ -78,7 +78,7 @@ class Vocabulary:
         return torch.tensor([*range(low, low + self.counts[track]), PAD])
 
 
-OFFICIAL: Final = Vocabulary(
+OFFICIAL: Final = TokenRanges(
     size=11879, lows=(16, 144, 997, 5366, 6921, 10489), counts=(128, 853, 4369, 1555, 3568, 1370)
 )
 
@@ -115,7 +115,7 @@ class GetdiffConfig:
         places: columns that it can count.
     """
 
-    vocabulary: Vocabulary = OFFICIAL
+    vocabulary: TokenRanges = OFFICIAL
     cell: int = 96
     width: int = 768
     layers: int = 12
@@ -151,7 +151,7 @@ def rotate(x: Tensor, sines: Tensor, cosines: Tensor) -> Tensor:
     return torch.stack(turned, dim=-1).flatten(-2)
 
 
-class Layer(nn.Module):
+class GetdiffLayer(nn.Module):
     """Attention and two linear layers, each followed by its norm (BERT's order)."""
 
     def __init__(self, config: GetdiffConfig) -> None:
@@ -195,7 +195,7 @@ class GETDiff(nn.Module):
         self.norm = nn.LayerNorm(ROWS * c.cell, _EPS)
         self.drop = nn.Dropout(c.dropout)
         self.inward = nn.Sequential(nn.Linear(ROWS * c.cell, c.width), nn.SiLU(), nn.Linear(c.width, c.width))
-        self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
+        self.layers = nn.ModuleList(GetdiffLayer(c) for _ in range(c.layers))
         self.outward = nn.Sequential(nn.Linear(c.width, ROWS * c.cell), nn.SiLU())
         self.last = nn.Linear(ROWS * c.cell, ROWS * c.cell)
         self.bias = nn.Parameter(torch.zeros(size + 2))
@@ -254,7 +254,7 @@ class GETDiff(nn.Module):
 
 
 def cell_logits(
-    h: Tensor, last: nn.Linear, rows: int, table: Tensor, offsets: Tensor, vocabulary: Vocabulary, cells: Cells
+    h: Tensor, last: nn.Linear, rows: int, table: Tensor, offsets: Tensor, vocabulary: TokenRanges, cells: Cells
 ) -> dict[str, Tensor]:
     """Logits of cells, each over the tokens that its row may hold.
 

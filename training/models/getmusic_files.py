@@ -16,8 +16,8 @@ from torch import Tensor
 
 from engine.errors import EngineError
 from engine.music.vocabulary import Dictionary
-from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
-from training.models.getmusic_live import Live, LiveConfig
+from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges
+from training.models.getmusic_live import GetmusicLive, GetmusicLiveConfig
 
 __all__ = ["FAMILY", "Loaded", "load", "metadata", "save"]
 
@@ -28,7 +28,7 @@ FAMILY: Final = "getmusic"
 class Loaded:
     """What a file holds: the network in evaluation mode, its dictionary, its notes."""
 
-    network: GETDiff | Live
+    network: GETDiff | GetmusicLive
     dictionary: Dictionary
     notes: Mapping[str, Any]
 
@@ -38,11 +38,11 @@ class Loaded:
         return _kind(self.network)
 
 
-def _kind(network: GETDiff | Live) -> str:
-    return "live" if isinstance(network, Live) else "official"
+def _kind(network: GETDiff | GetmusicLive) -> str:
+    return "live" if isinstance(network, GetmusicLive) else "official"
 
 
-def metadata(network: GETDiff | Live, dictionary: Dictionary, notes: Mapping[str, Any]) -> dict[str, str]:
+def metadata(network: GETDiff | GetmusicLive, dictionary: Dictionary, notes: Mapping[str, Any]) -> dict[str, str]:
     """What `save` writes beside the weights."""
     config = asdict(network.config)
     config.pop("vocabulary", None)
@@ -57,7 +57,7 @@ def metadata(network: GETDiff | Live, dictionary: Dictionary, notes: Mapping[str
 
 def save(
     path: Path,
-    network: GETDiff | Live,
+    network: GETDiff | GetmusicLive,
     dictionary: Dictionary,
     notes: Mapping[str, Any],
     weights: Mapping[str, Tensor] | None = None,
@@ -97,9 +97,9 @@ def load(path: Path) -> Loaded:
     return Loaded(network.eval(), dictionary, notes)
 
 
-def _build(kind: str, config: Mapping[str, Any], dictionary: Dictionary) -> GETDiff | Live:
+def _build(kind: str, config: Mapping[str, Any], dictionary: Dictionary) -> GETDiff | GetmusicLive:
     if kind == "live":
-        return Live(dictionary, LiveConfig(**config))
+        return GetmusicLive(dictionary, GetmusicLiveConfig(**config))
     if kind == "official":
-        return GETDiff(replace(GetdiffConfig(**config), vocabulary=Vocabulary.of(dictionary)))
+        return GETDiff(replace(GetdiffConfig(**config), vocabulary=TokenRanges.of(dictionary)))
     raise ValueError(f"no kind of network '{kind}', there are official and live")

@@ -21,9 +21,9 @@ from torch.nn import functional
 from engine.music.bandfeatures import BAND_FEATURES, COLUMNS
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
-from training.models.getmusic import CELL_ROWS, ROWS, Cells, Vocabulary, cell_logits, rotary, sinusoids
+from training.models.getmusic import CELL_ROWS, ROWS, Cells, TokenRanges, cell_logits, rotary, sinusoids
 
-__all__ = ["Live", "LiveConfig", "bars_before"]
+__all__ = ["GetmusicLive", "GetmusicLiveConfig", "bars_before"]
 
 _TIME: Final = 128
 _WISHES: Final = 2 * len(ROLES)
@@ -33,7 +33,7 @@ _PARTS: Final = 128 + 128 + 3 * 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LiveConfig:
+class GetmusicLiveConfig:
     """Sizes.
 
     Args:
@@ -81,10 +81,10 @@ def _turn(x: Tensor, sines: Tensor, cosines: Tensor) -> Tensor:
     return torch.cat([first * cosines - second * sines, second * cosines + first * sines], dim=-1)
 
 
-class Layer(nn.Module):
+class GetmusicLiveLayer(nn.Module):
     """Norm, attention; norm, two linear layers; each added to what came in."""
 
-    def __init__(self, config: LiveConfig) -> None:
+    def __init__(self, config: GetmusicLiveConfig) -> None:
         super().__init__()
         width = config.width
         self.heads, self.size, self.dropout = config.heads, width // config.heads, config.dropout
@@ -110,7 +110,7 @@ class Layer(nn.Module):
         return h, key, value
 
 
-class Live(nn.Module):
+class GetmusicLive(nn.Module):
     """The network.
 
     Args:
@@ -118,10 +118,10 @@ class Live(nn.Module):
         config: sizes.
     """
 
-    def __init__(self, dictionary: Dictionary, config: LiveConfig | None = None) -> None:
+    def __init__(self, dictionary: Dictionary, config: GetmusicLiveConfig | None = None) -> None:
         super().__init__()
-        c = self.config = config or LiveConfig()
-        self.vocabulary = Vocabulary.of(dictionary)
+        c = self.config = config or GetmusicLiveConfig()
+        self.vocabulary = TokenRanges.of(dictionary)
         self.tokens = nn.Embedding(dictionary.size + 2, c.cell)
         self.parts = nn.Linear(_PARTS, c.cell, bias=False)
         self.flags = nn.Embedding(2, c.cell)
@@ -130,7 +130,7 @@ class Live(nn.Module):
         told = BAND_FEATURES + _WISHES
         self.features = nn.Sequential(nn.Linear(told, c.width), nn.SiLU(), nn.Linear(c.width, c.width))
         self.drop = nn.Dropout(c.dropout)
-        self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
+        self.layers = nn.ModuleList(GetmusicLiveLayer(c) for _ in range(c.layers))
         self.norm = nn.LayerNorm(c.width)
         self.outward = nn.Sequential(nn.Linear(c.width, c.width), nn.SiLU())
         self.last = nn.Linear(c.width, CELL_ROWS * c.cell)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 __all__ = [
     "AdaIN",
-    "Block",
+    "AdaINBlock",
     "DownBlock",
     "Noise",
     "SameConv",
@@ -207,7 +207,7 @@ def activate(x: Tensor, name: str) -> Tensor:
             return x
 
 
-class Block(nn.Module):
+class AdaINBlock(nn.Module):
     """One layer of a generator: convolution, noise, AdaIN, SiLU."""
 
     def __init__(self, body: nn.Module, channels: int, modulator: int, eps: float) -> None:

@@ -1,7 +1,7 @@
 """MusicGen's language model: codes of all codebooks, a step at a time, under a text or a melody.
 
 One network for training (all steps at once), for prompts (many steps onto a cache) and for play (one step onto a
-cache): `LM.forward` does each, and `Cache` is all that changes between. Codes come as sequences ``[B, K, S]`` that
+cache): `LM.forward` does each, and `KeyValues` is all that changes between. Codes come as sequences ``[B, K, S]`` that
 `engine.music.codes` lays out.
 
 Source: Copet et al., "Simple and Controllable Music Generation", 2023, and its release.
@@ -20,9 +20,9 @@ __all__ = [
     "LM",
     "MEDIUM",
     "SMALL",
-    "Block",
-    "Cache",
+    "KeyValues",
     "MusicgenConfig",
+    "TransformerBlock",
     "guided",
     "init_weights",
     "positions",
@@ -80,7 +80,7 @@ LARGE: Final = MusicgenConfig(width=2048, layers=48)
 
 
 @dataclass(slots=True)
-class Cache:
+class KeyValues:
     """What a sequence has left behind: keys and values of all positions so far, by layer.
 
     Args:
@@ -96,9 +96,9 @@ class Cache:
         """P, positions so far."""
         return self.past[0][0].shape[2] if self.past else 0
 
-    def rewound(self, length: int) -> "Cache":
+    def rewound(self, length: int) -> "KeyValues":
         """The cache as it was when it had `length` positions; shares memory, as nothing in it is ever written to."""
-        return Cache([(k[:, :, :length], v[:, :, :length]) for k, v in self.past], list(self.context))
+        return KeyValues([(k[:, :, :length], v[:, :, :length]) for k, v in self.past], list(self.context))
 
 
 def positions(first: int, count: int, width: int) -> Tensor:
@@ -189,7 +189,7 @@ class Attention(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention to the past, to the condition, and a layer of its own; each beside a shortcut."""
 
     def __init__(self, config: MusicgenConfig) -> None:
@@ -226,7 +226,7 @@ class LM(nn.Module):
         self.config = config
         width, books = config.width, range(config.codebooks)
         self.embeddings = nn.ModuleList(nn.Embedding(config.entries + 1, width) for _ in books)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.heads = nn.ModuleList(nn.Linear(width, config.entries, bias=False) for _ in books)
         self.text = nn.Linear(config.text, width) if config.text else None
@@ -265,7 +265,11 @@ class LM(nn.Module):
         return said(self.reader, text, mask)
 
     def forward(
-        self, codes: Tensor, context: Tensor | None = None, cache: Cache | None = None, features: Tensor | None = None
+        self,
+        codes: Tensor,
+        context: Tensor | None = None,
+        cache: KeyValues | None = None,
+        features: Tensor | None = None,
     ) -> Tensor:
         """Logits ``[B, K, S, entries]`` of what follows each of the steps `codes` ``[B, K, S]``.
 
@@ -274,7 +278,7 @@ class LM(nn.Module):
             cache: moved on in place; None: the sequence begins here and is not continued.
             features: ``[B, S, features]`` of a conducted model.
         """
-        cache = Cache() if cache is None else cache
+        cache = KeyValues() if cache is None else cache
         first = cache.length
         parts = [table(code) for table, code in zip(self.embeddings, codes.unbind(dim=1), strict=True)]
         x = torch.stack(parts).sum(dim=0)
@@ -297,8 +301,8 @@ class LM(nn.Module):
         x = self.norm(x[:, before:])
         return torch.stack([head(x) for head in self.heads], dim=1)
 
-    def _layers(self) -> list["Block"]:
-        return cast("list[Block]", list(self.blocks))
+    def _layers(self) -> list["TransformerBlock"]:
+        return cast("list[TransformerBlock]", list(self.blocks))
 
 
 def said(reader: nn.Linear, text: Tensor, mask: Tensor) -> Tensor:

@@ -23,22 +23,22 @@ from torch import Tensor, nn
 from training.models.encodec import Encodec, EncodecConfig
 from training.models.musicgen import LM, MusicgenConfig
 from training.models.t5 import T5Config, T5Encoder
-from training.models.words import Vocabulary
+from training.models.words import WordVocabulary
 
-__all__ = ["CODEC_FILE", "MUSICGEN_FILE", "Musicgen", "load_codec", "load_musicgen", "save_codec", "save_musicgen"]
+__all__ = ["CODEC_FILE", "MUSICGEN_FILE", "MusicgenParts", "load_codec", "load_musicgen", "save_codec", "save_musicgen"]
 
 CODEC_FILE: Final = "encodec.safetensors"
 MUSICGEN_FILE: Final = "musicgen.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
-class Musicgen:
+class MusicgenParts:
     """All parts of a language model of sound, in evaluation mode."""
 
     codec: Encodec
     lm: LM
     text: T5Encoder
-    vocabulary: Vocabulary
+    vocabulary: WordVocabulary
     notes: Mapping[str, Any]
 
 
@@ -53,7 +53,7 @@ def save_codec(
     _write(path, "encodec", {"codec": weights or codec.state_dict()}, {"codec": asdict(codec.config)}, notes)
 
 
-def save_musicgen(path: Path, made: Musicgen) -> None:
+def save_musicgen(path: Path, made: MusicgenParts) -> None:
     """Write all parts of a language model."""
     parts: dict[str, Mapping[str, Tensor]] = {
         name: part.state_dict() for name, part in (("codec", made.codec), ("lm", made.lm), ("text", made.text))
@@ -103,7 +103,7 @@ def load_codec(path: Path) -> tuple[Encodec, Mapping[str, Any]]:
         raise ValueError(f"{path}: what it says of itself and its weights do not fit: {error}") from None
 
 
-def load_musicgen(path: Path) -> Musicgen:
+def load_musicgen(path: Path) -> MusicgenParts:
     """All parts of a language model.
 
     Raises:
@@ -115,8 +115,8 @@ def load_musicgen(path: Path) -> Musicgen:
         lm, text = LM(MusicgenConfig(**configs["lm"])), T5Encoder(T5Config(**configs["text"]))
         for name, part in (("codec", codec), ("lm", lm), ("text", text)):
             _fill(part, tensors, name)
-        vocabulary = Vocabulary.read(about["tokenizer"])
-        return Musicgen(codec.eval(), lm.eval(), text.eval(), vocabulary, json.loads(about["notes"]))
+        vocabulary = WordVocabulary.read(about["tokenizer"])
+        return MusicgenParts(codec.eval(), lm.eval(), text.eval(), vocabulary, json.loads(about["notes"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path}: what it says of itself and its weights do not fit: {error}") from None
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.models.layers import (
-    Block,
+    AdaINBlock,
     DownBlock,
     SameConv,
     Step,
@@ -46,13 +46,13 @@ __all__ = [
     "M44",
     "M44_SMALL",
     "NETWORKS",
-    "Critic",
-    "Decoder",
-    "Encoder",
-    "Generator",
     "LatentDecoder",
     "LatentEncoder",
     "MusikaConfig",
+    "MusikaCritic",
+    "MusikaDecoder",
+    "MusikaEncoder",
+    "MusikaGenerator",
     "build",
     "interpolate",
     "load",
@@ -171,7 +171,7 @@ M22: Final = MusikaConfig(
 )
 
 
-class Encoder(nn.Sequential):
+class MusikaEncoder(nn.Sequential):
     """Level 1: one latent for each frame of a normalised spectrogram, frame by frame."""
 
     def __init__(self, bins: int, widths: Sequence[int], level1: int) -> None:
@@ -215,7 +215,7 @@ class LatentDecoder(nn.Module):
         return out
 
 
-class Decoder(nn.Module):
+class MusikaDecoder(nn.Module):
     """Level 1 back: 64 level-1 latents to 64 frames of magnitude and phase, both in -1..1.
 
     A U-Net with two ways up: the first makes magnitude, the second starts from the first and makes phase.
@@ -258,8 +258,8 @@ class _Stage(nn.Module):
         super().__init__()
         self.lifts = lifts
         first: nn.Module = UpConv(inputs, outputs) if lifts else SameConv(inputs, outputs, 1)
-        self.first = Block(first, outputs, coordinates, _EPS)
-        self.second = Block(SameConv(outputs, outputs, 4 if lifts else 1), outputs, coordinates, _EPS)
+        self.first = AdaINBlock(first, outputs, coordinates, _EPS)
+        self.second = AdaINBlock(SameConv(outputs, outputs, 4 if lifts else 1), outputs, coordinates, _EPS)
         self.short = nn.Conv1d(inputs // 2 if lifts else inputs, outputs, 1)
 
     def forward(self, h: Tensor, modulator: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
@@ -269,7 +269,7 @@ class _Stage(nn.Module):
         return out
 
 
-class Generator(nn.Module):
+class MusikaGenerator(nn.Module):
     """One patch of latents of both channels from coordinates.
 
     Args:
@@ -286,11 +286,11 @@ class Generator(nn.Module):
         lengths = (4, 8, 16, 32) if small else (8, 16, 32, 64)
         self.noise_lengths = (4, *(n for length in lengths for n in (length, length)), 2 * lengths[-1])
         self.dense = nn.Linear(2 * coordinates, 4 * widths[0])
-        self.stem = Block(nn.Identity(), widths[0], coordinates, _EPS)
+        self.stem = AdaINBlock(nn.Identity(), widths[0], coordinates, _EPS)
         self.stages = nn.ModuleList(
             _Stage(a, b, coordinates, lifts=index > 0 or not small) for index, (a, b) in enumerate(pairwise(widths[:5]))
         )
-        self.last = Block(UpConv(widths[4], widths[5]), widths[5], coordinates, _EPS)
+        self.last = AdaINBlock(UpConv(widths[4], widths[5]), widths[5], coordinates, _EPS)
         self.out = SameConv(widths[5], outputs, 4)
 
     def forward(self, coordinates: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -306,7 +306,7 @@ class Generator(nn.Module):
         return out
 
 
-class Critic(nn.Module):
+class MusikaCritic(nn.Module):
     """Discriminator over two patches side by side; no normalisation of any kind."""
 
     def __init__(self, channels: int, widths: Sequence[int], small: bool = False) -> None:
@@ -335,21 +335,21 @@ def build(config: MusikaConfig, name: str) -> nn.Module:
     network: nn.Module
     match name:
         case "encoder":
-            network = (Encoder22 if paper else Encoder)(c.bins, c.encoder, c.level1)
+            network = (Encoder22 if paper else MusikaEncoder)(c.bins, c.encoder, c.level1)
         case "encoder2":
             network = (LatentEncoder22 if paper else LatentEncoder)(c.level1, c.encoder2, c.latent)
         case "decoder2":
             network = (LatentDecoder22 if paper else LatentDecoder)(c.latent, c.decoder2, c.level1)
         case "decoder":
-            network = (Decoder22 if paper else Decoder)(c.level1, c.decoder, c.bins)
+            network = (Decoder22 if paper else MusikaDecoder)(c.level1, c.decoder, c.bins)
         case "generator" if paper:
             network = Generator22(c.coordinates, c.generator, stereo)
         case "generator":
-            network = Generator(c.coordinates, c.generator, stereo, c.seq_len == 64)
+            network = MusikaGenerator(c.coordinates, c.generator, stereo, c.seq_len == 64)
         case "critic" if paper:
             network = Critic22(stereo, c.critic, c.critic_condition)
         case "critic":
-            network = Critic(stereo + c.critic_condition, c.critic, c.seq_len == 64)
+            network = MusikaCritic(stereo + c.critic_condition, c.critic, c.seq_len == 64)
         case _:
             raise ValueError(f"Musika has no network '{name}'; there are {', '.join(NETWORKS)}")
     init_he(network)

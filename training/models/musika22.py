@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.layers import Block, DownBlock, SameConv, Step, UpConv, pools, split_noise, time_major
+from training.models.layers import AdaINBlock, DownBlock, SameConv, Step, UpConv, pools, split_noise, time_major
 
 __all__ = ["Critic22", "Decoder22", "Encoder22", "Generator22", "LatentDecoder22", "LatentEncoder22", "Reconstructor"]
 
@@ -114,7 +114,7 @@ class Generator22(nn.Module):
         w0, w1, w2, w3, w4, w5 = widths
         self._stem = w0
         self.dense = nn.Linear(2 * coordinates, 4 * w0)
-        self.stem = Block(nn.Identity(), w0, coordinates, _EPS)
+        self.stem = AdaINBlock(nn.Identity(), w0, coordinates, _EPS)
         plan = (
             (UpConv(w0, w1), w1), (SameConv(w1, w1, 1), w1),
             (UpConv(w1, w2), w2), (SameConv(w2, w2, 3), w2),
@@ -122,7 +122,7 @@ class Generator22(nn.Module):
             (UpConv(w3, w4), w4), (SameConv(w4, w4, 3), w4),
             (UpConv(w4, w5), w5),
         )  # fmt: skip
-        self.blocks = nn.ModuleList(Block(body, width, coordinates, _EPS) for body, width in plan)
+        self.blocks = nn.ModuleList(AdaINBlock(body, width, coordinates, _EPS) for body, width in plan)
         self.gates = nn.ModuleList(_Gate(a, b) for a, b in ((w1, w3), (w1, w3), (w2, w4), (w2, w4)))
         self.out = nn.Conv1d(w5, outputs, 1)
 

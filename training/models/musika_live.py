@@ -7,7 +7,7 @@ What differs, and why:
 
 - One latent frame is 2048 samples and every network is causal, so a change is heard in the next 46 ms.
 - Style modulates each frame by itself; nothing is averaged over a patch, so there are no patches.
-- Generator and decoder are *conducted*: they are given the phase of beat and bar and the sounding chord
+- MusikaLiveGenerator and decoder are *conducted*: they are given the phase of beat and bar and the sounding chord
   (`engine.music.conducting`), so tempo and harmony are followed, not guessed.
 - The decoder makes sines, transients and noise (Serra and Smith 1990; Verma and Meng 2000; Engel et al. 2020)
   instead of magnitude and phase: oscillators that never stop have no phase to learn, so tones stay in tune for ever.
@@ -31,12 +31,12 @@ __all__ = [
     "OSCILLATORS",
     "SUBFRAMES",
     "SUBHOP",
-    "Critic",
-    "Decoder",
-    "Encoder",
-    "Generator",
-    "LiveConfig",
-    "Parts",
+    "MusikaLiveConfig",
+    "MusikaLiveCritic",
+    "MusikaLiveDecoder",
+    "MusikaLiveEncoder",
+    "MusikaLiveGenerator",
+    "SynthParts",
     "oscillator_hz",
 ]
 
@@ -55,7 +55,7 @@ STRIKE_WAVES: Final = 32  # cosines of a transient frame, 43 Hz apart, up to 1.3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LiveConfig:
+class MusikaLiveConfig:
     """Widths of musika-live.
 
     Args:
@@ -81,7 +81,7 @@ class LiveConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SynthParts:
     """Sound by kind, [B, C, N]: `tones` from the oscillators (2), `strikes` (1), and `hiss`, the noise (2)."""
 
     tones: Tensor
@@ -135,10 +135,10 @@ class CausalBlock(nn.Module):
         return self.step(x, empty, modulation)[0]
 
 
-class Encoder(nn.Module):
+class MusikaLiveEncoder(nn.Module):
     """Spectra, clock and chord of each 2048 samples, with a neighbour on either side, to latents in -1..1."""
 
-    def __init__(self, config: LiveConfig, features: int) -> None:
+    def __init__(self, config: MusikaLiveConfig, features: int) -> None:
         super().__init__()
         width = 256
         self.into = nn.Conv1d(features + FRAME_FEATURES + config.controls, width, 1)
@@ -154,7 +154,7 @@ class Encoder(nn.Module):
         return torch.tanh(self.out(h))
 
 
-class Decoder(nn.Module):
+class MusikaLiveDecoder(nn.Module):
     """Latents, clock and chord gates to sines, transients and noise. Causal; frame f's values hold at its end."""
 
     sources: Tensor
@@ -164,7 +164,7 @@ class Decoder(nn.Module):
     basis: Tensor
     waves: Tensor
 
-    def __init__(self, config: LiveConfig) -> None:
+    def __init__(self, config: MusikaLiveConfig) -> None:
         super().__init__()
         self.config = config
         self.stepping = False
@@ -300,18 +300,18 @@ class Decoder(nn.Module):
         weights: Tensor = self.strike(torch.cat([h, clock], dim=1)).transpose(1, 2)
         return torch.matmul(weights, self.waves)[:, None]
 
-    def forward(self, latents: Tensor, clock: Tensor, gates: Tensor, phase: Tensor, noise: Tensor) -> Parts:
+    def forward(self, latents: Tensor, clock: Tensor, gates: Tensor, phase: Tensor, noise: Tensor) -> SynthParts:
         """A whole stretch from silence: see `hidden`, `amplitudes`, `tones` and `hiss` for the shapes."""
         h, _ = self.hidden(latents, clock, self.empty_caches(len(latents), latents))
         amplitudes = self.amplitudes(h, gates)
         tones = self.tones(amplitudes, torch.zeros_like(amplitudes[:, :, 0]), phase)
-        return Parts(tones, overlap_add(self.strikes(h, clock)), overlap_add(self.hiss(h, noise)))
+        return SynthParts(tones, overlap_add(self.strikes(h, clock)), overlap_add(self.hiss(h, noise)))
 
 
-class Generator(nn.Module):
+class MusikaLiveGenerator(nn.Module):
     """Coordinate, style, controls and conducting to latents; a frame sees the past only."""
 
-    def __init__(self, config: LiveConfig) -> None:
+    def __init__(self, config: MusikaLiveConfig) -> None:
         super().__init__()
         self.config = config
         width, local = config.generator, config.style + config.coordinate + config.controls
@@ -352,10 +352,10 @@ class Generator(nn.Module):
         return self.step(place, frame, noise, caches)[0]
 
 
-class Critic(nn.Module):
+class MusikaLiveCritic(nn.Module):
     """Is this stretch of latents real, given what it was told? [B, latent + told, T] to scores [B, T / 8]."""
 
-    def __init__(self, config: LiveConfig) -> None:
+    def __init__(self, config: MusikaLiveConfig) -> None:
         super().__init__()
         told = FRAME_FEATURES + config.style + config.controls
         w = config.critic

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PAD", "UNKNOWN", "Vocabulary"]
+__all__ = ["PAD", "UNKNOWN", "WordVocabulary"]
 
 PAD: Final = 0
 UNKNOWN: Final = 1
@@ -22,7 +22,7 @@ _SPECIAL: Final = ("<pad>", "<unk>")
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class WordVocabulary:
     """Words in the order of their numbers, which begin at 2.
 
     Args:
@@ -73,7 +73,7 @@ class Vocabulary:
         )
 
     @classmethod
-    def read(cls, tokenizer: str) -> "Vocabulary":
+    def read(cls, tokenizer: str) -> "WordVocabulary":
         """From what `tokenizer` gave.
 
         Raises:

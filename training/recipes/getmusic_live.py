@@ -2,14 +2,14 @@
 
 from training.config import Data, Optim, Recipe
 from training.data.masks import Chances
-from training.models.getmusic_live import LiveConfig
+from training.models.getmusic_live import GetmusicLiveConfig
 from training.tasks.getmusic import LiveBand
 
 __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
     task=LiveBand(
-        model=LiveConfig(cell=32, width=192, layers=5, heads=4, ff=768, dropout=0.0, window=32, context=96),
+        model=GetmusicLiveConfig(cell=32, width=192, layers=5, heads=4, ff=768, dropout=0.0, window=32, context=96),
         store="runs/bands",
         bars=4,
         moved=0.15,

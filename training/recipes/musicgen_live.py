@@ -8,7 +8,7 @@ does not, `--set precision=32-true` is faster.
 
 from training.config import Data, Optim, Recipe
 from training.tasks.musicgen import TrainLM
-from training.tasks.musicgen_asking import Telling
+from training.tasks.musicgen_asking import ConditionDropout
 
 __all__ = ["RECIPE"]
 
@@ -27,7 +27,7 @@ RECIPE = Recipe(
         reading=1500,
         temperature=0.7,
         top_k=50,
-        telling=Telling(
+        telling=ConditionDropout(
             conducted=True,
             text_length=24,
             untold=0.5,

@@ -1,14 +1,14 @@
 """Our live band in miniature: seconds on one processor core, for trying things out."""
 
 from training.config import Data, Optim, Recipe
-from training.models.getmusic_live import LiveConfig
+from training.models.getmusic_live import GetmusicLiveConfig
 from training.tasks.getmusic import LiveBand
 
 __all__ = ["RECIPE"]
 
 RECIPE = Recipe(
     task=LiveBand(
-        model=LiveConfig(cell=8, width=32, layers=2, heads=2, ff=64, dropout=0.0, window=32, context=64),
+        model=GetmusicLiveConfig(cell=8, width=32, layers=2, heads=2, ff=64, dropout=0.0, window=32, context=64),
         store="runs/bands",
         bars=4,
     ),

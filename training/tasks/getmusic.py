@@ -21,7 +21,7 @@ from engine.music.grid import decode
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, TempoChange
 from training.config import Recipe
-from training.data.band_batches import Wishes, live_batch, stream_places, stream_view
+from training.data.band_batches import PartProfile, live_batch, stream_places, stream_view
 from training.data.grids import BAR, Grids, Transposer, Window
 from training.data.licences import may_ship
 from training.data.masks import Chances
@@ -30,7 +30,7 @@ from training.evaluate.band_play import live_player, play_on
 from training.evaluate.pianoroll import piano_roll
 from training.models.getmusic import Cells
 from training.models.getmusic_files import load, metadata
-from training.models.getmusic_live import Live, LiveConfig
+from training.models.getmusic_live import GetmusicLive, GetmusicLiveConfig
 from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
 
 __all__ = ["FILE", "LiveBand", "cross_entropy"]
@@ -66,7 +66,7 @@ class LiveBand:
             freely is drawn (1 as learned), how strongly towards the chords (see `training.evaluate.sampler.fill`).
     """
 
-    model: LiveConfig = field(default_factory=LiveConfig)
+    model: GetmusicLiveConfig = field(default_factory=GetmusicLiveConfig)
     store: str = "runs/bands"
     bars: int = 8
     window: int = 2
@@ -79,7 +79,7 @@ class LiveBand:
     pull: float = 2.0
 
     def build(self, recipe: Recipe) -> Task:
-        return _Live(self, recipe)
+        return _GetmusicLiveTask(self, recipe)
 
     def measure(self, folder: Path) -> list[Table]:
         """The published network beside simple players, on held-out songs.
@@ -93,7 +93,7 @@ class LiveBand:
             loaded = load(folder / FILE)
         except (OSError, ValueError) as error:
             raise TrainingError(f"{folder} holds no live network to measure ({error}); train one first") from None
-        if not isinstance(loaded.network, Live):
+        if not isinstance(loaded.network, GetmusicLive):
             raise TrainingError(f"{folder / FILE} is the published network; measure a live one")
         grids = Grids(Path(self.store))
         if grids.dictionary.text != loaded.dictionary.text:
@@ -117,7 +117,7 @@ def _licence(of_pieces: Sequence[str]) -> str:
     return f"MIT; learned from pieces under {told}" if all(map(may_ship, of_pieces)) else f"as the pieces: {told}"
 
 
-def _spread(network: Live) -> None:
+def _spread(network: GetmusicLive) -> None:
     """Begin with weights that keep a signal's size (Glorot and Bengio, 2010).
 
     With smaller ones chords are not heard for thousands of steps: measured on the bass's pitches from chords, 200 steps
@@ -128,16 +128,16 @@ def _spread(network: Live) -> None:
             nn.init.xavier_uniform_(module.weight)
 
 
-class _Live(Task):
+class _GetmusicLiveTask(Task):
     def __init__(self, settings: LiveBand, recipe: Recipe) -> None:
         if settings.bars % settings.window:
             raise TrainingError(f"got {settings.bars} bars in windows of {settings.window}: a multiple is wanted")
         self._settings, self._recipe = settings, recipe
         self._grids = Grids(Path(settings.store))
         self._dictionary = self._grids.dictionary
-        self._network = Live(self._dictionary, settings.model)
+        self._network = GetmusicLive(self._dictionary, settings.model)
         _spread(self._network)
-        self._transposer, self._wishes = Transposer(self._dictionary), Wishes(self._dictionary)
+        self._transposer, self._wishes = Transposer(self._dictionary), PartProfile(self._dictionary)
         self._columns, self._width = settings.bars * BAR, settings.window * BAR
         self._places = torch.from_numpy(stream_places(self._columns, self._width))
         self._view = torch.from_numpy(stream_view(self._columns, self._width))
@@ -204,7 +204,7 @@ class _Live(Task):
     def preview(self, step: int, averages: Mapping[str, nn.Module]) -> Preview | None:
         rng = np.random.default_rng(1)
         network = averages["network"]
-        assert isinstance(network, Live)
+        assert isinstance(network, GetmusicLive)
         drawn = self._draw(rng, 2, held_out=bool(self._grids.pieces(held_out=True)))
         player = live_player(network, self._width)
         made = play_on(drawn, 0, player, self._dictionary, steps=8, seed=1)

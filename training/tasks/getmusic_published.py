@@ -21,7 +21,7 @@ from engine.music.absorbing import STEPS, hidden_share, returns
 from training.config import Recipe
 from training.data.grids import BAR, Grids
 from training.data.masks import published
-from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
+from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges
 from training.models.getmusic_files import metadata
 from training.task import Batch, Stepper, Task
 
@@ -77,7 +77,7 @@ class _Published(Task):
         dictionary = self._grids.dictionary
         self._empty, self._mask = dictionary.empty, dictionary.mask
         told = {**{name: getattr(settings.sizes, name) for name in settings.sizes.__dataclass_fields__}}
-        self._config = GetdiffConfig(**{**told, "vocabulary": Vocabulary.of(dictionary)})
+        self._config = GetdiffConfig(**{**told, "vocabulary": TokenRanges.of(dictionary)})
         self._network = GETDiff(self._config)
         self._shares = torch.from_numpy(hidden_share()).float()
         self._returns = torch.tensor([returns(t) for t in range(STEPS)])

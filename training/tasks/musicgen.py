@@ -28,12 +28,12 @@ from training.evaluate.words import words_table
 from training.models.encodec import Encodec
 from training.models.encodec_stream import StreamState, step, streams
 from training.models.musicgen import LM, MusicgenConfig, init_weights
-from training.models.musicgen_files import MUSICGEN_FILE, Musicgen, load_codec, load_musicgen, save_musicgen
+from training.models.musicgen_files import MUSICGEN_FILE, MusicgenParts, load_codec, load_musicgen, save_musicgen
 from training.models.t5 import T5Config, T5Encoder
-from training.models.words import Vocabulary
+from training.models.words import WordVocabulary
 from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
 from training.tasks.codec import digest
-from training.tasks.musicgen_asking import Asking, Telling
+from training.tasks.musicgen_asking import ConditionDropout, TokenBatches
 from training.tasks.musicgen_play import play
 from training.tasks.musicgen_reading import learned_to_read
 
@@ -78,13 +78,13 @@ class TrainLM:
     start_frames: int = 128
     reading: int = 0
     decay: float = 0.1
-    telling: Telling = field(default_factory=Telling)
+    telling: ConditionDropout = field(default_factory=ConditionDropout)
     listened: int = 8
     temperature: float = 1.0
     top_k: int = 250
 
     def build(self, recipe: Recipe) -> Task:
-        return _Foretelling(self, recipe)
+        return _NextTokenTask(self, recipe)
 
     def measure(self, folder: Path) -> list[Table]:
         """How well a run foretells codes, with and without what it is told, and what it is heard to play.
@@ -102,7 +102,7 @@ class TrainLM:
         return tables
 
 
-class _Foretelling(Task):
+class _NextTokenTask(Task):
     def __init__(self, settings: TrainLM, recipe: Recipe) -> None:
         self._settings, self._recipe = settings, recipe
         try:
@@ -113,7 +113,7 @@ class _Foretelling(Task):
         corpus = open_corpus(data) if data.folder else Described(data)
         texts = [path.read_text("utf-8") for path in sorted(Path(data.folder).rglob("*.txt"))] if data.folder else []
         words = {*caption_words(), *(word for text in texts for word in words_in(text))}
-        self._vocabulary = Vocabulary(tuple(sorted(words)), PATTERN)
+        self._vocabulary = WordVocabulary(tuple(sorted(words)), PATTERN)
         codec = self._codec.config
         self._lm = LM(
             MusicgenConfig(
@@ -150,7 +150,7 @@ class _Foretelling(Task):
                 self._text, self._lm.reader, self._vocabulary, corpus, Path(data.cache), steps=settings.reading,
                 length=settings.telling.text_length, forgotten=settings.telling.forgotten,
             )  # fmt: skip
-        self._asking = Asking(settings.telling, self._vocabulary, codec.codebooks, codec.entries)
+        self._asking = TokenBatches(settings.telling, self._vocabulary, codec.codebooks, codec.entries)
         self._codes = CodeStore(
             corpus,
             Path(data.cache),
@@ -260,7 +260,7 @@ class _Foretelling(Task):
             if settings.telling.conducted
             else {},
         }
-        save_musicgen(folder / MUSICGEN_FILE, Musicgen(self._codec, lm, text, self._vocabulary, notes))
+        save_musicgen(folder / MUSICGEN_FILE, MusicgenParts(self._codec, lm, text, self._vocabulary, notes))
 
 
 @torch.no_grad()
@@ -280,7 +280,7 @@ def encoded(codec: Encodec, audio: Audio) -> I64:
 
 
 @torch.no_grad()
-def _measured(made: Musicgen) -> Table:
+def _measured(made: MusicgenParts) -> Table:
     """Held pieces foretold with and without what is known of them, and by nothing but how often each code comes."""
     config, corpus, rng = made.codec.config, Described(HELD), np.random.default_rng(0)
     notes, windows = made.notes, []
@@ -290,8 +290,8 @@ def _measured(made: Musicgen) -> Table:
         windows.append(described_window(corpus.played(entry), codes, 0, config.hop, config.sample_rate, rng))
     shortest = min(window.codes.shape[1] for window in windows)
     windows = [CodeWindow(w.codes[:, :shortest], w.caption, w.features[:, :shortest]) for w in windows]
-    telling = Telling(conducted=made.lm.config.features > 0, text_length=int(notes["text_length"]))
-    asking = Asking(telling, made.vocabulary, config.codebooks, config.entries)
+    telling = ConditionDropout(conducted=made.lm.config.features > 0, text_length=int(notes["text_length"]))
+    asking = TokenBatches(telling, made.vocabulary, config.codebooks, config.entries)
     rows = [(name, asking.losses(made.lm, made.text, batch)) for name, batch in asking.ways(windows).items()]
     rows.append(("how often", _entropies(np.concatenate([w.codes for w in windows], axis=1), config.entries)))
     return foretold_table(f"Cross-entropy in nats, {HELD.pieces} pieces never trained on", rows)

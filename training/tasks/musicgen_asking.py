@@ -14,10 +14,10 @@ from training.data.code_store import CodeWindow
 from training.evaluate.codes import code_losses
 from training.models.musicgen import LM
 from training.models.t5 import T5Encoder
-from training.models.words import PAD, UNKNOWN, Vocabulary
+from training.models.words import PAD, UNKNOWN, WordVocabulary
 from training.task import Batch
 
-__all__ = ["Asking", "Telling"]
+__all__ = ["ConditionDropout", "TokenBatches"]
 
 _HARMONY: Final = slice(-GUIDED_FEATURES, -len(CHARACTER))
 _CHARACTER: Final = -len(CHARACTER)
@@ -27,7 +27,7 @@ F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Telling:
+class ConditionDropout:
     """What a step is told, and how much of it is left out, so that a model can do without.
 
     Args:
@@ -47,14 +47,14 @@ class Telling:
     uncharacterised: float = 0.3
 
 
-class Asking:
+class TokenBatches:
     """Windows to what a language model is given and asked, a pure function of them and of random numbers.
 
     Args:
         codebooks, entries: of the codec.
     """
 
-    def __init__(self, telling: Telling, vocabulary: Vocabulary, codebooks: int, entries: int) -> None:
+    def __init__(self, telling: ConditionDropout, vocabulary: WordVocabulary, codebooks: int, entries: int) -> None:
         self._telling, self._vocabulary, self._special = telling, vocabulary, entries
         self.delays = MONO_DELAYS if codebooks == len(MONO_DELAYS) else tuple(range(codebooks))
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.music.codes import delayed
-from training.models.musicgen import LM, Cache, guided
+from training.models.musicgen import LM, KeyValues, guided
 
 __all__ = ["play"]
 
@@ -58,7 +58,7 @@ def play(
         told = told.transpose(1, 2).repeat(asked, 1, 1).to(device)
         if guided_features:
             told[1:, :, -guided_features:] = 0.0
-    cache, fed = Cache(), 0
+    cache, fed = KeyValues(), 0
     for step in range(plan.first_unknown(known), plan.length):
         codes = torch.from_numpy(sequence[:, fed:step])[None].expand(asked, -1, -1).to(device)
         logits = lm(codes, heard if not fed else None, cache, None if told is None else told[:, fed:step])[:, :, -1]

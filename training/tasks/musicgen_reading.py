@@ -23,7 +23,7 @@ from training.data.captions import caption
 from training.data.described import PARTS, Attributes, Described, attributes
 from training.models.musicgen import said
 from training.models.t5 import T5Encoder
-from training.models.words import PAD, UNKNOWN, Vocabulary
+from training.models.words import PAD, UNKNOWN, WordVocabulary
 
 __all__ = ["TARGETS", "character", "learned_to_read", "read", "targets"]
 
@@ -61,7 +61,7 @@ def character(known: Attributes) -> F32:
 def learned_to_read(
     text: T5Encoder,
     reader: nn.Linear,
-    vocabulary: Vocabulary,
+    vocabulary: WordVocabulary,
     corpus: Described,
     cache: Path,
     *,
@@ -90,7 +90,7 @@ def learned_to_read(
 def read(
     text: T5Encoder,
     reader: nn.Linear,
-    vocabulary: Vocabulary,
+    vocabulary: WordVocabulary,
     corpus: Described,
     *,
     steps: int,

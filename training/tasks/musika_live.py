@@ -21,7 +21,7 @@ from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from training.config import Recipe
-from training.data.conducted import Crop, Rendered, crop, draw_batch, render_piece, render_pieces, style_normals
+from training.data.conducted import Crop, RenderedPiece, crop, draw_batch, render_piece, render_pieces, style_normals
 from training.data.piece import Piece
 from training.live_features import FEATURES, LiveFeatures, oscillator_phase
 from training.losses import adversarial, hinge, next_switch, penalty_weight, r1_penalty
@@ -30,12 +30,12 @@ from training.models.musika_live import (
     NOISE_ROW,
     SUBFRAMES,
     SUBHOP,
-    Critic,
-    Decoder,
-    Encoder,
-    Generator,
-    LiveConfig,
-    Parts,
+    MusikaLiveConfig,
+    MusikaLiveCritic,
+    MusikaLiveDecoder,
+    MusikaLiveEncoder,
+    MusikaLiveGenerator,
+    SynthParts,
     oscillator_hz,
 )
 from training.task import Batch, Preview, Stepper, Task, TrainingError
@@ -91,7 +91,7 @@ class LiveAutoencoder:
             alone is trained, so that what was learned from its latents stays true.
     """
 
-    model: LiveConfig = field(default_factory=LiveConfig)
+    model: MusikaLiveConfig = field(default_factory=MusikaLiveConfig)
     frames: int = 24
     jitter: float = 0.03
     strike: float = 20.0
@@ -107,11 +107,14 @@ class _Autoencoding(Task):
         if settings.start:
             self._encoder, self._decoder, _ = load_autoencoder(Path(settings.start))
         else:
-            self._encoder, self._decoder = Encoder(settings.model, FEATURES), Decoder(settings.model)
+            self._encoder, self._decoder = (
+                MusikaLiveEncoder(settings.model, FEATURES),
+                MusikaLiveDecoder(settings.model),
+            )
         self._features = LiveFeatures(settings.model.sample_rate)
         self._hz = oscillator_hz()
-        self._pieces: list[Rendered] = []
-        self._held: list[Rendered] = []
+        self._pieces: list[RenderedPiece] = []
+        self._held: list[RenderedPiece] = []
 
     def modules(self) -> dict[str, nn.Module]:
         return {"encoder": self._encoder, "decoder": self._decoder}
@@ -140,7 +143,7 @@ class _Autoencoding(Task):
         drawn = draw_batch(self._pieces, step, seed=seed, batch=self._recipe.batch, frames=self._settings.frames)
         return _tensors(drawn)
 
-    def _decode(self, batch: Batch, generator: torch.Generator | None, jitter: float) -> Parts:
+    def _decode(self, batch: Batch, generator: torch.Generator | None, jitter: float) -> SynthParts:
         features = self._features(batch["tones"] + batch["beats"], batch["gates"])
         latents = self._encoder(features, batch["frame"], batch["controls"])
         device = latents.device
@@ -149,10 +152,10 @@ class _Autoencoding(Task):
         count, frames = len(latents), latents.shape[2] * SUBFRAMES
         phase = oscillator_phase(self._hz, batch["start"].cpu(), frames, SUBHOP, self._settings.model.sample_rate)
         noise = torch.rand(count, 2, frames, NOISE_ROW, generator=generator, device=device)
-        parts: Parts = self._decoder(latents, batch["clock"], batch["gates"], phase.to(device), _unit(noise))
+        parts: SynthParts = self._decoder(latents, batch["clock"], batch["gates"], phase.to(device), _unit(noise))
         return parts
 
-    def _losses(self, parts: Parts, batch: Batch) -> dict[str, Tensor]:
+    def _losses(self, parts: SynthParts, batch: Batch) -> dict[str, Tensor]:
         first = _WARM_FRAMES * HOP
         # Strikes are taught by their wave; the spectra of drums are then made up by noise around them.
         drums = parts.strikes.detach() + parts.hiss
@@ -225,7 +228,7 @@ class _Generating(Task):
     def __init__(self, settings: LiveGan, recipe: Recipe) -> None:
         self._settings, self._recipe = settings, recipe
         self._encoder, self._decoder, self._model = load_autoencoder(Path(settings.autoencoder))
-        self._generator, self._critic = Generator(self._model), Critic(self._model)
+        self._generator, self._critic = MusikaLiveGenerator(self._model), MusikaLiveCritic(self._model)
         self._features = LiveFeatures(self._model.sample_rate)
         self._switch = -1.0
         self._pieces: list[_Encoded] = []
@@ -335,12 +338,12 @@ def _unit(uniform: Tensor) -> Tensor:
     return (uniform - 0.5) * math.sqrt(12.0)
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], config: LiveConfig) -> None:
+def _write(path: Path, tensors: Mapping[str, Tensor], config: MusikaLiveConfig) -> None:
     flat = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     safetensors.torch.save_file(flat, path, {"config": json.dumps(asdict(config))})
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], LiveConfig]:
+def _read(path: Path) -> tuple[dict[str, Tensor], MusikaLiveConfig]:
     try:
         with safetensors.safe_open(path, "pt") as handle:
             values = json.loads(handle.metadata()["config"])
@@ -348,26 +351,26 @@ def _read(path: Path) -> tuple[dict[str, Tensor], LiveConfig]:
     except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{path} holds no musika-live weights ({error}); train them first") from None
     fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return tensors, LiveConfig(**fields)
+    return tensors, MusikaLiveConfig(**fields)
 
 
 def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
 
 
-def load_autoencoder(folder: Path) -> tuple[Encoder, Decoder, LiveConfig]:
+def load_autoencoder(folder: Path) -> tuple[MusikaLiveEncoder, MusikaLiveDecoder, MusikaLiveConfig]:
     """What `LiveAutoencoder` published in `folder`."""
     tensors, config = _read(folder / AUTOENCODER_FILE)
-    encoder, decoder = Encoder(config, FEATURES), Decoder(config)
+    encoder, decoder = MusikaLiveEncoder(config, FEATURES), MusikaLiveDecoder(config)
     encoder.load_state_dict(_part(tensors, "encoder"))
     decoder.load_state_dict(_part(tensors, "decoder"))
     return encoder, decoder, config
 
 
-def load_generator(path: Path) -> tuple[Generator, Decoder, LiveConfig]:
+def load_generator(path: Path) -> tuple[MusikaLiveGenerator, MusikaLiveDecoder, MusikaLiveConfig]:
     """What `LiveGan` published, `GENERATOR_FILE` in the folder of its run: all that export needs."""
     tensors, config = _read(path)
-    generator, decoder = Generator(config), Decoder(config)
+    generator, decoder = MusikaLiveGenerator(config), MusikaLiveDecoder(config)
     generator.load_state_dict(_part(tensors, "generator"))
     decoder.load_state_dict(_part(tensors, "decoder"))
     return generator, decoder, config

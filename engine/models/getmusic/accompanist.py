@@ -24,7 +24,7 @@ from engine.music.vocabulary import PAD
 from engine.protocols.accompanist import BAR_TICKS, BEATS, COLUMN_TICKS, COLUMNS, BarMade, BarRequest
 from engine.protocols.streamer import work
 
-__all__ = ["GetmusicMaker"]
+__all__ = ["GetmusicAccompanist"]
 
 F32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -37,8 +37,8 @@ _NEWEST: Final = 0.3  # how fast what a pass takes is learned
 _CHORD_WEIGHT: Final = BAR_TICKS // BEATS // 4  # a chord's tone for a beat tells of the key like a sixteenth of melody
 
 
-class GetmusicMaker:
-    """A maker of bars, see `engine.protocols.accompanist.Maker`.
+class GetmusicAccompanist:
+    """A maker of bars, see `engine.protocols.accompanist.AccompanistModel`.
 
     Threads: one.
 

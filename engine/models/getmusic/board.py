@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.models.getmusic.network import TRACK_ROWS, Prediction, Rows
-from engine.models.getmusic.plan import BAR, Window, draws_of
+from engine.models.getmusic.plan import BAR, PlanWindow, draws_of
 from engine.music.leaning import leaning, outside, sounded
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
@@ -119,7 +119,7 @@ class Board:
         self.targets, self.limits, self.settings = targets, limits, settings
         self.first_bar, self.block = first_bar, block
 
-    def look(self, window: Window) -> "Sight":
+    def look(self, window: PlanWindow) -> "Sight":
         """Open a window's targets."""
         return Sight(self, window)
 
@@ -131,7 +131,7 @@ class Sight:
         turn: number of the pass; with the bar it says which random numbers are used.
     """
 
-    def __init__(self, board: Board, window: Window) -> None:
+    def __init__(self, board: Board, window: PlanWindow) -> None:
         self._board, self._window, self.turn = board, window, 0
         self._rows = board.limits.rows
         seen = slice(window.first, window.last)

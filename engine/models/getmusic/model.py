@@ -27,7 +27,7 @@ from engine.models.getmusic.board import Board, Limits
 from engine.models.getmusic.defaults import Usual
 from engine.models.getmusic.limits import rows_of
 from engine.models.getmusic.network import Network, network_of
-from engine.models.getmusic.plan import PLANS, Window, blocks, official_passes, quotas, windows
+from engine.models.getmusic.plan import PLANS, PlanWindow, blocks, official_passes, quotas, windows
 from engine.music.absorbing import STEPS, step_of
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
@@ -256,11 +256,11 @@ def _time(share: float, t: int | None) -> int:
     return step_of(share) if t is None else t
 
 
-def _cut(features: F32 | None, window: Window) -> F32 | None:
+def _cut(features: F32 | None, window: PlanWindow) -> F32 | None:
     return None if features is None else features[:, window.first : window.last]
 
 
-def _stages(window: Window, targets: Mask, settings: FillSettings) -> Iterator[tuple[int, int | None, Any]]:
+def _stages(window: PlanWindow, targets: Mask, settings: FillSettings) -> Iterator[tuple[int, int | None, Any]]:
     """Each pass of a window: number, time step if the plan says one, cells of each track to decide (None: all)."""
     cells = targets[:, window.start : window.until].sum(axis=1)
     if settings.plan == "official":

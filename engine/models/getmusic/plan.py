@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine.errors import ShapeError
 from engine.sampling import uniforms
 
-__all__ = ["BAR", "PLANS", "Window", "blocks", "draws_of", "official_passes", "quotas", "windows"]
+__all__ = ["BAR", "PLANS", "PlanWindow", "blocks", "draws_of", "official_passes", "quotas", "windows"]
 
 F64 = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -79,7 +79,7 @@ def draws_of(cells: int, columns: int, seed: int, purpose: int, variation: int, 
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PlanWindow:
     """A stretch of a score that the network sees at once.
 
     Args:
@@ -93,7 +93,7 @@ class Window:
     until: int
 
 
-def windows(targets: Mask, context: int) -> Iterator[Window]:
+def windows(targets: Mask, context: int) -> Iterator[PlanWindow]:
     """The windows in which all targets get decided, from left to right, each begun at a bar line.
 
     What was decided in one window is given in the next: a quarter of each window is what came before, an eighth is what
@@ -108,7 +108,7 @@ def windows(targets: Mask, context: int) -> Iterator[Window]:
     length = targets.shape[1]
     columns = np.flatnonzero(targets.any(axis=0))
     if columns.size and length <= context:
-        yield Window(0, length, 0, length)
+        yield PlanWindow(0, length, 0, length)
         return
     if context < 4 * BAR:
         raise ShapeError(f"a window has at least {4 * BAR} columns, got {context}")
@@ -120,11 +120,11 @@ def windows(targets: Mask, context: int) -> Iterator[Window]:
         last = min(length, first + seen)
         until = last if last == length or last > columns[-1] + after else last - after
         until = min(until, int(columns[-1]) + 1)
-        yield Window(first, last, max(start, done), until)
+        yield PlanWindow(first, last, max(start, done), until)
         done = until
 
 
-def blocks(targets: Mask, context: int, block: int) -> Iterator[Window]:
+def blocks(targets: Mask, context: int, block: int) -> Iterator[PlanWindow]:
     """The windows of a network that decides only in its last columns and sees nothing behind them.
 
     Args:
@@ -138,5 +138,5 @@ def blocks(targets: Mask, context: int, block: int) -> Iterator[Window]:
         start = int(columns[np.searchsorted(columns, done)]) // BAR * BAR
         last = min(length, max(start + block, 0))
         first = max(0, -(-(last - context) // BAR) * BAR)
-        yield Window(first, last, max(start, done), last)
+        yield PlanWindow(first, last, max(start, done), last)
         done = last

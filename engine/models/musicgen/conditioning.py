@@ -13,7 +13,7 @@ from engine.conductor import Bars, Conductor, Span, chord_in
 from engine.errors import ManifestError
 from engine.music import conducting
 from engine.music.audio import Audio
-from engine.music.beats import heard_pulse
+from engine.music.beats import detect_pulse
 from engine.music.chroma import sounding_chords
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
 from engine.music.harmony import NO_CHORD, Chord
@@ -21,10 +21,10 @@ from engine.music.units import samples_per_tick
 
 __all__ = [
     "Harmony",
-    "Lead",
-    "heard_harmony",
+    "TempoAndChords",
+    "detected_harmony",
     "led_by_ear",
-    "over_heard_chords",
+    "over_detected_chords",
     "step_features",
     "tempo_in",
     "timed_by_ear",
@@ -66,7 +66,7 @@ class Harmony:
         return replace(span, chroma=chroma, bass=bass)
 
 
-def heard_harmony(given: Audio, rate: int, conductor: Conductor, end: float) -> Harmony | None:
+def detected_harmony(given: Audio, rate: int, conductor: Conductor, end: float) -> Harmony | None:
     """The chords of a sound's last bars, one or two a bar; None where nothing has a pitch.
 
     Args:
@@ -120,7 +120,7 @@ def _round(bars: list[tuple[Chord, ...]]) -> Bars:
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class TempoAndChords:
     """What a sequence is led by.
 
     Args:
@@ -139,31 +139,31 @@ class Lead:
         return step_features(span if self.harmony is None else self.harmony.fill(span), width, timed=self.timed)
 
 
-def led_by_ear(given: Audio, rate: int) -> Lead | None:
+def led_by_ear(given: Audio, rate: int) -> TempoAndChords | None:
     """The pulse and the chords of a sound [C, N]; None where it has neither."""
-    return over_heard_chords(given, rate, timed_by_ear(given, rate))
+    return over_detected_chords(given, rate, timed_by_ear(given, rate))
 
 
-def timed_by_ear(given: Audio, rate: int, beats: int = 4) -> Lead | None:
+def timed_by_ear(given: Audio, rate: int, beats: int = 4) -> TempoAndChords | None:
     """The pulse of a sound's [C, N] last seconds, `beats` to a bar, counted from its first; None where it has none."""
     begin = max(0, given.shape[1] - round(_HEARD_S * rate))
-    pulse = heard_pulse(given[:, begin:], rate, beats)
+    pulse = detect_pulse(given[:, begin:], rate, beats)
     if pulse is None or not _LEAST_BPM <= pulse.tempo_bpm <= _MOST_BPM:
         return None
     conductor = Conductor(rate, beats_per_bar=beats)
     conductor.set_tempo(pulse.tempo_bpm, 0.0)
     bar = 60.0 * beats / pulse.tempo_bpm
-    return Lead(conductor, bar - (begin / rate + pulse.bar_s) % bar)
+    return TempoAndChords(conductor, bar - (begin / rate + pulse.bar_s) % bar)
 
 
-def over_heard_chords(given: Audio, rate: int, lead: Lead | None) -> Lead | None:
+def over_detected_chords(given: Audio, rate: int, lead: TempoAndChords | None) -> TempoAndChords | None:
     """A lead that counts from the first sample of a sound [C, N], with the sound's chords where it tells of none.
 
     Without one, two chords are heard every two seconds, and they are all that is told; None where there are none.
     """
-    led = lead or Lead(Conductor(rate), timed=False)
+    led = lead or TempoAndChords(Conductor(rate), timed=False)
     end = (led.before_s + given.shape[1] / rate) * led.conductor.sample_rate
-    harmony = heard_harmony(given, rate, led.conductor, end)
+    harmony = detected_harmony(given, rate, led.conductor, end)
     return lead if harmony is None else replace(led, harmony=harmony)
 
 

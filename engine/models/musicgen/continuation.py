@@ -21,16 +21,16 @@ from engine.conductor import Conductor, Span
 from engine.controls import with_value
 from engine.errors import ControlError
 from engine.messages.continuation import Continue, Rewind, turned
-from engine.models.musicgen.conditioning import Harmony, heard_harmony, led_by_ear
+from engine.models.musicgen.conditioning import Harmony, detected_harmony, led_by_ear
 from engine.models.musicgen.model import MusicgenControls
-from engine.models.musicgen.prompt import codes_of, melody_of, most_heard
-from engine.models.musicgen.sequence import Strand, Strands
-from engine.models.musicgen.state import Told
+from engine.models.musicgen.prompt import codes_of, longest_prompt, melody_of
+from engine.models.musicgen.sequence import Sequence, SequenceRunner
+from engine.models.musicgen.state import Conditions
 from engine.models.musicgen.timing import time_from
 from engine.music.audio import Audio, read_audio, write_audio
 from engine.protocols.streamer import Moment
 
-__all__ = ["Future", "planned_continuation", "planned_rewind", "rehearsed"]
+__all__ = ["Continuation", "planned_continuation", "planned_rewind", "rehearsed"]
 
 I64 = npt.NDArray[np.int64]
 
@@ -40,7 +40,7 @@ _AHEAD_S: Final = 30.0  # the most that is made before a future lands
 
 
 @dataclass(frozen=True, slots=True)
-class Future:
+class Continuation:
     """A strand that is ready to sound.
 
     Args:
@@ -48,14 +48,14 @@ class Future:
         left: samples until it ends, -1 for no end. heard: seconds of sound that it goes on from.
     """
 
-    strand: Strand
+    strand: Sequence
     origin: float | None
     left: int
     heard: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Ahead:
+class _Preparation:
     """How far a future is made before it lands: `samples` of the model, from the session's sample `origin` on."""
 
     conductor: Conductor
@@ -64,8 +64,8 @@ class _Ahead:
 
 
 def planned_continuation(
-    strands: Strands, controls: MusicgenControls, command: Continue, moment: Moment, ready: int
-) -> Callable[[], Future]:
+    strands: SequenceRunner, controls: MusicgenControls, command: Continue, moment: Moment, ready: int
+) -> Callable[[], Continuation]:
     """What makes the continuation of a sound file, `ready` samples of it beyond the moment it is expected to land.
 
     Raises:
@@ -87,7 +87,7 @@ def planned_continuation(
     return partial(_continued, strands, controls, command, source, melody, text, ahead, left)
 
 
-def rehearsed(strands: Strands, controls: MusicgenControls, seconds: float, ready: int) -> None:
+def rehearsed(strands: SequenceRunner, controls: MusicgenControls, seconds: float, ready: int) -> None:
     """Go on with so much sound of a file that is made for it, all the way: what is done once only is done then."""
     end = round(seconds * _REHEARSED_HZ)
     times = np.arange(end) / _REHEARSED_HZ
@@ -104,15 +104,15 @@ def rehearsed(strands: Strands, controls: MusicgenControls, seconds: float, read
 
 
 def _continued(
-    strands: Strands,
+    strands: SequenceRunner,
     controls: MusicgenControls,
     command: Continue,
     source: Path,
     melody: Path | None,
     text: str,
-    ahead: _Ahead,
+    ahead: _Preparation,
     left: int,
-) -> Future:
+) -> Continuation:
     _check(source, command.file_hash)
     if melody is not None:
         _check(melody, command.melody_hash)
@@ -127,12 +127,12 @@ def _continued(
     harmony = None if command.free or not strands.model.facts.features else _harmony(sound, rate, ahead, timed)
     strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, tune), text, span, harmony)
     heard = prompt.shape[1] * strands.hop / strands.sample_rate
-    return Future(_made(strands, strand, controls, ahead), ahead.origin if timed else None, left, heard)
+    return Continuation(_made(strands, strand, controls, ahead), ahead.origin if timed else None, left, heard)
 
 
 def planned_rewind(
-    strands: Strands, strand: Strand, controls: MusicgenControls, command: Rewind, moment: Moment, ready: int
-) -> Callable[[], Future]:
+    strands: SequenceRunner, strand: Sequence, controls: MusicgenControls, command: Rewind, moment: Moment, ready: int
+) -> Callable[[], Continuation]:
     """What makes another way on from some bars before the moment at which it is expected to land.
 
     Raises:
@@ -146,7 +146,7 @@ def planned_rewind(
     # Frames of the strand that have sounded by then; the part of one that is over is made again and left out.
     exact = (strand.at - (moment.sample - back) * ratio) / strands.hop
     whole = math.floor(exact + 1e-6)
-    prompt = strands.said(strand, max(0, strand.frames - whole))[:, -most_heard(strands.model) :]
+    prompt = strands.said(strand, max(0, strand.frames - whole))[:, -longest_prompt(strands.model) :]
     if tick - bars * bar < conductor.tick_at(0.0) or prompt.shape[1] < 1:
         raise ControlError(f"so much has not been played, or is no longer remembered: got {command.bars} bars back")
     origin = aim - (exact - whole) * strands.hop / ratio
@@ -155,47 +155,47 @@ def planned_rewind(
 
 
 def _rewound(
-    strands: Strands, prompt: I64, was_told: Told, harmony: Harmony | None, controls: MusicgenControls,
-    command: Rewind, ahead: _Ahead, back: float,
-) -> Future:  # fmt: skip
+    strands: SequenceRunner, prompt: I64, was_told: Conditions, harmony: Harmony | None, controls: MusicgenControls,
+    command: Rewind, ahead: _Preparation, back: float,
+) -> Continuation:  # fmt: skip
     text = str(getattr(controls, "text", ""))
     span = _before(strands, ahead.conductor, back, prompt.shape[1])
     strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, was_told), text, span, harmony)
     heard = prompt.shape[1] * strands.hop / strands.sample_rate
-    return Future(_made(strands, strand, controls, ahead), ahead.origin, -1, heard)
+    return Continuation(_made(strands, strand, controls, ahead), ahead.origin, -1, heard)
 
 
-def _ahead(strands: Strands, moment: Moment, origin: float, aim: int, ready: int) -> _Ahead:
+def _ahead(strands: SequenceRunner, moment: Moment, origin: float, aim: int, ready: int) -> _Preparation:
     passed = (aim - origin) * strands.sample_rate / moment.sample_rate
     samples = min(max(0, round(passed)) + ready, round(_AHEAD_S * strands.sample_rate))
-    return _Ahead(moment.conductor, origin, samples)
+    return _Preparation(moment.conductor, origin, samples)
 
 
-def _made(strands: Strands, strand: Strand, controls: MusicgenControls, ahead: _Ahead) -> Strand:
+def _made(strands: SequenceRunner, strand: Sequence, controls: MusicgenControls, ahead: _Preparation) -> Sequence:
     """The strand, with all that is ahead of its landing."""
     told = time_from(ahead.conductor, ahead.origin, strands.hop, strands.sample_rate)
     strands.make(strand, ahead.samples, controls, lambda sample: told(strand.at + sample))
     return strand
 
 
-def _harmony(sound: Audio, rate: int, ahead: _Ahead, timed: bool) -> Harmony | None:
+def _harmony(sound: Audio, rate: int, ahead: _Preparation, timed: bool) -> Harmony | None:
     """The chords of a sound: of the session's bars, or of its own, beginning again where it lands."""
     conductor, end = ahead.conductor, ahead.origin
     if timed:
-        return heard_harmony(sound, rate, conductor, end)
+        return detected_harmony(sound, rate, conductor, end)
     lead = led_by_ear(sound, rate)
     if lead is None or lead.harmony is None:
         return None
     return replace(lead.harmony, first_bar=round(conductor.tick_at(end) / conductor.bar_ticks_at(end)))
 
 
-def _before(strands: Strands, conductor: Conductor, origin: float, frames: int) -> Span:
+def _before(strands: SequenceRunner, conductor: Conductor, origin: float, frames: int) -> Span:
     """The musical time of the frames that end at the session's sample `origin`."""
     begin = origin - frames * strands.hop * conductor.sample_rate / strands.sample_rate
     return conductor.span(0, frames, strands.hop, strands.sample_rate, begin)
 
 
-def _length(strands: Strands, command: Continue, moment: Moment, aim: int) -> int:
+def _length(strands: SequenceRunner, command: Continue, moment: Moment, aim: int) -> int:
     """Samples of new sound; -1 for no end."""
     seconds = command.length
     if command.length_bars:

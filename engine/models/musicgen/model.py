@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
-from engine.graphs.graph import Array, Bound, Graph
+from engine.graphs.graph import Array, BoundGraph, Graph
 from engine.models.encodec import DECODER, ENCODER, Codec
 from engine.models.musicgen.facts import facts_of, latency_of
 from engine.models.musicgen.melody import melody_classes, no_melody
-from engine.models.musicgen.state import HEAD, UNKNOWN, Cache, MusicgenState, Told
+from engine.models.musicgen.state import HEAD, UNKNOWN, Conditions, KVCache, MusicgenState
 from engine.models.t5 import TextEncoder
 from engine.music.audio import Audio
 from engine.sampling import draw, uniforms
@@ -77,8 +77,8 @@ class Musicgen:
         return self.facts.chroma > 0 and self._condition is not None
 
     def tell(
-        self, text: str = "", melody: Audio | Told | None = None, *, guided: bool = True, changing: bool = False
-    ) -> Told:
+        self, text: str = "", melody: Audio | Conditions | None = None, *, guided: bool = True, changing: bool = False
+    ) -> Conditions:
         """Words and a melody, worked out once.
 
         Args:
@@ -90,10 +90,10 @@ class Musicgen:
         """
         if text and self.words is None:
             raise ControlError("this bundle takes no words: leave them out, or choose a bundle with a text encoder")
-        tune = melody.melody if isinstance(melody, Told) else self._classes(melody)
+        tune = melody.melody if isinstance(melody, Conditions) else self._classes(melody)
         guided = guided and (changing or bool(text) or tune is not None)
         if self._condition is None:
-            return Told(self._nothing(), False)
+            return Conditions(self._nothing(), False)
         feeds = self._feeds(text, tune)
         silent = self._silent(feeds)
         rows = [feeds if text or tune is not None else silent, *([silent] if guided else [])]
@@ -103,7 +103,7 @@ class Musicgen:
         before = int(made["prefix"].shape[1]) if self.facts.prefix else 0
         alike = guided and not text and tune is None
         arrays = {name: np.ascontiguousarray(value) for name, value in made.items()}
-        return Told(arrays, guided, before, alike, tune, None if character is None else character[0])
+        return Conditions(arrays, guided, before, alike, tune, None if character is None else character[0])
 
     def _classes(self, melody: Audio | None) -> Array | None:
         """[1, T, 12] of a melody [1, N]."""
@@ -148,7 +148,7 @@ class Musicgen:
 
     def begin(
         self,
-        told: Told,
+        told: Conditions,
         prompt: I64 | None = None,
         *,
         seed: int = 0,
@@ -196,12 +196,12 @@ class Musicgen:
             state.spare = self._cache(told, steps)
         return state
 
-    def _cache(self, told: Told, steps: int) -> Cache:
+    def _cache(self, told: Conditions, steps: int) -> KVCache:
         facts = self.facts
         shape = (told.batch, facts.heads, told.before + steps, HEAD)
-        return Cache.empty(facts.layers, shape, facts.codebooks, facts.entries)
+        return KVCache.empty(facts.layers, shape, facts.codebooks, facts.entries)
 
-    def retell(self, state: MusicgenState, told: Told) -> None:
+    def retell(self, state: MusicgenState, told: Conditions) -> None:
         """Tell something else from the next step on; what has been heard was heard under what was told then.
 
         Raises:
@@ -229,7 +229,7 @@ class Musicgen:
 
     def bare(self, state: MusicgenState) -> MusicgenState:
         """The same sequence without what `rebuild` works out again: a few codes. Shares memory with `state`."""
-        gone = Cache({}, state.cache.logits, 0)
+        gone = KVCache({}, state.cache.logits, 0)
         return replace(state, cache=gone, spare=None if state.spare is None else gone)
 
     def rebuild(self, state: MusicgenState) -> None:
@@ -343,14 +343,14 @@ class Musicgen:
             state.cache, state.spare = state.spare, state.cache
             state.spare.fed = 0
 
-    def _catch_up(self, state: MusicgenState, spare: Cache) -> None:
+    def _catch_up(self, state: MusicgenState, spare: KVCache) -> None:
         """Let the spare cache hear the next window, as far as it is decided and some steps at most."""
         shift = self._shift(state)
         ready = state.steps - shift
         if ready > 0:
             self._feed(state, spare, shift, min(ready, spare.fed + _AHEAD))
 
-    def _feed(self, state: MusicgenState, cache: Cache, shift: int, upto: int) -> None:
+    def _feed(self, state: MusicgenState, cache: KVCache, shift: int, upto: int) -> None:
         """Let a cache hear the steps before `upto`, of the window that begins `shift` frames later."""
         if cache.fed == 0 and upto > 2:
             # The last is heard by itself, so that hearing it again gives the same to the last bit.
@@ -358,7 +358,7 @@ class Musicgen:
         while cache.fed < upto:
             self._run(state, cache, shift, 1)
 
-    def _run(self, state: MusicgenState, cache: Cache, shift: int, count: int) -> None:
+    def _run(self, state: MusicgenState, cache: KVCache, shift: int, count: int) -> None:
         first, before, facts = cache.fed, state.told.before, self.facts
         one = count == 1 and (first > 0 or not before)
         if one and cache.bound is not None:
@@ -390,10 +390,10 @@ class Musicgen:
             bounds[0].run()
         else:
             with ThreadPoolExecutor(len(bounds), "hear") as pool:
-                list(pool.map(Bound.run, bounds))
+                list(pool.map(BoundGraph.run, bounds))
         cache.fed += count
 
-    def _bound(self, cache: Cache, feeds: Mapping[str, Array], first: int, last: int) -> Bound:
+    def _bound(self, cache: KVCache, feeds: Mapping[str, Array], first: int, last: int) -> BoundGraph:
         """The graph on some rows of a cache and of its small inputs."""
         mine = {name: value if name in _OF_ALL else value[first:last] for name, value in feeds.items()}
         arrays = {name: value[first:last] for name, value in cache.arrays.items()}

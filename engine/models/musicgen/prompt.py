@@ -10,12 +10,12 @@ from engine.errors import ControlError
 from engine.models.musicgen.model import Musicgen, together
 from engine.music.audio import Audio, read_audio
 
-__all__ = ["channels_of", "codes_of", "melody_of", "most_heard"]
+__all__ = ["channels_of", "codes_of", "longest_prompt", "melody_of"]
 
 I64 = npt.NDArray[np.int64]
 
 
-def most_heard(model: Musicgen) -> int:
+def longest_prompt(model: Musicgen) -> int:
     """Frames of a prompt that a model hears at most: of a window the rest is for new sound."""
     return model.facts.window - model.facts.window // 10
 
@@ -32,7 +32,7 @@ def codes_of(model: Musicgen, given: Audio | None, rate: int, seconds: float) ->
     facts, codec = model.facts, model.codec
     if given is None:
         return np.zeros((facts.codebooks, 0), np.int64)
-    frame_rate, most = codec.sample_rate / codec.hop, most_heard(model)
+    frame_rate, most = codec.sample_rate / codec.hop, longest_prompt(model)
     wanted = min(most, round(seconds * frame_rate)) if seconds else most
     # Whole periods of both rates, counted from the end: there the last samples are the same moment.
     period = rate // math.gcd(rate, codec.sample_rate)

@@ -1,7 +1,7 @@
 """One sequence of a language model as sound on its way out: drawn step by step, decoded, cut to any length.
 
 A strand's sound is counted in samples from its beginning: 0 is the first sample after the prompt, or after the silence
-in which a strand from nothing gathers the first frames. What is drawn now sounds `Strands.lag` samples later.
+in which a strand from nothing gathers the first frames. What is drawn now sounds `SequenceRunner.lag` samples later.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from engine.conductor import Span
 from engine.models.encodec import DecodeState
 from engine.models.musicgen.conditioning import Harmony, step_features
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
-from engine.models.musicgen.prompt import most_heard
-from engine.models.musicgen.state import MusicgenState, Told
+from engine.models.musicgen.prompt import longest_prompt
+from engine.models.musicgen.state import Conditions, MusicgenState
 from engine.music.audio import Audio
 
-__all__ = ["Strand", "Strands", "When"]
+__all__ = ["Sequence", "SequenceRunner", "When"]
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ _WARM: Final = 50  # frames of a prompt that the decoder hears: what is older no
 
 
 @dataclass(slots=True)
-class Strand:
+class Sequence:
     """All that changes while a strand sounds. Its size does not grow.
 
     Args:
@@ -57,7 +57,7 @@ class Strand:
     text: str = ""
     harmony: Harmony | None = None
 
-    def fork(self) -> "Strand":
+    def fork(self) -> "Sequence":
         """An independent copy: two futures of one past."""
         return replace(self, lm=self.lm.fork(), sound=self.sound.fork(), ready=self.ready.copy(), said=self.said.copy())
 
@@ -68,7 +68,7 @@ class Strand:
         return given
 
 
-class Strands:
+class SequenceRunner:
     """Makes strands of one model and moves them on. Holds no state; threads, each with its own strand, may share it."""
 
     def __init__(self, model: Musicgen) -> None:
@@ -80,20 +80,20 @@ class Strands:
         self.worded = model.words is not None
         self._remembered = round(_REMEMBERED_S * codec.sample_rate / codec.hop)
 
-    def tell(self, text: str, melody: Audio | Told | None = None) -> Told:
+    def tell(self, text: str, melody: Audio | Conditions | None = None) -> Conditions:
         """What a strand is told, such that its words may change on the way; a model without words hears none."""
         return self.model.tell(text if self.worded else "", melody, changing=self.worded)
 
-    def begin(self, text: str, seed: int) -> Strand:
+    def begin(self, text: str, seed: int) -> Sequence:
         """A strand from nothing."""
         lm = self.model.begin(self.tell(text), seed=seed, seamless=True)
         silence = np.zeros((self.channels, self.lag), np.float32)
-        return Strand(lm, self._decoder(), silence, self._memory(), at=-self.lag, text=text)
+        return Sequence(lm, self._decoder(), silence, self._memory(), at=-self.lag, text=text)
 
     def follow(
-        self, prompt: I64, seed: int, told: Told, text: str = "", span: Span | None = None,
+        self, prompt: I64, seed: int, told: Conditions, text: str = "", span: Span | None = None,
         harmony: Harmony | None = None,
-    ) -> Strand:  # fmt: skip
+    ) -> Sequence:  # fmt: skip
         """A strand that goes on from codes [K, T].
 
         Args:
@@ -101,7 +101,7 @@ class Strands:
         """
         lm = self.model.begin(told, prompt, seed=seed, features=self._features(span, harmony), seamless=True)
         ready = np.zeros((self.channels, 0), np.float32)
-        strand = Strand(lm, self._decoder(), ready, self._memory(), text=text, harmony=harmony)
+        strand = Sequence(lm, self._decoder(), ready, self._memory(), text=text, harmony=harmony)
         self._remember(strand, prompt)
         strand.frames = 0
         warm = prompt[:, -_WARM:]
@@ -110,7 +110,7 @@ class Strands:
         self.model.hear(lm)
         return strand
 
-    def make(self, strand: Strand, samples: int, controls: MusicgenControls, when: When) -> None:
+    def make(self, strand: Sequence, samples: int, controls: MusicgenControls, when: When) -> None:
         """Have at least so many samples ready."""
         while strand.ready.shape[1] < samples:
             frames = []
@@ -125,7 +125,7 @@ class Strands:
             if frames:
                 self._decode(strand, np.stack(frames, axis=1))
 
-    def retell(self, strand: Strand, text: str) -> None:
+    def retell(self, strand: Sequence, text: str) -> None:
         """Tell other words from the next step on; a melody stays."""
         lm = strand.lm
         told = self.tell(text, lm.told)
@@ -134,11 +134,11 @@ class Strands:
             self.model.retell(lm, told)
             return
         # What stands before a sequence cannot be changed: it begins anew with what it has said.
-        prompt = self.said(strand)[:, -most_heard(self.model) :]
+        prompt = self.said(strand)[:, -longest_prompt(self.model) :]
         strand.lm = self.model.begin(told, prompt, seed=lm.seed, seamless=True)
         strand.base = strand.frames
 
-    def said(self, strand: Strand, before: int = 0) -> I64:
+    def said(self, strand: Sequence, before: int = 0) -> I64:
         """[K, T] codes as far as they are remembered, without the last `before` frames."""
         end = strand.said.shape[1] - before
         return np.asarray(strand.said[:, max(0, strand.said.shape[1] - strand.kept) : max(0, end)], np.int64)
@@ -150,7 +150,7 @@ class Strands:
             return None
         return step_features(span if harmony is None else harmony.fill(span), width)
 
-    def _decode(self, strand: Strand, codes: I64) -> None:
+    def _decode(self, strand: Sequence, codes: I64) -> None:
         self._remember(strand, codes)
         sound = self.model.codec.decode_step(strand.sound, apart(codes, self.model.facts.streams))
         sound = sound.reshape(self.channels, sound.shape[2])
@@ -158,7 +158,7 @@ class Strands:
         strand.skip -= cut
         strand.ready = np.concatenate([strand.ready, limited(sound[:, cut:])], axis=1)
 
-    def _remember(self, strand: Strand, codes: I64) -> None:
+    def _remember(self, strand: Sequence, codes: I64) -> None:
         count = min(codes.shape[1], self._remembered)
         if count:
             strand.said[:, :-count] = strand.said[:, count:].copy()

@@ -6,9 +6,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.graphs.graph import Array, Bound
+from engine.graphs.graph import Array, BoundGraph
 
-__all__ = ["HEAD", "UNKNOWN", "Cache", "MusicgenState", "Told"]
+__all__ = ["HEAD", "UNKNOWN", "Conditions", "KVCache", "MusicgenState"]
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -22,7 +22,7 @@ _TURN: Final = 10_000.0  # base of rotary positions
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Conditions:
     """What a model is told besides what has sounded; never changed, so states may share it.
 
     Args:
@@ -53,7 +53,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Cache:
+class KVCache:
     """Keys and values of the steps that a model has heard, in memory that never moves.
 
     Args:
@@ -66,11 +66,11 @@ class Cache:
     logits: F32
     fed: int = 0
     # The graph on this memory and the small inputs of a step, made when first wanted: no part of what a cache is.
-    bound: Bound | None = field(default=None, repr=False, compare=False)
+    bound: BoundGraph | None = field(default=None, repr=False, compare=False)
     feeds: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def empty(cls, layers: int, shape: tuple[int, int, int, int], codebooks: int, entries: int) -> "Cache":
+    def empty(cls, layers: int, shape: tuple[int, int, int, int], codebooks: int, entries: int) -> "KVCache":
         # Zeros of the system are given when first written: room that is never used costs nothing.
         arrays = {f"{part}.{i}": np.zeros(shape, np.float32) for i in range(layers) for part in "kv"}
         return cls(arrays, np.zeros((shape[0], codebooks, entries), np.float32))
@@ -79,13 +79,13 @@ class Cache:
     def capacity(self) -> int:
         return int(next(iter(self.arrays.values())).shape[2])
 
-    def fork(self, before: int) -> "Cache":
+    def fork(self, before: int) -> "KVCache":
         """An independent copy of what is filled; `before` positions belong to the condition."""
         used, arrays = before + self.fed, {}
         for name, value in self.arrays.items():
             arrays[name] = np.zeros(value.shape, np.float32)
             arrays[name][:, :, :used] = value[:, :, :used]
-        return Cache(arrays, self.logits.copy(), self.fed)
+        return KVCache(arrays, self.logits.copy(), self.fed)
 
     def spread(self, before: int) -> None:
         """What the first row has heard, the second has heard, too."""
@@ -134,8 +134,8 @@ class MusicgenState:
         spare: hears the next window beside this one, so that the change costs nothing; None: changes take their time.
     """
 
-    told: Told
-    cache: Cache
+    told: Conditions
+    cache: KVCache
     codes: I64
     features: F32
     delays: I64
@@ -145,7 +145,7 @@ class MusicgenState:
     floor: int = 1
     given: int = 0
     end: int | None = None
-    spare: Cache | None = None
+    spare: KVCache | None = None
 
     @property
     def margin(self) -> int:

@@ -19,10 +19,10 @@ from engine.audio.overlap import fade_in, fade_out
 from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ControlError
-from engine.messages.continuation import Branch, Choose, Continue, Land, Rewind
-from engine.models.musicgen.continuation import Future, planned_continuation, planned_rewind, rehearsed
+from engine.messages.continuation import Branch, Choose, Commit, Continue, Rewind
+from engine.models.musicgen.continuation import Continuation, planned_continuation, planned_rewind, rehearsed
 from engine.models.musicgen.model import Musicgen, MusicgenControls
-from engine.models.musicgen.sequence import Strand, Strands
+from engine.models.musicgen.sequence import Sequence, SequenceRunner
 from engine.models.musicgen.timing import ChunkTime
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
@@ -72,11 +72,11 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PendingChange:
     """What happens `at` samples into the next chunk: a strand lands, a point is kept, or a future of it is chosen."""
 
     at: int
-    strand: Strand | None = None
+    strand: Sequence | None = None
     drop: int = 0  # samples of the strand that have passed by then
     left: int = -1
     futures: int = 0
@@ -95,15 +95,15 @@ class MusicgenLiveState:
         mark: a point that is kept, and how many futures it has.
     """
 
-    strand: Strand
+    strand: Sequence
     past: Audio
     tail: Audio
     risen: int
     heard: int = 0
     left: int = -1
     loop: Loop | None = None
-    turns: tuple[Turn, ...] = ()
-    mark: Strand | None = None
+    turns: tuple[PendingChange, ...] = ()
+    mark: Sequence | None = None
     mark_left: int = -1
     futures: int = field(default=0)
 
@@ -115,7 +115,7 @@ class MusicgenLive:
     """
 
     def __init__(self, model: Musicgen) -> None:
-        self._strands, codec = Strands(model), model.codec
+        self._strands, codec = SequenceRunner(model), model.codec
         frames = _FRAMES[codec.look_ahead > 0]
         self._spec = StreamSpec(
             sample_rate=codec.sample_rate, channels=self._strands.channels, chunk=frames * codec.hop, frames=frames,
@@ -168,7 +168,7 @@ class MusicgenLive:
     def jump(self, state: MusicgenLiveState, seed: int) -> None:
         """Begin anew, with another seed."""
         strand = self._strands.begin(state.strand.text, seed)
-        state.turns = (*state.turns, Turn(0, strand, drop=self._strands.lag))
+        state.turns = (*state.turns, PendingChange(0, strand, drop=self._strands.lag))
 
     def rehearse(self) -> None:
         """Go on with a second of sound; where that is quickly done, with as much as people ask for."""
@@ -183,14 +183,14 @@ class MusicgenLive:
 
     def plan(
         self, state: MusicgenLiveState, controls: MusicgenLiveControls, command: Continue | Rewind, moment: Moment
-    ) -> Callable[[], Future]:
+    ) -> Callable[[], Continuation]:
         """What makes the future that a command asks for."""
         ready = self._spec.chunk
         if isinstance(command, Continue):
             return planned_continuation(self._strands, controls, command, moment, ready)
         return planned_rewind(self._strands, state.strand, controls, command, moment, ready)
 
-    def check(self, state: MusicgenLiveState, command: Land | Branch | Choose) -> None:
+    def check(self, state: MusicgenLiveState, command: Commit | Branch | Choose) -> None:
         """Whether there is what a command chooses from."""
         if isinstance(command, Choose):
             if not state.futures:
@@ -199,19 +199,24 @@ class MusicgenLive:
                 raise ControlError(f"there are {state.futures} futures, got {command.future}: branch into more")
 
     def turn(
-        self, state: MusicgenLiveState, command: Land | Branch | Choose, future: Future | None, at: int, moment: Moment
+        self,
+        state: MusicgenLiveState,
+        command: Commit | Branch | Choose,
+        future: Continuation | None,
+        at: int,
+        moment: Moment,
     ) -> None:
-        """Land a future, keep a point, or choose a future of it, at a sample of the next chunk."""
-        made = Turn(at)
+        """Commit a future, keep a point, or choose a future of it, at a sample of the next chunk."""
+        made = PendingChange(at)
         if isinstance(command, Branch):
-            made = Turn(at, futures=command.futures)
+            made = PendingChange(at, futures=command.futures)
         elif isinstance(command, Choose):
-            made = Turn(at, chosen=command.future)
+            made = PendingChange(at, chosen=command.future)
         elif future is not None:
-            made = Turn(at, future.strand, self._passed(future, at, moment), future.left)
+            made = PendingChange(at, future.strand, self._passed(future, at, moment), future.left)
         state.turns = (*state.turns, made)
 
-    def _passed(self, future: Future, at: int, moment: Moment) -> int:
+    def _passed(self, future: Continuation, at: int, moment: Moment) -> int:
         """Samples of a future that have passed when it lands.
 
         Where more have passed than are made, by much, it lands by as many bars, or beats, earlier: as well in time.
@@ -250,7 +255,9 @@ class MusicgenLive:
 
     # turns
 
-    def _take(self, state: MusicgenLiveState, turn: Turn, controls: MusicgenLiveControls, time: ChunkTime) -> None:
+    def _take(
+        self, state: MusicgenLiveState, turn: PendingChange, controls: MusicgenLiveControls, time: ChunkTime
+    ) -> None:
         if turn.futures:
             state.mark, state.futures, state.mark_left = state.strand.fork(), turn.futures, state.left
             return
@@ -368,5 +375,5 @@ class MusicgenLive:
         state.past[:, places] = sound
         state.heard += sound.shape[1]
 
-    def _bare(self, strand: Strand) -> Strand:
+    def _bare(self, strand: Sequence) -> Sequence:
         return replace(strand, lm=self._strands.model.bare(strand.lm))

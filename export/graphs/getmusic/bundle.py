@@ -25,9 +25,9 @@ from export.quantise.int4 import to_int8_rows
 from export.quantise.int8 import to_fp16
 from export.trace import trace
 from export.write import write_bundle
-from training.models.getmusic import CELL_ROWS, ROWS, Cells, GETDiff, Vocabulary, as_cells
+from training.models.getmusic import CELL_ROWS, ROWS, Cells, GETDiff, TokenRanges, as_cells
 from training.models.getmusic_files import FAMILY, Loaded, load
-from training.models.getmusic_live import Live
+from training.models.getmusic_live import GetmusicLive
 
 __all__ = ["BUILDS", "examples", "export", "facts", "graphs"]
 
@@ -45,7 +45,7 @@ They are 3 % of the work at the published sizes, where keeping them halves the e
 class _Network(nn.Module):
     """The trained network with the inputs and outputs of its graph: what graphs are held against."""
 
-    def __init__(self, network: GETDiff | Live, role: str) -> None:
+    def __init__(self, network: GETDiff | GetmusicLive, role: str) -> None:
         super().__init__()
         self.network, self.role = network, role
 
@@ -77,7 +77,7 @@ class _Plan:
     free: Mapping[str, Mapping[int, str]]
 
 
-def _plans(network: GETDiff | Live) -> dict[str, _Plan]:
+def _plans(network: GETDiff | GetmusicLive) -> dict[str, _Plan]:
     grid = {"tokens": {0: "B", 2: "L"}, "given": {0: "B", 2: "L"}, "features": {0: "B", 2: "L"}, "t": {0: "B"}}
     counts = {name: {0: f"M_{name.removeprefix('cells_')}"} for name in _CELLS}
     answers = {name: {0: f"M_{name}"} for name in _ANSWERS}
@@ -100,7 +100,7 @@ def examples(loaded: Loaded, role: str, seed: int, batch: int = 2, length: int =
     """Seeded inputs of a role: grids like those met in use, half of the tracks' cells open."""
     rng = np.random.default_rng(seed)
     network, dictionary = loaded.network, loaded.dictionary
-    vocabulary = Vocabulary.of(dictionary)
+    vocabulary = TokenRanges.of(dictionary)
     tokens = np.full((batch, ROWS, length), 15, np.int64)
     for track in range(len(ROLES)):
         low, count = vocabulary.lows[track], vocabulary.counts[track]
@@ -122,7 +122,7 @@ def examples(loaded: Loaded, role: str, seed: int, batch: int = 2, length: int =
         "t": torch.from_numpy(rng.integers(STEPS, size=batch)),
         **dict(zip(_CELLS, (*cells.pitch, cells.duration), strict=True)),
     }
-    if isinstance(network, Live):
+    if isinstance(network, GetmusicLive):
         features = rng.random((batch, BAND_FEATURES, length)) * 2 - 1
         made["features"] = torch.from_numpy(features.astype(np.float32))
         if role == "window":
@@ -132,7 +132,7 @@ def examples(loaded: Loaded, role: str, seed: int, batch: int = 2, length: int =
     return {name: made[name] for name in _inputs(network, role)}
 
 
-def _inputs(network: GETDiff | Live, role: str) -> tuple[str, ...]:
+def _inputs(network: GETDiff | GetmusicLive, role: str) -> tuple[str, ...]:
     """Names of a role's inputs, in order."""
     if role == "past":
         return ("tokens", "given", "features")
@@ -165,7 +165,7 @@ def graphs(loaded: Loaded, build: str = "fp32") -> dict[str, tuple[onnx.ModelPro
 def facts(loaded: Loaded) -> dict[str, Any]:
     """What the engine must know."""
     config = loaded.network.config
-    live = isinstance(loaded.network, Live)
+    live = isinstance(loaded.network, GetmusicLive)
     return {
         **{name: loaded.notes[name] for name in ("usual", "warmth") if loaded.notes.get(name)},
         "kind": loaded.kind,
@@ -173,8 +173,8 @@ def facts(loaded: Loaded) -> dict[str, Any]:
         "layers": config.layers,
         "heads": config.heads,
         "width": config.width,
-        "context": loaded.network.config.context if isinstance(loaded.network, Live) else CONTEXT,
-        "window": loaded.network.config.window if isinstance(loaded.network, Live) else CONTEXT,
+        "context": loaded.network.config.context if isinstance(loaded.network, GetmusicLive) else CONTEXT,
+        "window": loaded.network.config.window if isinstance(loaded.network, GetmusicLive) else CONTEXT,
         "features": BAND_FEATURES if live else 0,
         "lagged_chords": bool(loaded.notes.get("lagged_chords", not live)),
         "key_shift": str(loaded.notes.get("key_shift", "near" if live else "down")),

@@ -16,8 +16,8 @@ from torch.nn import functional
 from engine.music.absorbing import STEPS
 from engine.music.bandfeatures import COLUMNS
 from engine.music.score import ROLES
-from training.models.getmusic import CELL_ROWS, ROWS, Cells, GETDiff, Vocabulary, as_cells, rotary, sinusoids
-from training.models.getmusic_live import Live
+from training.models.getmusic import CELL_ROWS, ROWS, Cells, GETDiff, TokenRanges, as_cells, rotary, sinusoids
+from training.models.getmusic_live import GetmusicLive
 
 __all__ = ["CONTEXT", "NetworkGraph", "PastGraph", "WindowGraph"]
 
@@ -27,7 +27,7 @@ CONTEXT: Final = 512
 """Columns that the published network was trained on; beyond them it would need another view."""
 
 
-class Product(nn.Module):
+class LinearProduct(nn.Module):
     """A linear layer as ``x @ matrix + bias`` of [N, inputs], the form in which products can be rounded."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
@@ -39,11 +39,11 @@ class Product(nn.Module):
         return x @ self.matrix + self.bias
 
 
-def _product(layer: nn.Module, name: str = "") -> Product:
+def _product(layer: nn.Module, name: str = "") -> LinearProduct:
     """Of a linear layer, or of the one that a module calls `name`."""
     found = layer.get_submodule(name)
     assert isinstance(found, nn.Linear)
-    return Product(found.weight, found.bias)
+    return LinearProduct(found.weight, found.bias)
 
 
 def _products(layers: Iterable[nn.Module], name: str) -> nn.ModuleList:
@@ -54,7 +54,7 @@ def _each(layers: Iterable[nn.Module], name: str) -> nn.ModuleList:
     return nn.ModuleList(layer.get_submodule(name) for layer in layers)
 
 
-class Attention(nn.Module):
+class ColumnAttention(nn.Module):
     """What a layer's columns take from one another.
 
     Args:
@@ -73,7 +73,7 @@ class Attention(nn.Module):
         order = torch.cat([order, width + order, 2 * width + torch.arange(width)])
         scale = torch.ones(3 * width)
         scale[:width] = self.size**-0.5
-        self.mix = Product(weight[order] * scale[:, None], bias[order] * scale)
+        self.mix = LinearProduct(weight[order] * scale[:, None], bias[order] * scale)
 
     def forward(
         self, h: Tensor, batch: Tensor, angles: Tensor, seen: Tensor | None, past: tuple[Tensor, Tensor] | None
@@ -108,16 +108,16 @@ class Heads(nn.Module):
         rows: that it makes. table, offsets: vectors of tokens and their biases.
     """
 
-    def __init__(self, last: nn.Linear, rows: int, table: Tensor, offsets: Tensor, vocabulary: Vocabulary) -> None:
+    def __init__(self, last: nn.Linear, rows: int, table: Tensor, offsets: Tensor, vocabulary: TokenRanges) -> None:
         super().__init__()
         cell = self.cell = table.shape[1]
         weight, bias = last.weight.detach().reshape(rows, cell, -1), last.bias.detach().reshape(rows, cell)
         choices = [vocabulary.choices(track) for track in range(len(ROLES))]
-        self.vectors = nn.ModuleList(Product(weight[2 * k], bias[2 * k]) for k in range(len(ROLES)))
-        self.tokens = nn.ModuleList(Product(table[ids], offsets[ids]) for ids in choices)
-        self.lengths = Product(weight[1:CELL_ROWS:2].flatten(0, 1), bias[1:CELL_ROWS:2].flatten())
+        self.vectors = nn.ModuleList(LinearProduct(weight[2 * k], bias[2 * k]) for k in range(len(ROLES)))
+        self.tokens = nn.ModuleList(LinearProduct(table[ids], offsets[ids]) for ids in choices)
+        self.lengths = LinearProduct(weight[1:CELL_ROWS:2].flatten(0, 1), bias[1:CELL_ROWS:2].flatten())
         lengths = torch.tensor(vocabulary.lengths)
-        self.durations = Product(table[lengths], offsets[lengths])
+        self.durations = LinearProduct(table[lengths], offsets[lengths])
 
     def forward(self, h: Tensor, batch: Tensor, cells: Cells) -> tuple[Tensor, ...]:
         """Of columns [B * L, inputs]: for each track [M_r, n_r + 1], then [M, lengths]."""
@@ -155,7 +155,7 @@ class NetworkGraph(nn.Module):
         for layer in network.layers:
             three = [_product(layer, name) for name in ("query", "key", "value")]
             weight, bias = torch.cat([p.matrix.t() for p in three]), torch.cat([p.bias for p in three])
-            self.attentions.append(Attention(weight, bias, c.heads, pairs=True))
+            self.attentions.append(ColumnAttention(weight, bias, c.heads, pairs=True))
         self.outs, self.ups, self.downs = (_products(network.layers, name) for name in ("out", "up", "down"))
         self.outward = _product(network.outward[0])
         self.heads = Heads(network.last, ROWS, network.tokens.weight, network.bias, c.vocabulary)
@@ -181,7 +181,7 @@ class NetworkGraph(nn.Module):
 class LiveBody(nn.Module):
     """The live network up to its last layer, as it is traced."""
 
-    def __init__(self, network: Live) -> None:
+    def __init__(self, network: GetmusicLive) -> None:
         super().__init__()
         c = network.config
         with torch.no_grad():
@@ -192,7 +192,9 @@ class LiveBody(nn.Module):
         self.features = nn.ModuleList([_product(network.features[0]), _product(network.features[2])])
         self.norms, self.norms2 = _each(network.layers, "norm1"), _each(network.layers, "norm2")
         mixes = [_product(layer, "mix") for layer in network.layers]
-        self.attentions = nn.ModuleList(Attention(mix.matrix.t(), mix.bias, c.heads, pairs=False) for mix in mixes)
+        self.attentions = nn.ModuleList(
+            ColumnAttention(mix.matrix.t(), mix.bias, c.heads, pairs=False) for mix in mixes
+        )
         self.outs, self.ups, self.downs = (_products(network.layers, name) for name in ("out", "up", "down"))
         self.angles = nn.Parameter(rotary(4 * c.context, c.width // c.heads)[:, None])
 
@@ -234,14 +236,14 @@ class LiveBody(nn.Module):
 class PastGraph(nn.Module):
     """Finished columns to keys and values."""
 
-    def __init__(self, network: Live) -> None:
+    def __init__(self, network: GetmusicLive) -> None:
         super().__init__()
         self.body = LiveBody(network)
         bars = torch.arange(network.config.context) // COLUMNS
         self.seen = nn.Parameter((bars[:, None] < bars[None]).float() * _UNSEEN)
 
     def forward(self, tokens: Tensor, given: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """See `training.models.getmusic_live.Live.past`."""
+        """See `training.models.getmusic_live.GetmusicLive.past`."""
         length = tokens.shape[2]
         _, keys, values = self.body(tokens, given, None, features, None, self.seen[:length, :length])
         return keys, values
@@ -250,14 +252,14 @@ class PastGraph(nn.Module):
 class WindowGraph(nn.Module):
     """Open columns after a past."""
 
-    def __init__(self, network: Live) -> None:
+    def __init__(self, network: GetmusicLive) -> None:
         super().__init__()
         self.body = LiveBody(network)
         self.norm, self.outward = network.norm, _product(network.outward[0])
         self.heads = Heads(network.last, CELL_ROWS, self.body.tokens, _padded(network), network.vocabulary)
 
     def forward(self, tokens: Tensor, given: Tensor, t: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        """See `training.models.getmusic_live.Live.window`; seven tensors of cells, features, past keys and values."""
+        """See `training.models.getmusic_live.GetmusicLive.window`; seven tensors of cells, features, past keys and values."""
         *cells, features, past_k, past_v = rest
         h, _, _ = self.body(tokens, given, t, features, (past_k, past_v), None)
         h = functional.silu(self.outward(self.norm(h)))
@@ -265,6 +267,6 @@ class WindowGraph(nn.Module):
         return made
 
 
-def _padded(network: Live) -> Tensor:
+def _padded(network: GetmusicLive) -> Tensor:
     """Biases of all tokens, zeros for EMPTY and MASK."""
     return functional.pad(network.bias.detach(), (0, 2))

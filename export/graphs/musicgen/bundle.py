@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import torch
 
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.graphs import encodec
-from export.graphs.musicgen.checkpoint import FAMILY, Parts, load_parts
+from export.graphs.musicgen.checkpoint import FAMILY, CheckpointParts, load_parts
 from export.graphs.musicgen.network import (
     BUILDS,
     Condition,
@@ -25,7 +25,7 @@ from export.graphs.musika import Exported
 from export.graphs.t5 import text_graph
 from export.parity import difference, parity, run_graph
 from export.write import write_bundle
-from training.models.musicgen import LM, Block
+from training.models.musicgen import LM, TransformerBlock
 
 __all__ = ["export", "facts", "lm_parity"]
 
@@ -37,7 +37,7 @@ _CHROMA_FRAMES: Final = 235  # of 30 s, as the published melody models have lear
 _TOKENIZER: Final = "tokenizer.json"
 
 
-def facts(parts: Parts) -> dict[str, Any]:
+def facts(parts: CheckpointParts) -> dict[str, Any]:
     """What the engine must know, the same in all graphs of a bundle."""
     lm, codec, notes = parts.lm.config, encodec.facts(parts.codec.config), parts.notes
     delays = [int(value) for value in notes["delays"]]
@@ -71,10 +71,10 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
     Args:
         build: of the language model: fp32, int8 or int4; the codec stays fp32.
     Raises:
-        CheckpointError: not such a checkpoint, or too large for such a build.
+        WeightsError: not such a checkpoint, or too large for such a build.
     """
     if build not in BUILDS:
-        raise CheckpointError(f"musicgen has no build '{build}', only {', '.join(BUILDS)}")
+        raise WeightsError(f"musicgen has no build '{build}', only {', '.join(BUILDS)}")
     parts = load_parts(checkpoint)
     _check_size(parts.lm, build)
     told = facts(parts)
@@ -101,12 +101,12 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
 def _check_size(lm: LM, build: str) -> None:
     values = sum(value.numel() for block in lm.blocks for value in block.parameters())
     if values * (_BITS[build] or 32) / 8 > 0.9 * _MOST:
-        raise CheckpointError(
+        raise WeightsError(
             f"{values / 1e6:.0f} million values in {build} are more than a graph file holds; take fewer bits"
         )
 
 
-def _graphs(parts: Parts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[str, float]]:
+def _graphs(parts: CheckpointParts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[str, float]]:
     """Graphs and their parity with torch, by role."""
     made: dict[str, onnx.ModelProto] = {}
     numbers: dict[str, float] = {}
@@ -127,7 +127,7 @@ def _graphs(parts: Parts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[
     return made, numbers
 
 
-def _codec_inputs(graph: onnx.ModelProto, parts: Parts, rng: torch.Generator) -> list[torch.Tensor]:
+def _codec_inputs(graph: onnx.ModelProto, parts: CheckpointParts, rng: torch.Generator) -> list[torch.Tensor]:
     """Seeded inputs of one of the codec's graphs."""
     config, inputs = parts.codec.config, []
     width = config.filters << len(config.ratios)
@@ -175,7 +175,7 @@ def _keys(model: LM, context: torch.Tensor | None) -> Mapping[str, Any]:
         if context is None:
             k = v = torch.zeros(1, model.config.heads, 1, 64)
         else:
-            assert isinstance(block, Block)
+            assert isinstance(block, TransformerBlock)
             k, v = block.keys_of(context)
         made |= {f"ck.{index}": k.contiguous().numpy(), f"cv.{index}": v.contiguous().numpy()}
     return made

@@ -16,12 +16,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from training.models.encodec import Encodec, EncodecConfig
 from training.models.musicgen import LM, MusicgenConfig
 from training.models.t5 import T5Config, T5Encoder
 
-__all__ = ["FAMILY", "Parts", "Sizes", "load_parts", "save_parts"]
+__all__ = ["FAMILY", "CheckpointParts", "Sizes", "load_parts", "save_parts"]
 
 FAMILY: Final = "musicgen"
 
@@ -41,7 +41,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CheckpointParts:
     """All parts in evaluation mode, fp32; `tokenizer` is empty without `text`."""
 
     codec: Encodec
@@ -78,19 +78,19 @@ def save_parts(
     safetensors.torch.save_file(tensors, path, about)
 
 
-def load_parts(path: Path) -> Parts:
+def load_parts(path: Path) -> CheckpointParts:
     """Read what `save_parts`, or training, wrote.
 
     Raises:
-        CheckpointError: not such a file, or its weights do not fit.
+        WeightsError: not such a file, or its weights do not fit.
     """
     try:
         with safetensors.safe_open(path, "pt") as file:
             about = file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path} is not readable as a safetensors file ({error})") from None
+        raise WeightsError(f"{path} is not readable as a safetensors file ({error})") from None
     if about.get("family") != FAMILY:
-        raise CheckpointError(f"{path} is a checkpoint of '{about.get('family')}', not of {FAMILY}")
+        raise WeightsError(f"{path} is a checkpoint of '{about.get('family')}', not of {FAMILY}")
     try:
         configs, notes = json.loads(about["configs"]), json.loads(about["notes"])
         codec = Encodec(EncodecConfig(**{**configs["codec"], "ratios": tuple(configs["codec"]["ratios"])}))
@@ -103,8 +103,10 @@ def load_parts(path: Path) -> Parts:
             if part is not None:
                 _fill(part, tensors, f"{name}.")
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: what it says of itself and its weights do not fit: {error}") from None
-    return Parts(codec.eval(), lm.eval(), None if text is None else text.eval(), about.get("tokenizer", ""), notes)
+        raise WeightsError(f"{path}: what it says of itself and its weights do not fit: {error}") from None
+    return CheckpointParts(
+        codec.eval(), lm.eval(), None if text is None else text.eval(), about.get("tokenizer", ""), notes
+    )
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from export.trace import OPSET, trace
-from training.models.musicgen import LM, Block, MusicgenConfig, positions
+from training.models.musicgen import LM, MusicgenConfig, TransformerBlock, positions
 
 __all__ = [
     "BUILDS",
@@ -110,7 +110,7 @@ def lm_graph(model: LM, bits: int = 0) -> onnx.ModelProto:
         angles = torch.arange(POSITIONS)[:, None] * 10_000.0 ** (-torch.arange(32) / 32)
         rotary = [writer.weight("rotary.cos", angles.cos()), writer.weight("rotary.sin", angles.sin())]
     for index, block in enumerate(model.blocks):
-        assert isinstance(block, Block)
+        assert isinstance(block, TransformerBlock)
         x = _block(writer, x, index, block, config, rotary)
     writer.weight("last_step", np.array(-1, np.int64))
     x = writer.norm(writer.node("Gather", [x, "last_step"], "newest", axis=1), "norm", model.norm)
@@ -141,7 +141,9 @@ def _embedded(writer: _Writer, model: LM) -> str:
     return x
 
 
-def _block(writer: _Writer, x: str, index: int, block: Block, config: MusicgenConfig, rotary: Sequence[str]) -> str:
+def _block(
+    writer: _Writer, x: str, index: int, block: TransformerBlock, config: MusicgenConfig, rotary: Sequence[str]
+) -> str:
     name = f"blocks.{index}"
     h = writer.norm(x, f"{name}.norm1", block.norm1)
     packed = writer.product(h, f"{name}.qkv", block.attention.qkv)
@@ -207,7 +209,9 @@ class Condition(nn.Module):
     def __init__(self, model: LM) -> None:
         super().__init__()
         self.model, width = model, model.config.width
-        crosses = [block.cross for block in model.blocks if isinstance(block, Block) and block.cross is not None]
+        crosses = [
+            block.cross for block in model.blocks if isinstance(block, TransformerBlock) and block.cross is not None
+        ]
         # Of queries, keys and values only the last two are wanted: what is not there is not kept in the graph.
         self.keys = nn.ModuleList(nn.Linear(width, 2 * width, bias=False) for _ in crosses)
         for layer, cross in zip(self.keys, crosses, strict=True):

@@ -24,7 +24,7 @@ import yaml
 from torch import Tensor
 
 from engine.music.codes import MONO_DELAYS, STEREO_DELAYS
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.graphs.musicgen.checkpoint import Sizes, save_parts
 from export.rename import encodec as encodec_names
 from export.rename import t5 as t5_names
@@ -78,10 +78,10 @@ def convert(source: Path, out: Path) -> tuple[Imported, tuple[str, ...]]:
     Returns:
         What was found, and lines about it for people.
     Raises:
-        CheckpointError: a file is missing, or not what it should be.
+        WeightsError: a file is missing, or not what it should be.
     """
     if not source.is_dir():
-        raise CheckpointError(f"{source} is no folder; give the folder that holds the files of one model")
+        raise WeightsError(f"{source} is no folder; give the folder that holds the files of one model")
     found = _release(source) if (source / _LM).exists() else _hugging_face(source)
     sizes = Sizes(
         codec_sizes(found.codec, found.codec_config),
@@ -125,18 +125,18 @@ def _renamed(found: _Found, sizes: Sizes) -> dict[str, Mapping[str, Tensor]]:
 def _streams(sizes: Sizes, sample_rate: int) -> int:
     """Codec streams that the language model speaks: 1, or 2 for stereo."""
     if sizes.codec.sample_rate != sample_rate:
-        raise CheckpointError(
+        raise WeightsError(
             f"the language model is of {sample_rate} Hz, the codec of {sizes.codec.sample_rate}: take the codec that "
             "it was trained with"
         )
     streams, over = divmod(sizes.lm.codebooks, sizes.codec.codebooks)
     if over or streams not in (1, 2) or sizes.lm.entries != sizes.codec.entries:
-        raise CheckpointError(
+        raise WeightsError(
             f"the language model says {sizes.lm.codebooks} codebooks of {sizes.lm.entries} codes, the codec has "
             f"{sizes.codec.codebooks} of {sizes.codec.entries}: take the codec that it was trained with"
         )
     if sizes.lm.codebooks not in (len(MONO_DELAYS), len(STEREO_DELAYS)):
-        raise CheckpointError(f"{sizes.lm.codebooks} codebooks are there, published models have 4, or 8 in stereo")
+        raise WeightsError(f"{sizes.lm.codebooks} codebooks are there, published models have 4, or 8 in stereo")
     return streams
 
 
@@ -157,7 +157,7 @@ def _release(folder: Path) -> _Found:
     if pointer is not None:
         inside = folder / str(pointer).rsplit("/", 1)[-1]
         if not (inside / "config.json").exists():
-            raise CheckpointError(
+            raise WeightsError(
                 f"{folder / _CODEC} points to the codec '{pointer}': put its files into {inside} and import again"
             )
         config = _json(inside / "config.json")
@@ -168,7 +168,7 @@ def _release(folder: Path) -> _Found:
     text, tokenizer = _t5(folder)
     rate = told.get("sample_rate")
     if type(rate) is not int:
-        raise CheckpointError(f"{folder / _LM} does not state its sample rate; fetch the file again")
+        raise WeightsError(f"{folder / _LM} does not state its sample rate; fetch the file again")
     return _Found(lm, codec, text, config, rate, False, tokenizer)
 
 
@@ -191,13 +191,13 @@ def _as_hugging_face(about: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hugging_face(folder: Path) -> _Found:
     if not (folder / "config.json").exists():
-        raise CheckpointError(
+        raise WeightsError(
             f"{folder} holds neither {_LM} nor config.json; give the folder with the files of one published model"
         )
     config = _json(folder / "config.json")
     audio = config.get("audio_encoder")
     if not isinstance(audio, Mapping):
-        raise CheckpointError(f"{folder / 'config.json'} says nothing of an audio_encoder; is this a MusicGen?")
+        raise WeightsError(f"{folder / 'config.json'} says nothing of an audio_encoder; is this a MusicGen?")
     parts = lm_names.parts_of(_tensors(folder))
     path = folder / "tokenizer.json"
     tokenizer = path.read_text("utf-8") if path.exists() else ""
@@ -223,15 +223,15 @@ def _tensors(folder: Path) -> Weights:
         try:
             made |= safetensors.torch.load_file(file)
         except (OSError, safetensors.SafetensorError) as error:
-            raise CheckpointError(f"{file} is not readable as a safetensors file ({error})") from None
+            raise WeightsError(f"{file} is not readable as a safetensors file ({error})") from None
     index = folder / "model.safetensors.index.json"
     if index.exists():
         missing = sorted(set(_json(index).get("weight_map", {})) - set(made))
         if missing:
-            raise CheckpointError(f"{folder} lacks {len(missing)} weights of its index ({missing[0]}); fetch all files")
+            raise WeightsError(f"{folder} lacks {len(missing)} weights of its index ({missing[0]}); fetch all files")
     if not files:
         if not (folder / "pytorch_model.bin").exists():
-            raise CheckpointError(f"{folder} holds no model.safetensors; fetch it from the model's page")
+            raise WeightsError(f"{folder} holds no model.safetensors; fetch it from the model's page")
         return _named_tensors(_pickled(folder / "pytorch_model.bin"), folder / "pytorch_model.bin")
     return made
 
@@ -243,29 +243,29 @@ def _pickled(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # about pickles of another age: what cannot be read is refused below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing; put all files of the model into one folder") from None
+        raise WeightsError(f"{path} is missing; put all files of the model into one folder") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()
-        raise CheckpointError(
+        raise WeightsError(
             f"{path} is not a checkpoint of tensors and plain values, and nothing else is read "
             f"({reason[0][:120] if reason else 'damaged'})"
         ) from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise CheckpointError(f"{path} holds no table of names; is this a published checkpoint?")
+        raise WeightsError(f"{path} holds no table of names; is this a published checkpoint?")
     return content
 
 
 def _state(package: Mapping[str, Any], path: Path) -> Weights:
     state = package.get("best_state")
     if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path} has no 'best_state'; wanted a file of the release")
+        raise WeightsError(f"{path} has no 'best_state'; wanted a file of the release")
     return _named_tensors(state, path)
 
 
 def _named_tensors(state: Mapping[str, Any], path: Path) -> Weights:
     wrong = [key for key, value in state.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if wrong:
-        raise CheckpointError(f"{path} holds {str(wrong[0])[:60]!r}, which is not a named tensor")
+        raise WeightsError(f"{path} holds {str(wrong[0])[:60]!r}, which is not a named tensor")
     return dict(state)
 
 
@@ -277,7 +277,7 @@ def _told(package: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     except yaml.YAMLError:
         told = None
     if not isinstance(told, Mapping):
-        raise CheckpointError(f"{path} does not say how it was made ('xp.cfg'); fetch the file again")
+        raise WeightsError(f"{path} does not say how it was made ('xp.cfg'); fetch the file again")
     return told
 
 
@@ -285,7 +285,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not readable as JSON ({error})") from None
+        raise WeightsError(f"{path} is not readable as JSON ({error})") from None
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is not a configuration; fetch the file again")
+        raise WeightsError(f"{path} is not a configuration; fetch the file again")
     return content

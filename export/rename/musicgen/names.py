@@ -13,8 +13,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from export.errors import CheckpointError
-from export.rename.check_names import agreed
+from export.errors import WeightsError
+from export.rename.check_names import check_names
 
 __all__ = ["from_hugging_face", "from_release", "parts_of"]
 
@@ -72,10 +72,10 @@ def from_release(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> di
         theirs: ``best_state`` of its file.
         ours: the state of an `LM` of the right sizes.
     Raises:
-        CheckpointError: a name on either side is left over, or a shape differs.
+        WeightsError: a name on either side is left over, or a shape differs.
     """
     made = {_named(name, _RELEASE): value for name, value in theirs.items() if not _RELEASE_IDLE.match(name)}
-    return agreed(made, ours, "a MusicGen checkpoint")
+    return check_names(made, ours, "a MusicGen checkpoint")
 
 
 def from_hugging_face(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -94,9 +94,9 @@ def from_hugging_face(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) 
             apart.setdefault(whole, {})[part[3]] = value
     for name, rows in apart.items():
         if set(rows) != set("qkv"):
-            raise CheckpointError(f"of '{name}' only {', '.join(sorted(rows))} are there; fetch the file again")
+            raise WeightsError(f"of '{name}' only {', '.join(sorted(rows))} are there; fetch the file again")
         made[name] = torch.cat([rows["q"], rows["k"], rows["v"]])
-    return agreed(made, ours, "a MusicGen checkpoint")
+    return check_names(made, ours, "a MusicGen checkpoint")
 
 
 def _named(name: str, rules: tuple[tuple[str, str], ...]) -> str:

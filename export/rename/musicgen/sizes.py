@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from training.models.encodec import EncodecConfig
 from training.models.musicgen import MusicgenConfig
 from training.models.t5 import T5Config
@@ -31,12 +31,12 @@ def lm_sizes(weights: Mapping[str, Tensor]) -> MusicgenConfig:
     """Of a language model, either layout.
 
     Raises:
-        CheckpointError: the weights that tell them are not there, or no such model has them.
+        WeightsError: the weights that tell them are not there, or no such model has them.
     """
     tables = {int(m[1]): value for name, value in weights.items() if (m := _TABLES.match(name))}
     layers = {int(m[1]) for name in weights if (m := _LAYERS.match(name))}
     if 0 not in tables or not layers or tables[0].ndim != 2:
-        raise CheckpointError(f"no embeddings and layers among {len(weights)} weights; wanted a MusicGen checkpoint")
+        raise WeightsError(f"no embeddings and layers among {len(weights)} weights; wanted a MusicGen checkpoint")
     rows, width = tables[0].shape
     try:
         return MusicgenConfig(
@@ -49,7 +49,7 @@ def lm_sizes(weights: Mapping[str, Tensor]) -> MusicgenConfig:
             cross=any(_CROSS.search(name) for name in weights),
         )
     except ValueError as error:
-        raise CheckpointError(f"a language model of these weights cannot be: {error}") from None
+        raise WeightsError(f"a language model of these weights cannot be: {error}") from None
 
 
 def _width(weights: Mapping[str, Tensor], names: tuple[str, ...]) -> int:
@@ -63,7 +63,7 @@ def codec_sizes(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> Encod
     Args:
         told: its configuration in Hugging Face's words; padding, causality and sample rate are taken from there.
     Raises:
-        CheckpointError: something is missing, or such a codec is not played here.
+        WeightsError: something is missing, or such a codec is not played here.
     """
     convs: dict[str, dict[int, Tensor]] = {"encoder": {}, "decoder": {}}
     for name, value in weights.items():
@@ -72,17 +72,17 @@ def codec_sizes(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> Encod
     books = {int(m[1]): value for name, value in weights.items() if (m := _BOOK.match(name))}
     lstm = {int(m[1]) for name in weights if (m := _CODEC_LSTM.match(name))}
     if len(convs["encoder"]) < 3 or 0 not in convs["encoder"] or 0 not in books or not lstm:
-        raise CheckpointError(f"no EnCodec among {len(weights)} weights; wanted the codec that MusicGen speaks")
+        raise WeightsError(f"no EnCodec among {len(weights)} weights; wanted the codec that MusicGen speaks")
     numbers = sorted(convs["encoder"])
     strides = [int(convs["encoder"][number].shape[2]) // 2 for number in numbers[1:-1]]
     rate, channels = told.get("sampling_rate"), told.get("audio_channels", 1)
     if type(rate) is not int or rate <= 0 or type(channels) is not int:
-        raise CheckpointError(f"the codec's configuration gives the sample rate {rate!r}; wanted a number of Hz")
+        raise WeightsError(f"the codec's configuration gives the sample rate {rate!r}; wanted a number of Hz")
     if told.get("norm_type", "weight_norm") != "weight_norm" or told.get("normalize"):
-        raise CheckpointError("the codec hears all of a sound at once (normalised over time): it cannot be streamed")
+        raise WeightsError("the codec hears all of a sound at once (normalised over time): it cannot be streamed")
     padding = told.get("pad_mode", "reflect")
     if padding not in ("reflect", "constant", "zeros"):
-        raise CheckpointError(f"the codec pads with '{padding}'; reflect and constant are known")
+        raise WeightsError(f"the codec pads with '{padding}'; reflect and constant are known")
     first = convs["encoder"][0]
     return EncodecConfig(
         sample_rate=rate,
@@ -104,14 +104,14 @@ def text_sizes(weights: Mapping[str, Tensor]) -> T5Config:
     """Of T5's encoder.
 
     Raises:
-        CheckpointError: the weights that tell them are not there.
+        WeightsError: the weights that tell them are not there.
     """
     table = weights.get("shared.weight", weights.get("encoder.embed_tokens.weight"))
     near = weights.get("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
     q = weights.get("encoder.block.0.layer.0.SelfAttention.q.weight")
     wi = weights.get("encoder.block.0.layer.1.DenseReluDense.wi.weight")
     if table is None or near is None or q is None or wi is None:
-        raise CheckpointError(f"no T5 encoder of the first kind among {len(weights)} weights; wanted t5-base")
+        raise WeightsError(f"no T5 encoder of the first kind among {len(weights)} weights; wanted t5-base")
     layers = {int(name.split(".")[2]) for name in weights if name.startswith("encoder.block.")}
     heads = int(near.shape[1])
     return T5Config(

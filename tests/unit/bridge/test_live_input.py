@@ -9,8 +9,8 @@ import pytest
 
 from bridge.audio.input import InputStats, Listener
 from bridge.audio.null import NullPort
-from bridge.audio.port import Beside, PortError
-from bridge.live_input import beside, open_ear
+from bridge.audio.port import DuplexInput, PortError
+from bridge.live_input import beside, open_live_input
 from bridge.settings import Settings
 from engine.session.session import Session
 
@@ -52,8 +52,8 @@ def session() -> Iterator[Session]:
 
 
 def test_none_is_asked_for_unless_it_is(session: Session) -> None:
-    assert open_ear(Settings(), session, Port()) is None
-    assert open_ear(Settings(input=" None "), session, Port()) is None
+    assert open_live_input(Settings(), session, Port()) is None
+    assert open_live_input(Settings(input=" None "), session, Port()) is None
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,17 @@ def test_none_is_asked_for_unless_it_is(session: Session) -> None:
     [
         ("none", None),
         ("file:a.wav", None),
-        ("default", Beside(name=None, channels=(2, 2))),
-        (" scarlett ", Beside(name="scarlett", channels=(2, 2))),
+        ("default", DuplexInput(name=None, channels=(2, 2))),
+        (" scarlett ", DuplexInput(name="scarlett", channels=(2, 2))),
     ],
 )
-def test_an_output_is_asked_for_the_input_that_may_be_the_same_device(name: str, wanted: Beside | None) -> None:
+def test_an_output_is_asked_for_the_input_that_may_be_the_same_device(name: str, wanted: DuplexInput | None) -> None:
     assert beside(Settings(input=name, input_channels=(2, 2))) == wanted
 
 
 def test_what_comes_in_is_heard_at_its_sample_less_what_the_driver_does_not_tell(session: Session) -> None:
     port = Port()
-    ear = open_ear(Settings(input="default", input_offset_ms=10.0, input_gain=-6.0), session, port)
+    ear = open_live_input(Settings(input="default", input_offset_ms=10.0, input_gain=-6.0), session, port)
     assert ear is not None
     ear.start()
     port.input.listener(np.full((1, 480), 0.5, np.float32), 4_800)
@@ -83,7 +83,7 @@ def test_what_comes_in_is_heard_at_its_sample_less_what_the_driver_does_not_tell
 
 def test_it_is_told_of_in_figures(session: Session) -> None:
     port = Port()
-    ear = open_ear(Settings(input="default"), session, port)
+    ear = open_live_input(Settings(input="default"), session, port)
     assert ear is not None
     ear.start()
     port.input.listener(np.full((1, RATE), 0.5, np.float32), 0)
@@ -99,7 +99,7 @@ def test_it_is_told_of_in_figures(session: Session) -> None:
 @pytest.mark.parametrize(("monitor", "heard"), [(None, False), (-6.0, True)])
 def test_it_is_in_the_output_only_if_that_is_asked_for(monitor: float | None, heard: bool, session: Session) -> None:
     port = Port()
-    ear = open_ear(Settings(input="default", input_monitor=monitor), session, port)
+    ear = open_live_input(Settings(input="default", input_monitor=monitor), session, port)
     assert ear is not None
     position = 0
 
@@ -121,4 +121,4 @@ def test_it_is_in_the_output_only_if_that_is_asked_for(monitor: float | None, he
 def test_a_file_that_is_not_there_is_an_error_by_name(session: Session, tmp_path: Path) -> None:
     settings = Settings(input=f"file:{tmp_path / 'none.wav'}")
     with pytest.raises(PortError, match=r"none\.wav"):
-        open_ear(settings, session, NullPort(sample_rate=RATE, realtime=False))
+        open_live_input(settings, session, NullPort(sample_rate=RATE, realtime=False))

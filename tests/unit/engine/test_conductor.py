@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages.session import Beats, Chord, Keys, Locate, Progression, Set, Tempo
+from engine.messages.session import Beats, Keys, Locate, Progression, Set, SetChord, Tempo
 from engine.music.harmony import HarmonyError, parse_chord, parse_progression
 from engine.worker.orders import conduct
 
@@ -127,12 +127,12 @@ def test_commands_conduct() -> None:
     conduct(conductor, Locate(bar=3), 20.0)
     conduct(conductor, Beats(count=3), 20.0)
     conduct(conductor, Progression(chords="Dm G"), 20.0)
-    conduct(conductor, Chord(name="E7"), 30.0)
+    conduct(conductor, SetChord(name="E7"), 30.0)
     assert conductor.tempo_at(20.0) == 100.0
     assert conductor.bar_at(20.0) == (3, 0.0)
     assert str(conductor.chord_at(conductor.tick_at(25.0), 25.0)) == "Dm"
     assert str(conductor.chord_at(conductor.tick_at(30.0), 30.0)) == "E7"
-    conduct(conductor, Chord(name=""), 40.0)
+    conduct(conductor, SetChord(name=""), 40.0)
     assert str(conductor.chord_at(conductor.tick_at(40.0), 40.0)) == "Dm"
 
 
@@ -148,4 +148,4 @@ def test_what_does_not_conduct_is_refused() -> None:
     with pytest.raises(ControlError, match="Set"):
         conduct(Conductor(48000), Set(("a", "gain"), 0.0), 0.0)
     with pytest.raises(HarmonyError):
-        conduct(Conductor(48000), Chord(name="H7"), 0.0)
+        conduct(Conductor(48000), SetChord(name="H7"), 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 from engine.music.harmony import Chord
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
-from training.data.grids import DICTIONARY_FILE, Entry, write_shard
+from training.data.grids import DICTIONARY_FILE, StoreEntry, write_shard
 from training.data.pieces import chord_rows
 
 TRIADS = [(0, 4, 7), (5, 9, 12), (7, 11, 14), (9, 12, 16)]
@@ -73,7 +73,7 @@ def write_store(folder: Path, songs: int = 12, bars: int = 8) -> Path:
     entries, grids, rows = [], [], []
     for song in range(songs):
         length = 3 if song == 1 else bars
-        entries.append(Entry(f"song-{song}", f"tune-{song}", "CC0", "test", 100.0, 0, 16 * length, song % 4 == 0))
+        entries.append(StoreEntry(f"song-{song}", f"tune-{song}", "CC0", "test", 100.0, 0, 16 * length, song % 4 == 0))
         grids.append(grid(words, length, song + 1, empty=("string",) if song == 1 else ()))
         rows.append(chords(grids[-1], words))
     half = songs // 2

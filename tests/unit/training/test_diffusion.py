@@ -9,9 +9,9 @@ from engine.music.absorbing import STEPS, returns, schedule
 from engine.music.vocabulary import PAD, Dictionary
 from tests.tiny_getmusic import dictionary_text
 from training.diffusion import draw_steps, hide_cells, published_loss, remember, step_chances
-from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
+from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges
 
-WORDS = Vocabulary.of(Dictionary.read(dictionary_text()))
+WORDS = TokenRanges.of(Dictionary.read(dictionary_text()))
 LENGTH = 8
 
 

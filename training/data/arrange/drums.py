@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from training.data.arrange.form import BarPlan
-from training.data.arrange.styles import DRUM_KEYS, Beat, Style
+from training.data.arrange.styles import DRUM_KEYS, ArrangementStyle, Beat
 
 __all__ = ["FILLS", "drum_hits"]
 
@@ -54,14 +54,14 @@ def _changed(beat: dict[str, dict[int, str]], rng: np.random.Generator) -> dict[
 class _Section:
     """The grooves of one section: what is written, and two variants of it."""
 
-    def __init__(self, style: Style, level: int, rng: np.random.Generator) -> None:
+    def __init__(self, style: ArrangementStyle, level: int, rng: np.random.Generator) -> None:
         written = style.drums[level]
         base = _steps(written[int(rng.integers(len(written)))])
         other = _steps(written[int(rng.integers(len(written)))]) if rng.random() < 0.25 else _changed(base, rng)
         self.ideas = (base, other, _changed(other, rng))
 
 
-def _fill(hits: Hits, style: Style, short: bool, rng: np.random.Generator) -> Hits:
+def _fill(hits: Hits, style: ArrangementStyle, short: bool, rng: np.random.Generator) -> Hits:
     kinds = FILLS[style.fills[int(rng.integers(len(style.fills)))]]
     fill = _steps(kinds[0] if short else kinds[int(rng.integers(len(kinds)))])
     start = min(min(marks) for marks in fill.values())
@@ -70,7 +70,7 @@ def _fill(hits: Hits, style: Style, short: bool, rng: np.random.Generator) -> Hi
     return kept + [(step, DRUM_KEYS[key], _LOUD[mark]) for key, marks in fill.items() for step, mark in marks.items()]
 
 
-def drum_hits(plans: tuple[BarPlan, ...], style: Style, rng: np.random.Generator) -> list[Hits]:
+def drum_hits(plans: tuple[BarPlan, ...], style: ArrangementStyle, rng: np.random.Generator) -> list[Hits]:
     """Strokes of every bar; none where the plan has no drums."""
     sections: dict[tuple[int, int], _Section] = {}
     bars: list[Hits] = []

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from engine.music.score import ROLES
-from training.data.arrange.styles import Style
+from training.data.arrange.styles import ArrangementStyle
 
 __all__ = ["BarPlan", "draw_form"]
 
@@ -69,7 +69,7 @@ def _energies(count: int, intro: bool, density: float, rng: np.random.Generator)
     return energies
 
 
-def _levels(energy: float, style: Style, first: bool, rng: np.random.Generator) -> dict[str, int]:
+def _levels(energy: float, style: ArrangementStyle, first: bool, rng: np.random.Generator) -> dict[str, int]:
     """Who plays how fully in a section; at least two roles always do."""
     levels = {}
     for role in _PARTS:
@@ -86,7 +86,7 @@ def _levels(energy: float, style: Style, first: bool, rng: np.random.Generator) 
 
 
 def draw_form(
-    sounding: tuple[bool, ...], style: Style, density: float, rng: np.random.Generator
+    sounding: tuple[bool, ...], style: ArrangementStyle, density: float, rng: np.random.Generator
 ) -> tuple[BarPlan, ...]:
     """Plan all bars.
 

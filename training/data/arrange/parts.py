@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.music.harmony import QUALITIES, Chord
 from training.data.arrange.form import BarPlan
-from training.data.arrange.styles import Style
+from training.data.arrange.styles import ArrangementStyle
 from training.data.arrange.voicing import bass_pitch, guitar_shape, lead_voices, place
 
 __all__ = ["STEPS", "Song", "Stroke", "bass", "guitar", "piano", "string"]
@@ -33,7 +33,7 @@ class Song:
     plans: tuple[BarPlan, ...]
     chords: tuple[Chord, ...]
     scale: frozenset[int]
-    style: Style
+    style: ArrangementStyle
     register: float
 
     @property

@@ -19,7 +19,7 @@ from typing import Final
 
 from training.data.arrange.tables import TEXT
 
-__all__ = ["DRUM_KEYS", "LEVELS", "STYLES", "Beat", "Levels", "Style", "read_styles"]
+__all__ = ["DRUM_KEYS", "LEVELS", "STYLES", "ArrangementStyle", "Beat", "Levels", "read_styles"]
 
 Beat = tuple[str, ...]
 """Lines of a drum pattern, each ``KEY:sixteen steps``."""
@@ -38,7 +38,7 @@ DRUM_KEYS: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Style:
+class ArrangementStyle:
     """How a band plays.
 
     Args:
@@ -67,7 +67,7 @@ def _check(good: bool, line: str) -> None:
         raise ValueError(f"got style line {line!r}, wanted PART LEVEL and patterns of sixteen known letters")
 
 
-def _style(lines: list[str]) -> Style:
+def _style(lines: list[str]) -> ArrangementStyle:
     name, low, high = lines[0].split()[1:]
     drums: dict[str, list[Beat]] = {level: [] for level in LEVELS}
     parts: dict[str, dict[str, tuple[str, ...]]] = {part: {} for part in PARTS}
@@ -88,7 +88,7 @@ def _style(lines: list[str]) -> Style:
             told[key] = words
     bass, guitar, piano, string = map(int, told["gates"])
     levels = {part: tuple(rows[level] for level in LEVELS) for part, rows in parts.items()}
-    return Style(
+    return ArrangementStyle(
         name=name,
         tempo=(int(low), int(high)),
         drums=tuple(tuple(drums[level]) for level in LEVELS),
@@ -99,7 +99,7 @@ def _style(lines: list[str]) -> Style:
     )
 
 
-def read_styles(text: str) -> dict[str, Style]:
+def read_styles(text: str) -> dict[str, ArrangementStyle]:
     """Styles by name from text of the form of `arrange_tables`: blocks apart by blank lines.
 
     Raises:

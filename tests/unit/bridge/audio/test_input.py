@@ -14,12 +14,12 @@ from bridge.audio.clocks import Earliest, Sounding
 from bridge.audio.duplex import Duplex
 from bridge.audio.input import open_input
 from bridge.audio.input_file import FileInput
-from bridge.audio.input_pump import Ears
+from bridge.audio.input_pump import InputPump
 from bridge.audio.monitor import Monitor
 from bridge.audio.port import NoDeviceError, PortError
 from bridge.audio.recording import CAPACITY, HeardRing
 from bridge.audio.scan import Device, choose, pick
-from engine.audio.input import Hearing, InputControls
+from engine.audio.input import InputControls, InputHistory
 from engine.music.audio import Audio
 
 RATE = 48_000
@@ -139,7 +139,7 @@ class Page:
         self.calls.append((sample, audio.shape[1]))
 
 
-def listen(ears: Ears, tape: Tape, sizes: list[int]) -> None:
+def listen(ears: InputPump, tape: Tape, sizes: list[int]) -> None:
     number = 0
     while tape.there < len(tape.sound):
         tape.there = min(len(tape.sound), tape.there + sizes[number % len(sizes)])
@@ -154,7 +154,7 @@ def test_frames_in_any_pieces_come_whole_to_their_place(sizes: list[int], place:
         sizes = [*sizes, 4_000]
     tape = Tape(np.random.default_rng(0).uniform(-1, 1, (20_000, 2)).astype(np.float32))
     tape.place = lambda frame: float(place + frame)
-    ears, page = Ears(RATE), Page(21_000)
+    ears, page = InputPump(RATE), Page(21_000)
     ears.begin(page)
     ears.attach(tape)
     listen(ears, tape, sizes)
@@ -163,7 +163,7 @@ def test_frames_in_any_pieces_come_whole_to_their_place(sizes: list[int], place:
 
 
 def test_what_comes_before_anything_sounds_is_left_out() -> None:
-    tape, ears, page = Tape(np.ones((3_000, 2), np.float32)), Ears(RATE), Page(4_000)
+    tape, ears, page = Tape(np.ones((3_000, 2), np.float32)), InputPump(RATE), Page(4_000)
     tape.place = lambda frame: None if frame < 1_000 else float(frame)
     ears.begin(page)
     ears.attach(tape)
@@ -174,7 +174,7 @@ def test_what_comes_before_anything_sounds_is_left_out() -> None:
 
 
 def test_a_place_that_moves_is_followed_at_once_where_places_are_exact() -> None:
-    tape, ears, page = Tape(np.ones((2_000, 2), np.float32)), Ears(RATE), Page(4_000)
+    tape, ears, page = Tape(np.ones((2_000, 2), np.float32)), InputPump(RATE), Page(4_000)
     tape.place = lambda frame: float(frame if frame < 1_000 else frame + 7)
     ears.begin(page)
     ears.attach(tape)
@@ -189,7 +189,7 @@ def test_another_rate_is_brought_to_the_sessions_without_moving_anything(rate: i
     phase = 2.0 * np.pi * 440.0 * np.arange(frames) / rate
     tape = Tape(np.sin(phase).astype(np.float32)[:, None], rate)
     tape.place = lambda frame: 480.0 + frame * RATE / rate
-    ears, page = Ears(RATE), Page(3 * RATE)
+    ears, page = InputPump(RATE), Page(3 * RATE)
     ears.begin(page)
     ears.attach(tape)
     listen(ears, tape, [211, 480, 37])
@@ -205,7 +205,7 @@ def test_a_clock_that_drifts_is_followed_without_a_break(drift: float) -> None:
     frames, wavering = 20 * RATE, np.random.default_rng(2)
     tape = Tape(np.sin(2.0 * np.pi * 440.0 * np.arange(frames) / RATE).astype(np.float32)[:, None], exact=False)
     tape.place = lambda frame: frame * (1.0 + drift) + wavering.uniform(0.0, 24.0)
-    ears, page = Ears(RATE), Page(frames + RATE)
+    ears, page = InputPump(RATE), Page(frames + RATE)
     ears.begin(page)
     ears.attach(tape)
     listen(ears, tape, [240])
@@ -218,7 +218,7 @@ def test_a_clock_that_drifts_is_followed_without_a_break(drift: float) -> None:
 
 
 def test_a_leap_of_an_estimate_is_followed_by_a_leap() -> None:
-    tape, ears, page = Tape(np.ones((RATE, 2), np.float32), exact=False), Ears(RATE), Page(2 * RATE)
+    tape, ears, page = Tape(np.ones((RATE, 2), np.float32), exact=False), InputPump(RATE), Page(2 * RATE)
     tape.place = lambda frame: float(frame if frame < RATE // 2 else frame + RATE // 4)
     ears.begin(page)
     ears.attach(tape)
@@ -229,7 +229,7 @@ def test_a_leap_of_an_estimate_is_followed_by_a_leap() -> None:
 
 
 def test_a_listener_that_fails_is_told_once_and_the_ears_go_on() -> None:
-    tape, ears = Tape(np.ones((2_000, 2), np.float32)), Ears(RATE)
+    tape, ears = Tape(np.ones((2_000, 2), np.float32)), InputPump(RATE)
 
     def refuse(audio: Audio, sample: int) -> None:
         raise RuntimeError("told to")
@@ -243,7 +243,7 @@ def test_a_listener_that_fails_is_told_once_and_the_ears_go_on() -> None:
 
 def test_a_device_that_goes_and_returns_is_counted_with_what_it_lost() -> None:
     first, second, ears, page = (
-        Tape(np.ones((500, 2), np.float32)), Tape(np.ones((500, 1), np.float32)), Ears(RATE), Page(9_000),
+        Tape(np.ones((500, 2), np.float32)), Tape(np.ones((500, 1), np.float32)), InputPump(RATE), Page(9_000),
     )  # fmt: skip
     second.place = lambda frame: 5_000.0 + frame
     ears.begin(page)
@@ -477,7 +477,7 @@ class Stage:
 
     def __init__(self, monitor_db: float, behind: int = 1_000) -> None:
         self.position, self.behind = 0, behind
-        self.hearing = Hearing(RATE, 5.0, InputControls(monitor=monitor_db))
+        self.hearing = InputHistory(RATE, 5.0, InputControls(monitor=monitor_db))
         self.monitor = Monitor(self.read, self.hearing, lambda: self.position)
 
     def read(self, frames: int) -> Audio:

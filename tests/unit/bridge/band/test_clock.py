@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bridge.band.clock import MidiTime, Moment, OwnTime, SessionTime
+from bridge.band.clock import ClockReading, MidiTime, OwnTime, SessionTime
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages.session import Beats, Chord, Command, Locate, Progression, Tempo
+from engine.messages.session import Beats, Command, Locate, Progression, SetChord, Tempo
 from engine.protocols.accompanist import BAR_TICKS
 from engine.worker.orders import conduct
 
@@ -27,7 +27,7 @@ class Stage:
         # The lead less one block is what lies in a full ring before the block that has just been read.
         session: Any = self
         self.time = SessionTime(session, lambda: LEAD_S - BLOCK / RATE + DEVICE_S, lambda: self.now)
-        self.moments: list[tuple[float, Moment]] = []
+        self.moments: list[tuple[float, ClockReading]] = []
 
     def conductor(self) -> Conductor:
         return self._conductor.copy()
@@ -120,7 +120,7 @@ def test_band_rests_while_a_bar_has_not_four_beats_and_says_so_once(stage: Stage
 
 
 def test_band_can_rest_alone_and_join_again(stage: Stage) -> None:
-    assert stage.time.steer({"stop": 1}, stage.now) == Moment(None)
+    assert stage.time.steer({"stop": 1}, stage.now) == ClockReading(None)
     stage.moments.clear()
     stage.play(0.5)
     assert stage.moments == []
@@ -135,7 +135,7 @@ def test_chords_are_the_conductors_beat_by_beat(stage: Stage) -> None:
     bar = int(stage.conductor().tick_at(stage.heard()) // BAR_TICKS) + 2
     rows = [[str(chord) for chord in stage.time.chords(number)] for number in (bar, bar + 1)]
     assert sorted(rows) == [["Am", "Am", "F", "F"], ["C", "C", "G", "G"]]
-    stage.say(Chord(name="E7"), stage.heard() + 2)
+    stage.say(SetChord(name="E7"), stage.heard() + 2)
     assert {str(chord) for chord in stage.time.chords(bar)} == {"E7"}
 
 
@@ -156,7 +156,7 @@ def test_own_clock_counts_in_starts_stops_and_goes_where_it_is_told() -> None:
     assert moved is not None
     assert moved.pulse is not None
     assert moved.pulse.tick == 4 * BAR_TICKS
-    assert clock.steer({"stop": 1}, 14.0) == Moment(None)
+    assert clock.steer({"stop": 1}, 14.0) == ClockReading(None)
     assert clock.steer({"tempo": 90}, 14.0) is None
     assert clock.look(14.0) is None
 

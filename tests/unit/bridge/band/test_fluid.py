@@ -8,7 +8,7 @@ import pytest
 
 from bridge.band.fluid import FluidSound, open_sound, soundfonts
 from bridge.band.tones import BandSound
-from bridge.midi.output_commands import Book, Hush, Panic, Raw, Release, Strike, Tempo, Withdraw
+from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, Raw, Release, SetPulse, Strike, Withdraw
 from bridge.settings import SettingsError
 from engine.band.ledger import Booking
 from engine.music.audio import Audio
@@ -45,7 +45,7 @@ class Room:
         self.now = 10.0
         self.sound = FluidSound(soundfont, RATE, lambda: latency_s, lambda: self.now)
         self.sound.obey(Raw((bytes((0xC3, 16)),)))  # an organ holds its keys
-        self.sound.obey(Tempo(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
+        self.sound.obey(SetPulse(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
 
     def listen(self, seconds: float) -> Audio:
         blocks = []
@@ -85,14 +85,14 @@ def test_every_key_ends_at_a_hush_a_release_and_a_panic(room: Room) -> None:
     room.sound.obey(Strike(3, 3, 72, 100))
     room.listen(0.3)
     room.sound.obey(Release(3, 3, 72))
-    room.sound.obey(Hush())
+    room.sound.obey(AllNotesOff())
     room.listen(0.1)
     assert not room.sound._ledger.sounding
     room.sound.obey(Strike(4, 3, 72, 100))
     room.sound.obey(Book((Booking(5, 5000, 6000, 3, 60, 110),)))
     room.sound.obey(Withdraw(4000))
     room.listen(0.1)
-    room.sound.obey(Panic())
+    room.sound.obey(AllSoundOff())
     assert loud(room.listen(3.0)[:, -RATE:]) < 0.005
     counts = room.sound._ledger.counts
     assert counts.ons == counts.offs == 4

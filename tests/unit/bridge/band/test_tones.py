@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bridge.band.tones import BandSound
-from bridge.midi.output_commands import Book, Halt, Hush, Tempo, Withdraw
+from bridge.midi.output_commands import AllNotesOff, Book, SetPulse, StopClock, Withdraw
 from engine.band.ledger import Booking
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
@@ -18,7 +18,7 @@ class Room:
     def __init__(self, latency_s: float = 0.0) -> None:
         self.now = 10.0
         self.sound = BandSound(RATE, lambda: latency_s, lambda: self.now)
-        self.sound.obey(Tempo(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
+        self.sound.obey(SetPulse(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
 
     def listen(self, seconds: float) -> Audio:
         blocks = []
@@ -53,7 +53,7 @@ def test_hush_ends_at_once_without_a_click_and_forgets_the_rest() -> None:
     room = Room()
     room.sound.obey(Book((Booking(1, 0, 4000, 4, 60, 120), Booking(2, 800, 900, 1, 40, 120))))
     before = room.listen(0.5)
-    room.sound.obey(Hush())
+    room.sound.obey(AllNotesOff())
     after = room.listen(1.0)
     assert np.abs(after[:, int(0.04 * RATE) :]).max() == 0.0
     joined = np.concatenate([before[0, -200:], after[0, :2000]])
@@ -64,7 +64,7 @@ def test_withdrawn_notes_are_not_heard() -> None:
     room = Room()
     room.sound.obey(Book((Booking(1, 100, 200, 1, 40), Booking(2, 100, 200, 9, 36))))
     room.sound.obey(Withdraw(50, (1, 9)))
-    room.sound.obey(Halt())
+    room.sound.obey(StopClock())
     assert np.abs(room.listen(0.4)).max() == 0.0
 
 

@@ -5,7 +5,7 @@ import pytest
 from bridge.audio.port import PortError
 from bridge.midi import sources
 from bridge.midi.notes import SENSING_S
-from bridge.midi.ports import Player
+from bridge.midi.ports import MidiCommands
 from bridge.midi.sources import MidiSource, NoMidiError, choose_source
 from engine.messages.session import Keys, Set
 
@@ -73,7 +73,7 @@ def test_systems_that_are_there_are_listed_without_those_that_are_not(monkeypatc
 
 def test_what_is_played_is_posted_and_let_go_at_loss() -> None:
     posted: list[Keys | Set] = []
-    player = Player(posted.append)
+    player = MidiCommands(posted.append)
     player.arrived((0x90, 60, 100), 1.0)
     player.arrived((0x90, 64, 100), 1.1)
     player.let_go()
@@ -83,7 +83,7 @@ def test_what_is_played_is_posted_and_let_go_at_loss() -> None:
 
 def test_silence_of_a_sensing_sender_is_noticed_by_looking() -> None:
     posted: list[Keys | Set] = []
-    player = Player(posted.append)
+    player = MidiCommands(posted.append)
     player.arrived((0xFE,), 1.0)
     player.arrived((0x90, 60, 100), 1.0)
     player.look(1.0 + SENSING_S / 2)

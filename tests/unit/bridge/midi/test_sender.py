@@ -1,6 +1,17 @@
 """Orders become messages at their time."""
 
-from bridge.midi.output_commands import Book, Halt, Hush, Panic, Raw, Release, Roll, Strike, Tempo, Withdraw
+from bridge.midi.output_commands import (
+    AllNotesOff,
+    AllSoundOff,
+    Book,
+    Raw,
+    Release,
+    SetPulse,
+    StartClock,
+    StopClock,
+    Strike,
+    Withdraw,
+)
 from bridge.midi.sender import Sender, SenderSetup
 from engine.band.ledger import Booking
 from engine.music.pulse import Pulse
@@ -17,7 +28,7 @@ class Desk:
             setup or SenderSetup(),
             lambda: self.now,
         )
-        self.sender.obey(Tempo(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
+        self.sender.obey(SetPulse(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
 
     def send(self, message: bytes) -> None:
         self.sent.append((round(self.now, 4), message.hex()))
@@ -50,19 +61,19 @@ def test_known_delay_is_made_up_for_by_leaving_early() -> None:
 
 def test_clock_goes_with_the_notes() -> None:
     desk = Desk(SenderSetup(clock=True))
-    desk.sender.obey(Roll(0.0))
+    desk.sender.obey(StartClock(0.0))
     sent = desk.until(10.4801)
     assert sent[0] == (10.0, "fa")
     assert [message for _, message in sent[1:]] == ["f8"] * 25
     assert sent[25][0] == 10.48
-    desk.sender.obey(Halt())
-    desk.sender.obey(Halt())
+    desk.sender.obey(StopClock())
+    desk.sender.obey(StopClock())
     assert [message for _, message in desk.until(11.0)] == ["fc"]
 
 
 def test_without_a_clock_none_is_sent() -> None:
     desk = Desk()
-    desk.sender.obey(Roll(0.0))
+    desk.sender.obey(StartClock(0.0))
     assert desk.until(11.0) == []
 
 
@@ -72,9 +83,9 @@ def test_withdraw_hush_and_panic() -> None:
     desk.sender.obey(Book(tuple(Booking(n, 100 * n, 100 * n + 1000, 3, 60 + n) for n in range(1, 4))))
     desk.sender.obey(Withdraw(300))
     assert [message for _, message in desk.until(10.5)] == ["933d5a", "933e5a"]
-    desk.sender.obey(Hush())
+    desk.sender.obey(AllNotesOff())
     assert [message for _, message in desk.until(10.6)] == ["833d00", "833e00"]
-    desk.sender.obey(Panic())
+    desk.sender.obey(AllSoundOff())
     assert [message for _, message in desk.until(10.7)] == ["b34000", "b37b00", "b37800"]
 
 
@@ -95,7 +106,7 @@ def test_second_sender_ends_what_the_first_left_and_sets_programs_again() -> Non
 
 def test_end_is_quiet() -> None:
     desk = Desk(SenderSetup(clock=True, channels=(0,)))
-    desk.sender.obey(Roll(0.0))
+    desk.sender.obey(StartClock(0.0))
     desk.sender.obey(Book((Booking(1, 0, 9000, 0, 60),)))
     desk.until(10.1)
     desk.sender.finish()

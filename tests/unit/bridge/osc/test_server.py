@@ -22,7 +22,6 @@ from engine.messages.session import (
     NOW,
     Applied,
     Changed,
-    Chord,
     Command,
     Cover,
     Failed,
@@ -31,6 +30,7 @@ from engine.messages.session import (
     Play,
     Recorded,
     Set,
+    SetChord,
     Telemetry,
     VoiceTelemetry,
     VoiceUp,
@@ -265,7 +265,7 @@ def test_applied_goes_to_who_asked(stand: Stand) -> None:
     assert other.hear() == Message("/pong")
     stand.send(Message("/harmony/chord", ("Am7",)))
     wait(lambda: bool(stand.posted))
-    applied = Applied(number=1, command=Chord(name="Am7"), voice="", sample=480, latency_ms=12.5)
+    applied = Applied(number=1, command=SetChord(name="Am7"), voice="", sample=480, latency_ms=12.5)
     stand.server.publish([applied])
     want = Message("/applied", ("/harmony/chord", 1, "", 480, 12.5))
     assert stand.ear.hear() == want
@@ -278,7 +278,7 @@ def test_applied_goes_to_who_asked(stand: Stand) -> None:
 def test_failed_goes_to_who_asked_as_an_error(stand: Stand) -> None:
     stand.send(Message("/harmony/chord", ("H",)))
     wait(lambda: bool(stand.posted))
-    stand.server.publish([Failed(number=1, command=Chord(name="H"), reason="no chord H")])
+    stand.server.publish([Failed(number=1, command=SetChord(name="H"), reason="no chord H")])
     assert stand.ear.hear() == Message("/error", ("/harmony/chord", "H", "no chord H", "nothing was changed"))
 
 
@@ -290,7 +290,7 @@ def test_events_go_to_registered_ports(stand: Stand) -> None:
             VoiceUp(voice="tone", bundle="tone", seconds=0.5, restarted=True),
             Recorded(path="/tmp/a.wav", samples=480),
             Applied(number=99, command=Keys((60, 64)), voice="", sample=1, latency_ms=0.0),
-            Failed(number=98, command=Chord(name="H"), reason="no chord H"),
+            Failed(number=98, command=SetChord(name="H"), reason="no chord H"),
         ]
     )
     assert [stand.registered.hear() for _ in range(6)] == [
@@ -507,6 +507,6 @@ def test_liblo_is_understood(stand: Stand, address: str) -> None:
         Set(("tone", "gain"), -6.0),
         Set(("tone", "gain"), -7.0),
         Set(("tone", "mute"), True),
-        Chord(name="Am7"),
+        SetChord(name="Am7"),
     ]
     assert [when for _, when in stand.posted] == [NOW, NOW, NOW, BAR, NOW, When("at", 16)]

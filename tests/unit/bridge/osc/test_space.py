@@ -15,7 +15,6 @@ from engine.messages.session import (
     NOW,
     SESSION_COMMANDS,
     VOICE_COMMANDS,
-    Chord,
     Continue,
     Jump,
     Keep,
@@ -26,6 +25,7 @@ from engine.messages.session import (
     Progression,
     Record,
     Set,
+    SetChord,
     Stop,
     Tempo,
     When,
@@ -71,7 +71,7 @@ def test_everything_may_say_when(space: AddressSpace, words: tuple[object, ...],
     assert one(space, "/tone/play", *words) == Routed("/tone/play", Play(voice="tone"), when)
     assert one(space, "/tone/play", 1, *words) == Routed("/tone/play", Play(voice="tone"), when)
     assert one(space, "/transport/tempo", 90, *words) == Routed("/transport/tempo", Tempo(bpm=90.0), when)
-    assert one(space, "/harmony/chord", "Am7", *words) == Routed("/harmony/chord", Chord(name="Am7"), when)
+    assert one(space, "/harmony/chord", "Am7", *words) == Routed("/harmony/chord", SetChord(name="Am7"), when)
     want = Routed("/tone/load", Load(voice="tone", bundle="musika", seed=3), when)
     assert one(space, "/tone/load", "musika", 3, *words) == want
 
@@ -94,7 +94,7 @@ def test_a_text_control_may_take_a_word_that_also_means_a_time(space: AddressSpa
 
 
 def test_what_has_a_safe_default_may_be_left_out(space: AddressSpace) -> None:
-    assert one(space, "/harmony/chord") == Routed("/harmony/chord", Chord(), NOW)
+    assert one(space, "/harmony/chord") == Routed("/harmony/chord", SetChord(), NOW)
     assert one(space, "/record/start", "bar") == Routed("/record/start", Record(), BAR)
     assert one(space, "/record/keep") == Routed("/record/keep", Keep(), NOW)
     assert isinstance(one(space, "/transport/tempo"), Refused)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio.input import Hearing, InputControls
+from engine.audio.input import InputControls, InputHistory
 from engine.controls import walk
 from engine.errors import ControlError, ShapeError
 from engine.messages.session import BEAT, NOW, Applied, Changed, Event, Failed, Set, Telemetry
@@ -29,7 +29,7 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 )
 def test_any_writes_are_those_into_one_long_array(writes: list[tuple[int, int]], reads: list[tuple[int, int]]) -> None:
     """Blocks of any size, with gaps and overlaps: the same as an array of which only the latest seconds are seen."""
-    hearing, plain, end = Hearing(RATE, 5.0), np.zeros((2, 1 << 17), np.float32), 0
+    hearing, plain, end = InputHistory(RATE, 5.0), np.zeros((2, 1 << 17), np.float32), 0
     for number, (step, samples) in enumerate(writes):
         sound, sample = noise(samples, number), end + step
         hearing.write(sound, sample)
@@ -50,7 +50,7 @@ def test_any_writes_are_those_into_one_long_array(writes: list[tuple[int, int]],
 
 
 def test_gaps_are_zeros_and_are_counted() -> None:
-    hearing = Hearing(RATE, 5.0)
+    hearing = InputHistory(RATE, 5.0)
     hearing.write(np.ones((2, 100), np.float32), 700)  # whoever begins late has missed nothing
     assert (hearing.gaps, hearing.missed, hearing.heard) == (0, 0, 100)
     hearing.write(np.ones((2, 50), np.float32), 900)
@@ -59,7 +59,7 @@ def test_gaps_are_zeros_and_are_counted() -> None:
 
 
 def test_a_gap_longer_than_all_that_is_kept_leaves_nothing_of_before() -> None:
-    hearing = Hearing(RATE, 5.0)
+    hearing = InputHistory(RATE, 5.0)
     hearing.write(np.ones((2, SPAN), np.float32), 0)
     hearing.write(np.full((2, 10), 0.5, np.float32), 100 * SPAN)
     sound = hearing.last(SPAN)
@@ -68,7 +68,7 @@ def test_a_gap_longer_than_all_that_is_kept_leaves_nothing_of_before() -> None:
 
 
 def test_one_channel_is_heard_in_both() -> None:
-    hearing = Hearing(RATE, 5.0)
+    hearing = InputHistory(RATE, 5.0)
     sound = noise(64)[:1]
     hearing.write(sound, 0)
     np.testing.assert_array_equal(hearing.last(64), np.repeat(sound, 2, axis=0))
@@ -84,7 +84,7 @@ def test_what_is_no_number_is_zero_and_counted_and_the_rest_stays(data: st.DataO
         sound[place] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
         clean[place] = 0.0
     before = sound.copy()
-    hearing = Hearing(RATE, 5.0)
+    hearing = InputHistory(RATE, 5.0)
     hearing.write(sound, 0)
     np.testing.assert_array_equal(hearing.last(200), clean)
     np.testing.assert_array_equal(sound, before)  # the caller's own array stays as it was
@@ -93,14 +93,14 @@ def test_what_is_no_number_is_zero_and_counted_and_the_rest_stays(data: st.DataO
 
 
 def test_what_is_too_loud_is_cut_off_at_full_scale_and_counted() -> None:
-    hearing = Hearing(RATE, 5.0)
+    hearing = InputHistory(RATE, 5.0)
     hearing.write(np.array([[0.5, 2.0, -3.0], [0.1, 0.1, 0.1]], np.float32), 0)
     assert hearing.last(3)[0].tolist() == [0.5, 1.0, -1.0]
     assert (hearing.clipped, hearing.peak, hearing.level) == (1, 1.0, 0.0)
 
 
 def test_level_is_that_of_what_was_heard_since_it_was_set_back() -> None:
-    hearing = Hearing(RATE, 5.0)
+    hearing = InputHistory(RATE, 5.0)
     assert hearing.level == -120.0
     hearing.write(np.full((2, 10), -0.5, np.float32), 0)
     assert hearing.level == pytest.approx(-6.0, abs=0.1)
@@ -110,7 +110,7 @@ def test_level_is_that_of_what_was_heard_since_it_was_set_back() -> None:
 
 
 def test_gain_holds_from_its_sample_on_without_a_step() -> None:
-    hearing = Hearing(48_000, 5.0)
+    hearing = InputHistory(48_000, 5.0)
     assert hearing.turn(("gain",), -6.0, 4_800) == -6.0
     assert hearing.controls.gain == -6.0
     for first in range(0, 9_600, 96):
@@ -127,7 +127,7 @@ def test_gain_holds_from_its_sample_on_without_a_step() -> None:
 
 @pytest.mark.parametrize(("path", "value"), [(("gain",), 99.0), (("colour",), 1.0), ((), 1.0), (("gain",), "loud")])
 def test_what_no_control_takes_is_refused_and_changes_nothing(path: tuple[str, ...], value: float | str) -> None:
-    hearing = Hearing(RATE, 5.0)
+    hearing = InputHistory(RATE, 5.0)
     with pytest.raises(ControlError):
         hearing.turn(path, value, 0)
     assert hearing.controls == InputControls()
@@ -141,20 +141,20 @@ def test_by_default_the_input_is_not_in_the_output() -> None:
 @pytest.mark.parametrize("wrong", [np.zeros(8, np.float32), np.zeros((3, 8), np.float32)])
 def test_other_shapes_are_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ShapeError):
-        Hearing(RATE, 5.0).write(wrong, 0)
+        InputHistory(RATE, 5.0).write(wrong, 0)
     with pytest.raises(ShapeError):
-        Hearing(RATE, 5.0).last(-1)
+        InputHistory(RATE, 5.0).last(-1)
 
 
 @pytest.mark.parametrize("seconds", [4.0, 121.0])
 def test_other_lengths_are_refused(seconds: float) -> None:
     with pytest.raises(ControlError, match=r"5\.\.120"):
-        Hearing(RATE, seconds)
+        InputHistory(RATE, seconds)
 
 
 def test_a_reader_beside_the_writer_sees_whole_sound() -> None:
     """Every sample holds its own position, so a copy with a piece of another time in it would show."""
-    hearing, torn, done, read = Hearing(RATE, 5.0), [], threading.Event(), threading.Semaphore(0)
+    hearing, torn, done, read = InputHistory(RATE, 5.0), [], threading.Event(), threading.Semaphore(0)
 
     def look() -> None:
         while not done.is_set():
@@ -182,7 +182,7 @@ def test_a_reader_beside_the_writer_sees_whole_sound() -> None:
 
 def test_hearing_takes_no_memory_while_it_hears() -> None:
     """A block comes 200 times a second for hours; all there is to write to is there from the beginning."""
-    hearing, blocks = Hearing(48_000, 5.0), [noise(4_096, number) for number in range(4)]
+    hearing, blocks = InputHistory(48_000, 5.0), [noise(4_096, number) for number in range(4)]
     for number in range(120):
         hearing.write(blocks[number % 4], 4_096 * number)
     tracemalloc.start()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio.mixer import Ask, Fades, Lane, Mixer, Turn
+from engine.audio.mixer import Fades, Lane, LaneChange, LaneRequest, Mixer
 from engine.audio.ring import Ring
 
 RATE = 8000
@@ -14,8 +14,8 @@ FADES = Fades.at(RATE)
 
 def lane_with(ring: Ring, bar: int = 4000) -> Lane:
     lane = Lane(RATE, FADES, lambda _: bar)
-    lane.ask(Ask("feed", player=1, ring=ring))
-    lane.ask(Ask("play"))
+    lane.ask(LaneRequest("feed", player=1, ring=ring))
+    lane.ask(LaneRequest("play"))
     return lane
 
 
@@ -55,7 +55,7 @@ def test_a_lane_waits_in_silence_for_its_ring() -> None:
 def test_stop_fades_and_then_nothing_is_left() -> None:
     lane = lane_with(ring_with(8000))
     read(lane, 0, 1000)
-    lane.ask(Ask("stop", sample=1030, fade=FADES.end))
+    lane.ask(LaneRequest("stop", sample=1030, fade=FADES.end))
     out = read(lane, 1000, 2000)
     assert np.array_equal(out[:, :30], tone(1000, 30))
     assert np.abs(np.diff(out)).max() < 0.15
@@ -114,7 +114,7 @@ def test_swap_happens_at_its_sample_even_while_covering() -> None:
         new = ring_with(4000, first=5000)
         lane = lane_with(ring_with(written), bar=1000)
         read(lane, 0, 4000)
-        lane.ask(Ask("swap", sample=5000, player=2, ring=new))
+        lane.ask(LaneRequest("swap", sample=5000, player=2, ring=new))
         out = read(lane, 4000, 7000)
         (swap,) = [turn for turn in lane.take_turns() if turn.kind == "swap"]
         assert (swap.sample, swap.player) == (5000, 2)
@@ -125,7 +125,7 @@ def test_a_new_voice_that_is_not_ready_does_not_interrupt() -> None:
     lane = lane_with(ring_with(9000))
     late = Ring(1 << 16)
     read(lane, 0, 4000)
-    lane.ask(Ask("swap", sample=5000, player=2, ring=late))
+    lane.ask(LaneRequest("swap", sample=5000, player=2, ring=late))
     out = read(lane, 4000, 6000)
     assert np.array_equal(out, tone(4000, 2000))
     late.jump(6500)
@@ -137,8 +137,8 @@ def test_a_new_voice_that_is_not_ready_does_not_interrupt() -> None:
 def test_play_after_stop_comes_after_it() -> None:
     lane = lane_with(ring_with(9000))
     read(lane, 0, 1000)
-    lane.ask(Ask("stop", sample=1500, fade=FADES.end))
-    lane.ask(Ask("play"))
+    lane.ask(LaneRequest("stop", sample=1500, fade=FADES.end))
+    lane.ask(LaneRequest("play"))
     out = read(lane, 1000, 3000)
     kinds = [(turn.kind, turn.sample) for turn in lane.take_turns()][1:]
     assert kinds[0] == ("stop", 1500)
@@ -151,7 +151,7 @@ def test_a_ring_in_use_is_known() -> None:
     lane = lane_with(ring)
     assert lane.uses(ring)
     read(lane, 0, 1000)
-    lane.ask(Ask("swap", sample=2000, player=2, ring=other))
+    lane.ask(LaneRequest("swap", sample=2000, player=2, ring=other))
     assert lane.uses(other)
     read(lane, 1000, 3000)
     assert lane.uses(other)
@@ -162,11 +162,11 @@ def test_a_ring_in_use_is_known() -> None:
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=40))
 def test_turns_from_a_script_give_the_same_sound_at_any_block_size(blocks: list[int]) -> None:
     turns = [
-        Turn(100, "start", FADES.begin, 1),
-        Turn(3000, "cover", 0, 0, 2000),
-        Turn(6000, "thaw", FADES.cover, 1),
-        Turn(7000, "swap", FADES.swap, 2),
-        Turn(8000, "stop", FADES.end),
+        LaneChange(100, "start", FADES.begin, 1),
+        LaneChange(3000, "cover", 0, 0, 2000),
+        LaneChange(6000, "thaw", FADES.cover, 1),
+        LaneChange(7000, "swap", FADES.swap, 2),
+        LaneChange(8000, "stop", FADES.end),
     ]
     rings = {1: ring_with(12000), 2: ring_with(12000)}
 

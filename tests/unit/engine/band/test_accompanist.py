@@ -6,14 +6,23 @@ from dataclasses import replace
 import pytest
 
 from engine.band.accompanist import Accompanist
-from engine.band.actions import SOURCES, Ask, BandSettings, Dropped, Planned, Play, Silence, Unplay
+from engine.band.actions import (
+    SOURCES,
+    BandSettings,
+    CancelNotes,
+    Dropped,
+    Planned,
+    PlayNotes,
+    ReleaseNotes,
+    RequestBar,
+)
 from engine.band.ledger import Booking
-from engine.band.patterns import HouseBand
+from engine.band.patterns import PatternBand
 from engine.music.harmony import parse_progression
 from engine.music.pulse import Pulse
 from engine.protocols.accompanist import BAR_TICKS, BarMade, BarRequest
 
-HOUSE = HouseBand()
+HOUSE = PatternBand()
 SETTINGS = BandSettings(progression=parse_progression("Am F C G"), warmup=0)
 BAR_S = 2.0
 Answer = Callable[[BarRequest], float | None]
@@ -50,16 +59,16 @@ class Concert:
     def _act(self) -> None:
         for action in self.band.turn(self.now):
             match action:
-                case Ask(request):
+                case RequestBar(request):
                     self.asked.append((self.now, request))
                     seconds = self.answer(request)
                     if seconds is not None:
                         self._flying.append((self.now + seconds, HOUSE.make(request)))
-                case Play(notes):
+                case PlayNotes(notes):
                     self.played += notes
-                case Unplay(tick):
+                case CancelNotes(tick):
                     self.unplayed.append(tick)
-                case Silence():
+                case ReleaseNotes():
                     self.silences += 1
                 case Planned():
                     self.planned.append(action)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from engine.band.capture import MOST_ONS_HZ, Capture, chord_heard
+from engine.band.capture import MOST_ONS_HZ, NoteCapture, chord_played
 from engine.music.score import Note
 
 
-def played(capture: Capture, *notes: tuple[int, float, float], velocity: int = 80) -> Capture:
+def played(capture: NoteCapture, *notes: tuple[int, float, float], velocity: int = 80) -> NoteCapture:
     for pitch, start, end in notes:
         capture.feed((0x90, pitch, velocity), start / 960.0, start)
         capture.feed((0x80, pitch, 0), end / 960.0, end)
@@ -14,12 +14,12 @@ def played(capture: Capture, *notes: tuple[int, float, float], velocity: int = 8
 
 
 def test_note_just_before_the_bar_line_belongs_to_the_next_bar() -> None:
-    capture = played(Capture(), (60, 1920 - 59, 2100), (62, 1920 - 61 - 480, 1500))
+    capture = played(NoteCapture(), (60, 1920 - 59, 2100), (62, 1920 - 61 - 480, 1500))
     assert [note.start for note in capture.notes(0, 4000)] == [1320, 1920]
 
 
 def test_held_key_is_as_long_as_it_has_been_held() -> None:
-    capture = Capture()
+    capture = NoteCapture()
     capture.feed((0x90, 60, 80), 0.0, 0.0)
     assert capture.notes(0, 10.0) == (Note(0, 60, 120, 80),)
     assert capture.notes(0, 600.0) == (Note(0, 60, 600, 80),)
@@ -29,12 +29,12 @@ def test_held_key_is_as_long_as_it_has_been_held() -> None:
 
 def test_lead_is_one_voice_and_a_piano_is_not() -> None:
     chord = ((60, 0.0, 400.0), (64, 10.0, 400.0), (67, 5.0, 400.0))
-    assert [n.pitch for n in played(Capture(), *chord).notes(0, 1000)] == [67]
-    assert [n.pitch for n in played(Capture(highest=False), *chord).notes(0, 1000)] == [60, 64, 67]
+    assert [n.pitch for n in played(NoteCapture(), *chord).notes(0, 1000)] == [67]
+    assert [n.pitch for n in played(NoteCapture(highest=False), *chord).notes(0, 1000)] == [60, 64, 67]
 
 
 def test_keys_below_the_split_hold_a_chord_that_stays() -> None:
-    capture = played(Capture(split=60), (45, 0, 400), (72, 0, 400))
+    capture = played(NoteCapture(split=60), (45, 0, 400), (72, 0, 400))
     assert capture.chord is None
     for pitch in (45, 48, 52):
         capture.feed((0x90, pitch, 80), 1.0, 960.0)
@@ -47,13 +47,13 @@ def test_keys_below_the_split_hold_a_chord_that_stays() -> None:
 
 @pytest.mark.parametrize("message", [(0x99, 36, 100), (0x90,), (0x90, 200, 100), (0x90, 60, 300), (), (0xF8,)])
 def test_drums_and_broken_messages_are_not_melody(message: tuple[int, ...]) -> None:
-    capture = Capture()
+    capture = NoteCapture()
     capture.feed(message, 0.0, 0.0)
     assert capture.notes(0, 1000) == ()
 
 
 def test_flood_is_not_listened_to() -> None:
-    capture = Capture(highest=False)
+    capture = NoteCapture(highest=False)
     for index in range(5 * MOST_ONS_HZ):
         capture.feed((0x90, index % 128, 80), index * 0.001, index * 10.0)
     assert capture.floods > 3 * MOST_ONS_HZ
@@ -62,20 +62,20 @@ def test_flood_is_not_listened_to() -> None:
 
 
 def test_all_notes_off_lets_go() -> None:
-    capture = Capture()
+    capture = NoteCapture()
     capture.feed((0x90, 60, 80), 0.0, 0.0)
     capture.feed((0xB0, 123, 0), 1.0, 480.0)
     assert capture.notes(0, 5000.0) == (Note(0, 60, 480, 80),)
 
 
 def test_notes_played_in_the_count_in_are_no_part_of_bar_zero() -> None:
-    capture = played(Capture(), (60, -900.0, -500.0), (64, -40.0, 200.0))
+    capture = played(NoteCapture(), (60, -900.0, -500.0), (64, -40.0, 200.0))
     assert [(n.start, n.pitch) for n in capture.notes(0, 500)] == [(0, 64)]
 
 
 def test_chord_is_heard_in_a_melody_and_stays_through_a_rest() -> None:
     melody = (69, 72, 76, 74, 72, 69, 65, 67, 67, 64, 60, 64, 71, 74, 67, 69)
     notes = [Note(480 * index, pitch, 480) for index, pitch in enumerate(melody)]
-    assert [str(chord_heard(notes, 0, bars)) for bars in range(1, 6)] == ["Am", "F", "C", "G", "G"]
-    assert str(chord_heard(notes, 1920, 1)) == "F"
-    assert chord_heard([], 0, 4) is None
+    assert [str(chord_played(notes, 0, bars)) for bars in range(1, 6)] == ["Am", "F", "C", "G", "G"]
+    assert str(chord_played(notes, 1920, 1)) == "F"
+    assert chord_played([], 0, 4) is None

@@ -2,13 +2,13 @@
 
 import pytest
 
-from engine.band.ledger import MOST_BOOKED, SHORTEST_S, STALE_S, Booking, Due, Ledger
+from engine.band.ledger import MOST_BOOKED, SHORTEST_S, STALE_S, Booking, DueMessage, Ledger
 from engine.music.pulse import Pulse
 
 PULSE = Pulse(10.0, 0.0, 125.0)  # a tick a millisecond
 
 
-def sent(dues: list[Due]) -> list[str]:
+def sent(dues: list[DueMessage]) -> list[str]:
     return [due.message.hex() for due in dues]
 
 
@@ -17,7 +17,7 @@ def test_note_leaves_at_its_tick_and_ends_at_its_end() -> None:
     ledger.book([Booking(1, 100, 300, 2, 60, 90)])
     assert ledger.next_s(PULSE) == pytest.approx(10.1)
     assert ledger.turn(10.09, PULSE) == []
-    assert ledger.turn(10.1, PULSE) == [Due(pytest.approx(10.1), bytes((0x92, 60, 90)))]
+    assert ledger.turn(10.1, PULSE) == [DueMessage(pytest.approx(10.1), bytes((0x92, 60, 90)))]
     assert ledger.next_s(PULSE) == pytest.approx(10.3)
     assert sent(ledger.turn(10.31, PULSE)) == ["823c00"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.band.patterns import HouseBand
-from engine.band.process import MakerFailed, MakerProcess, MakerReady, open_band, usual_band
+from engine.band.patterns import PatternBand
+from engine.band.process import AccompanistFailed, AccompanistProcess, AccompanistReady, open_band, usual_band
 from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
 from engine.errors import BundleError
 from engine.protocols.accompanist import BarMade
@@ -17,7 +17,7 @@ from tests.tiny_getmusic import write_tiny_getmusic
 from tests.unit.engine.band.test_patterns import REQUEST
 
 
-def answer(maker: MakerProcess, seconds: float = 20.0) -> object:
+def answer(maker: AccompanistProcess, seconds: float = 20.0) -> object:
     """The next thing it says."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -28,18 +28,18 @@ def answer(maker: MakerProcess, seconds: float = 20.0) -> object:
 
 
 def test_it_says_when_it_is_ready_answers_and_comes_back_after_its_death() -> None:
-    maker = MakerProcess("house")
+    maker = AccompanistProcess("house")
     try:
-        assert isinstance(answer(maker), MakerReady)
+        assert isinstance(answer(maker), AccompanistReady)
         assert maker.ask(REQUEST)
         made = answer(maker)
         assert isinstance(made, BarMade)
-        assert made.bars == HouseBand().make(REQUEST).bars
+        assert made.bars == PatternBand().make(REQUEST).bars
         assert maker._process is not None
         assert maker._process.pid is not None
         os.kill(maker._process.pid, signal.SIGKILL)
-        assert answer(maker) == MakerFailed(REQUEST.number, "its process has ended")
-        assert isinstance(answer(maker), MakerReady)
+        assert answer(maker) == AccompanistFailed(REQUEST.number, "its process has ended")
+        assert isinstance(answer(maker), AccompanistReady)
         assert maker.ask(REQUEST)
     finally:
         maker.stop()

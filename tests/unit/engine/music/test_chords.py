@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engine.music.chords import NO_STATE, ChordEar, bar_vectors, chord_of, hear_chords, lagged, state_of
+from engine.music.chords import NO_STATE, ChordEar, bar_vectors, chord_of, detect_chords, lagged, state_of
 from engine.music.harmony import NO_CHORD, QUALITIES, Chord, parse_chord
 
 C, AM, F, G = (state_of(parse_chord(name)) for name in ("C", "Am", "F", "G"))
@@ -16,27 +16,27 @@ def _vectors(*names: str) -> npt.NDArray[np.float64]:
 
 
 def test_plain_chords_are_heard_in_their_bars() -> None:
-    assert hear_chords(_vectors("C", "Am", "F", "G")).tolist() == [C, AM, F, G]
+    assert detect_chords(_vectors("C", "Am", "F", "G")).tolist() == [C, AM, F, G]
 
 
 def test_the_published_lag_says_each_chord_a_bar_late_and_the_first_one_twice() -> None:
-    assert lagged(hear_chords(_vectors("C", "Am", "F", "G"))).tolist() == [C, C, AM, F, G]
+    assert lagged(detect_chords(_vectors("C", "Am", "F", "G"))).tolist() == [C, C, AM, F, G]
     empty_first = np.concatenate((np.zeros((1, 12)), _vectors("C", "Am", "F", "G")))
-    assert hear_chords(empty_first).tolist() == [C, C, AM, F, G]  # how the lag comes about
+    assert detect_chords(empty_first).tolist() == [C, C, AM, F, G]  # how the lag comes about
 
 
 def test_silence_keeps_the_chord_and_silence_alone_has_none() -> None:
     vectors = _vectors("C", "F", "F", "G")
     vectors[2] = 0.0
-    assert hear_chords(vectors).tolist() == [C, F, F, G]
-    assert hear_chords(np.zeros((3, 12))).tolist() == [NO_STATE] * 3
+    assert detect_chords(vectors).tolist() == [C, F, F, G]
+    assert detect_chords(np.zeros((3, 12))).tolist() == [NO_STATE] * 3
 
 
 def test_bar_by_bar_gives_what_all_at_once_gives() -> None:
     vectors = _vectors("Dm7", "G7", "Cmaj7", "Am7")
     ear = ChordEar()
     live = [ear.push(vector) for vector in vectors]
-    assert live == ear.path().tolist() == hear_chords(vectors).tolist()
+    assert live == ear.path().tolist() == detect_chords(vectors).tolist()
     assert [str(chord_of(state)) for state in live] == ["Dm7", "G7", "Cmaj7", "Am7"]
 
 
@@ -69,7 +69,7 @@ def test_searching_key_by_key_finds_what_searching_all_pairs_finds() -> None:
     vectors = rng.random((10, 12)) ** 3
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[4] = 0.0
-    assert hear_chords(vectors).tolist() == _dense(vectors)
+    assert detect_chords(vectors).tolist() == _dense(vectors)
 
 
 def test_a_note_counts_in_every_bar_it_sounds_in_and_after_the_end_in_the_last() -> None:

@@ -14,7 +14,14 @@ from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.cli.continuation import continue_main
 from engine.conductor import Conductor
 from engine.errors import BundleError, ControlError, EngineError, RecordError
-from engine.models.musicgen.conditioning import Harmony, Lead, heard_harmony, over_heard_chords, tempo_in, timed_by_ear
+from engine.models.musicgen.conditioning import (
+    Harmony,
+    TempoAndChords,
+    detected_harmony,
+    over_detected_chords,
+    tempo_in,
+    timed_by_ear,
+)
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
 from engine.music.harmony import parse_chord, parse_progression
 from engine.offline.continuation import ContinueTask, continued
@@ -187,7 +194,7 @@ def test_the_chords_of_what_is_given_are_kept(tempo: float) -> None:
         conductor.set_tempo(tempo, 0.0)
         conductor.set_meter(2)
     given, _ = read("chords.wav")
-    lead = over_heard_chords(given, RATE, None if conductor is None else Lead(conductor))
+    lead = over_detected_chords(given, RATE, None if conductor is None else TempoAndChords(conductor))
     assert lead is not None
     assert lead.harmony is not None
     heard = [[(chord.root, chord.quality) for chord in bar] for bar in lead.harmony.bars]
@@ -238,7 +245,7 @@ def test_what_was_heard_goes_round_in_one_two_or_four_bars(bars: str, wanted: st
     conductor.set_tempo(150.0, 0.0)
     bar = 1.6 * 48000
     end = 7 * bar + (len(rows) * 1.6 - 0.3) * 48000
-    harmony = heard_harmony(whole[:, cut : whole.shape[1] - round(0.3 * rate)], rate, conductor, end)
+    harmony = detected_harmony(whole[:, cut : whole.shape[1] - round(0.3 * rate)], rate, conductor, end)
     assert harmony is not None
     assert harmony.first_bar == 7
     assert [bar[0] for bar in harmony.bars] == [parse_chord(name) for name in wanted.split()]

@@ -1,14 +1,14 @@
-"""Wishes as text: what they mean, and what is said of those that mean nothing."""
+"""InfillOptions as text: what they mean, and what is said of those that mean nothing."""
 
 import pytest
 
 from engine.errors import ControlError
 from engine.models.getmusic.model import FillSettings
-from engine.offline.infill_options import Wishes, wishes_of
+from engine.offline.infill_options import InfillOptions, infill_options
 
 
 def test_wishes_become_settings_and_limits() -> None:
-    made = wishes_of(
+    made = infill_options(
         "temperature=0.9 pull=3 bass.temperature=0.5 piano.top_p=0.8 drum.density=0.5 lead.rests=-1 plan=linear "
         "bass.range=28-52 bass.tones=chord piano.tones=scale guitar.tones=all refine=0.2",
         FillSettings(steps=4, seed=9),
@@ -22,7 +22,7 @@ def test_wishes_become_settings_and_limits() -> None:
 
 
 def test_nothing_wished_is_as_usual() -> None:
-    assert wishes_of("  ") == Wishes()
+    assert infill_options("  ") == InfillOptions()
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_nothing_wished_is_as_usual() -> None:
 )
 def test_what_means_nothing_is_said(text: str, says: str) -> None:
     with pytest.raises(ControlError, match=says):
-        wishes_of(text)
+        infill_options(text)

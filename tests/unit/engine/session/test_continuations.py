@@ -32,7 +32,7 @@ from engine.music.audio import Audio
 from engine.session.replay import replay
 from engine.session.session import Session, VoiceSpec
 from engine.session.take import read_take
-from engine.worker.process import LocalPlayer
+from engine.worker.process import LocalWorker
 from tests.tiny_musicgen import write_tiny
 
 RATE = 48000
@@ -242,7 +242,7 @@ def test_a_voice_that_dies_on_the_way_is_asked_again(begin: Callable[..., Stage]
     number = stage.session.post(Continue(voice="m", seconds=0.5, seed=4), BAR)
     stage.play(0.1)
     player = stage.session.players()["m"]
-    assert isinstance(player, LocalPlayer)
+    assert isinstance(player, LocalWorker)
     player.kill()
     stage.play(6.0)
     assert [event.restarted for event in stage.of(VoiceUp) if event.voice == "m"] == [False, True]
@@ -257,7 +257,7 @@ def test_what_is_late_for_its_line_lands_on_the_next_one_like_it(begin: Callable
     stage.play(1.0)
     number = stage.session.post(Continue(voice="m", seconds=0.5), BAR)
     player = stage.session.players()["m"]
-    assert isinstance(player, LocalPlayer)
+    assert isinstance(player, LocalWorker)
     player.stalled = True
     stage.play(1.2)
     asked = stage.session.position

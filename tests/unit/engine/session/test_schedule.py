@@ -5,7 +5,7 @@ import pytest
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import BAR, BEAT, NOW, Panic, When
-from engine.session.schedule import Agenda, Due, Target, target_of
+from engine.session.schedule import Scheduled, Scheduler, Target, target_of
 
 BEAT_SAMPLES = 24000  # at 48 kHz and 120 bpm
 
@@ -47,9 +47,9 @@ def test_a_kind_that_does_not_exist_is_refused() -> None:
 
 
 def test_the_agenda_gives_out_what_is_near_once_and_in_order() -> None:
-    agenda, conductor = Agenda(), Conductor(48000)
+    agenda, conductor = Scheduler(), Conductor(48000)
     for number, sample in ((1, 900.0), (2, 300.0), (3, 5000.0), (4, 300.0)):
-        agenda.add(Due(number, Panic(), Target(None, sample), 0.0))
+        agenda.add(Scheduled(number, Panic(), Target(None, sample), 0.0))
     near = agenda.take_near(conductor, 0.0, 1000.0)
     assert [(due.number, sample) for due, sample in near] == [(2, 300.0), (4, 300.0), (1, 900.0)]
     assert agenda.take_near(conductor, 0.0, 1000.0) == []

@@ -15,7 +15,6 @@ from engine.messages.session import (
     Applied,
     Beats,
     Changed,
-    Chord,
     Command,
     Cover,
     Event,
@@ -32,6 +31,7 @@ from engine.messages.session import (
     Recorded,
     RecordStop,
     Set,
+    SetChord,
     Stop,
     Swapped,
     Telemetry,
@@ -43,7 +43,7 @@ from engine.messages.session import (
     When,
 )
 from engine.session.session import Session, VoiceSpec
-from engine.worker.process import LocalPlayer
+from engine.worker.process import LocalWorker
 from tests.unit.engine.faulty import FailsAt, open_faulty
 
 RATE = 48000
@@ -127,7 +127,7 @@ def test_the_output_latency_is_part_of_what_is_told() -> None:
         (Set(("nobody", "gain"), 0.0), "a, b"),
         (Set((), 0.0), "no voice"),
         (Play(voice="nobody"), "nobody"),
-        (Chord(name="H9"), "H9"),
+        (SetChord(name="H9"), "H9"),
         (Progression(chords="Am | | F"), "bar"),
         (Record(), "folder"),
         (RecordStop(), "nothing is being recorded"),
@@ -152,7 +152,7 @@ def test_every_command_is_answered_exactly_once(session: Session) -> None:
     commands = [
         Set(("a", "level"), 0.1), Set(("b", "octave"), 1), Play(voice="a"), Play(voice="b"), Stop(voice="b"),
         Jump(voice="a", seed=4), Load(voice="b", bundle="tone", seed=2), Tempo(bpm=90.0), Beats(count=3), Locate(bar=5),
-        Chord(name="Am"), Progression(chords="Am F"), Keys((60, 64, 67)), Keys(()), Unload(voice="b"), Panic(),
+        SetChord(name="Am"), Progression(chords="Am F"), Keys((60, 64, 67)), Keys(()), Unload(voice="b"), Panic(),
     ]  # fmt: skip
     numbers = [session.post(command) for command in commands]
     answers: list[int] = []
@@ -355,9 +355,9 @@ def test_a_bundle_that_loads_past_the_bar_changes_over_at_the_next(
     """Ready comes late, as from a process that takes its time."""
     session.read(BAR_SAMPLES - 9600)
     held: list[Any] = []
-    reports = LocalPlayer.reports
+    reports = LocalWorker.reports
     monkeypatch.setattr(
-        LocalPlayer, "reports", lambda self: (held.append(self), [])[1] if not self.stalled else reports(self)
+        LocalWorker, "reports", lambda self: (held.append(self), [])[1] if not self.stalled else reports(self)
     )
     number = session.post(Load(voice="a", bundle="constant two"), BAR)
     session.read(20000)

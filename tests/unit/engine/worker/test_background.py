@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from engine.worker.background import Ahead
+from engine.worker.background import BackgroundTask
 
 
 def test_without_time_it_is_done_when_its_result_is_wanted() -> None:
     asked: list[int] = []
-    ahead = Ahead(lambda: asked.append(1) or "made", threaded=False)
+    ahead = BackgroundTask(lambda: asked.append(1) or "made", threaded=False)
     assert ahead.done
     assert not asked
     assert [ahead.result(), ahead.result()] == ["made", "made"]
@@ -24,7 +24,7 @@ def test_with_time_it_is_done_in_another_thread() -> None:
         assert may_end.wait(30.0)
         return threading.get_ident()
 
-    ahead = Ahead(work, threaded=True)
+    ahead = BackgroundTask(work, threaded=True)
     assert began.wait(30.0)
     assert not ahead.done
     may_end.set()
@@ -36,7 +36,7 @@ def test_with_time_it_is_done_in_another_thread() -> None:
 
 @pytest.mark.parametrize("threaded", [False, True])
 def test_what_goes_wrong_is_raised_where_the_result_is_asked_for(threaded: bool) -> None:
-    ahead = Ahead(lambda: 1 // 0, threaded=threaded)
+    ahead = BackgroundTask(lambda: 1 // 0, threaded=threaded)
     while not ahead.done:
         pass
     for _ in range(2):

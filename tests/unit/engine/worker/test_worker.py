@@ -9,7 +9,7 @@ from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.messages.session import Jump, Play, Set, Stop, Tempo
 from engine.models.tone import ToneStreamer
-from engine.worker.orders import AT_ONCE, Began, Order, Refused, Took
+from engine.worker.orders import AT_ONCE, Began, Order, OrderRefused, Took
 from engine.worker.worker import Pacing, StepError, Worker
 from tests.unit.engine.faulty import Constant, FailsAt
 
@@ -76,7 +76,7 @@ def test_a_bad_order_is_refused_and_changes_nothing() -> None:
     worker = playing(Constant())
     worker.receive(Order(7, AT_ONCE, Set(("v", "volume"), 1.0)))
     run(worker)
-    assert any(isinstance(r, Refused) and r.number == 7 for r in worker.take_reports())
+    assert any(isinstance(r, OrderRefused) and r.number == 7 for r in worker.take_reports())
     assert (worker.ring.read(100, 100) == 0.5).all()
 
 

@@ -7,8 +7,8 @@ import pytest
 from engine.bundles.bundle import describe, open_musicgen
 from export.__main__ import main
 from export.bench import fastest as room
-from export.bench.fastest import Measured, fastest
-from export.errors import CheckpointError
+from export.bench.fastest import MeasuredBuild, fastest
+from export.errors import WeightsError
 from export.graphs.musicgen.bundle import export
 from tests.tiny_musicgen import save_tiny
 
@@ -53,13 +53,13 @@ def test_the_fastest_is_kept_and_of_equals_the_one_with_more_bits(
 ) -> None:
     def written(_: Path, place: Path, build: str) -> object:
         if build not in rates:
-            raise CheckpointError("too large")
+            raise WeightsError("too large")
         place.mkdir()
         (place / "lm.onnx").write_text(build)
         return build
 
     monkeypatch.setattr(room, "_rate", lambda bundle, runs, steps: rates[bundle.name])
-    told: list[Measured] = []
+    told: list[MeasuredBuild] = []
     made, build = fastest(written, Path("x"), tmp_path / "out", ("fp32", "int8", "int4"), tell=told.append)  # type: ignore[arg-type]
     assert (made, build, (tmp_path / "out" / "lm.onnx").read_text()) == (wanted, wanted, wanted)
     assert {each.build: each.rate for each in told if not each.why} == rates
@@ -69,7 +69,7 @@ def test_the_fastest_is_kept_and_of_equals_the_one_with_more_bits(
 def test_what_cannot_be_made_or_compared_is_refused(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(CheckpointError, match="no build 'int3'"):
+    with pytest.raises(WeightsError, match="no build 'int3'"):
         fastest(export, checkpoint, tmp_path / "b", ("int3",))
     assert main(["export", "musika", str(checkpoint), str(tmp_path / "b"), "--build", "best"]) == 1
     assert "builds are compared for musicgen" in capsys.readouterr().err

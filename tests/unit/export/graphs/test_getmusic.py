@@ -21,9 +21,9 @@ from export.graphs.getmusic.bundle import examples, graphs
 from export.parity import run_graph
 from export.quantise.int4 import to_int8_rows
 from tests.tiny_getmusic import dictionary_text
-from training.models.getmusic import Cells, GETDiff, GetdiffConfig, Vocabulary
+from training.models.getmusic import Cells, GETDiff, GetdiffConfig, TokenRanges
 from training.models.getmusic_files import Loaded, save
-from training.models.getmusic_live import Live, LiveConfig
+from training.models.getmusic_live import GetmusicLive, GetmusicLiveConfig
 
 Array = npt.NDArray[np.generic]
 
@@ -33,14 +33,14 @@ ANSWERS = (*ROLES, "duration")
 
 def official() -> Loaded:
     torch.manual_seed(0)
-    config = GetdiffConfig(vocabulary=Vocabulary.of(DICTIONARY), cell=16, width=64, layers=2, heads=4, ff=128)
+    config = GetdiffConfig(vocabulary=TokenRanges.of(DICTIONARY), cell=16, width=64, layers=2, heads=4, ff=128)
     return Loaded(GETDiff(config).eval(), DICTIONARY, {})
 
 
 def live() -> Loaded:
     torch.manual_seed(0)
-    config = LiveConfig(cell=16, width=64, layers=2, heads=4, ff=128, window=32, context=128)
-    return Loaded(Live(DICTIONARY, config).eval(), DICTIONARY, {"licence": "MIT", "key_shift": "near"})
+    config = GetmusicLiveConfig(cell=16, width=64, layers=2, heads=4, ff=128, window=32, context=128)
+    return Loaded(GetmusicLive(DICTIONARY, config).eval(), DICTIONARY, {"licence": "MIT", "key_shift": "near"})
 
 
 @pytest.fixture(scope="module", params=["official", "live"])
@@ -61,7 +61,7 @@ def ask(loaded: Loaded, role: str, given: Mapping[str, Array]) -> list[Array]:
     tensors = {name: torch.from_numpy(value) for name, value in given.items()}
     cells = Cells(tuple(tensors.get(f"cells_{name}", torch.zeros(0)) for name in ROLES), tensors["cells_duration"])
     with torch.no_grad():
-        if isinstance(loaded.network, Live):
+        if isinstance(loaded.network, GetmusicLive):
             past = tensors["past_k"], tensors["past_v"]
             said = loaded.network.window(*(tensors[n] for n in ("tokens", "given", "t", "features")), past, cells)
         else:
@@ -98,7 +98,7 @@ def test_a_kept_past_gives_what_reading_everything_gives() -> None:
     """Through the graphs: past, then window, against one pass of the network over all columns."""
     loaded = live()
     network = loaded.network
-    assert isinstance(network, Live)
+    assert isinstance(network, GetmusicLive)
     role_graphs = graphs(loaded)
     past = feeds(loaded, "past", 3, 2, 48)
     open_ = feeds(loaded, "window", 4, 2, 32)

@@ -11,23 +11,23 @@ from engine.bundles.bundle import describe, open_musicgen
 from engine.conductor import Conductor
 from engine.models.musicgen.conditioning import step_features
 from export.__main__ import main
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.graphs.musicgen import bundle as musicgen_bundle
 from export.graphs.musicgen.bundle import export
 from tests.tiny_musicgen import save_tiny
 from training.data.described import STEP_FEATURES
 from training.models.encodec import ENCODEC_LIVE, Encodec
 from training.models.musicgen import LM, MusicgenConfig, init_weights
-from training.models.musicgen_files import MUSICGEN_FILE, Musicgen, save_musicgen
+from training.models.musicgen_files import MUSICGEN_FILE, MusicgenParts, save_musicgen
 from training.models.t5 import T5Config, T5Encoder
-from training.models.words import Vocabulary
+from training.models.words import WordVocabulary
 
-VOCABULARY = Vocabulary(("slow", "piano", "90"), r"[a-z]+|[0-9]+")
+VOCABULARY = WordVocabulary(("slow", "piano", "90"), r"[a-z]+|[0-9]+")
 LENGTH = 8
 
 
 @pytest.fixture(scope="module")
-def trained() -> Musicgen:
+def trained() -> MusicgenParts:
     torch.manual_seed(0)
     codec = Encodec(replace(ENCODEC_LIVE, filters=4, width=16, entries=32)).eval()
     codec.quantiser.books.normal_()
@@ -36,11 +36,11 @@ def trained() -> Musicgen:
     init_weights(lm)
     sizes = T5Config(pieces=len(VOCABULARY), width=16, heads=2, head=8, inner=32, layers=1)
     notes = {"source": "a test", "licence": "MIT", "delays": [0, 1, 2, 3], "text_length": LENGTH, "frames": 100}
-    return Musicgen(codec, lm, T5Encoder(sizes).eval(), VOCABULARY, notes)
+    return MusicgenParts(codec, lm, T5Encoder(sizes).eval(), VOCABULARY, notes)
 
 
 @pytest.mark.parametrize("build", ["fp32", "int8", "int4"])
-def test_what_training_publishes_is_played(build: str, trained: Musicgen, tmp_path: Path) -> None:
+def test_what_training_publishes_is_played(build: str, trained: MusicgenParts, tmp_path: Path) -> None:
     save_musicgen(tmp_path / MUSICGEN_FILE, trained)
     assert main(["export", "musicgen", str(tmp_path / MUSICGEN_FILE), str(tmp_path / "b"), "--build", build]) == 0
     info = describe(str(tmp_path / "b"))
@@ -69,10 +69,10 @@ def test_builds_and_sizes_that_cannot_be_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint = save_tiny(tmp_path / "a.safetensors", "plain")
-    with pytest.raises(CheckpointError, match="no build 'fp16', only fp32, int8, int4"):
+    with pytest.raises(WeightsError, match="no build 'fp16', only fp32, int8, int4"):
         export(checkpoint, tmp_path / "b", "fp16")
     monkeypatch.setattr(musicgen_bundle, "_MOST", 500_000)
-    with pytest.raises(CheckpointError, match="take fewer bits"):
+    with pytest.raises(WeightsError, match="take fewer bits"):
         export(checkpoint, tmp_path / "b", "fp32")
     assert not (tmp_path / "b").exists()
     assert main(["export", "musicgen", str(tmp_path / "none.safetensors"), str(tmp_path / "b")]) == 1

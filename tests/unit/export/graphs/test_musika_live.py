@@ -22,19 +22,21 @@ from training.models.musika_live import (
     NOISE_ROW,
     SUBFRAMES,
     SUBHOP,
-    Decoder,
-    Generator,
-    LiveConfig,
+    MusikaLiveConfig,
+    MusikaLiveDecoder,
+    MusikaLiveGenerator,
     oscillator_hz,
 )
 
-TOY = LiveConfig(width=16, latent=8, generator=16, critic=8, layers=1, dilations=(1, 2), generator_dilations=(1, 2))
+TOY = MusikaLiveConfig(
+    width=16, latent=8, generator=16, critic=8, layers=1, dilations=(1, 2), generator_dilations=(1, 2)
+)
 
 
 @pytest.fixture(scope="module")
-def networks() -> tuple[Generator, Decoder]:
+def networks() -> tuple[MusikaLiveGenerator, MusikaLiveDecoder]:
     torch.manual_seed(3)
-    generator, decoder = Generator(TOY), Decoder(TOY)
+    generator, decoder = MusikaLiveGenerator(TOY), MusikaLiveDecoder(TOY)
     with torch.no_grad():
         for module in (generator, decoder):
             for parameter in module.parameters():
@@ -43,7 +45,7 @@ def networks() -> tuple[Generator, Decoder]:
 
 
 @pytest.fixture(scope="module")
-def bundle(networks: tuple[Generator, Decoder], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(networks: tuple[MusikaLiveGenerator, MusikaLiveDecoder], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
     generator, decoder = networks
     tensors = {f"generator.{name}": value for name, value in generator.state_dict().items()}
@@ -76,7 +78,7 @@ def conductor(progression: str = "Am F") -> Conductor:
 
 
 def test_steps_of_the_decoder_join_to_what_torch_makes_at_once(
-    networks: tuple[Generator, Decoder], bundle: Path
+    networks: tuple[MusikaLiveGenerator, MusikaLiveDecoder], bundle: Path
 ) -> None:
     _, decoder = networks
     frames, rng = 5, torch.Generator().manual_seed(1)

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from engine.music.vocabulary import Dictionary
 from export.__main__ import main
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.rename.getmusic import convert, names, ours_from, published_from, read, sizes
 from tests.tiny_getmusic import dictionary_text
-from training.models.getmusic import GETDiff, GetdiffConfig, Vocabulary
+from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges
 from training.models.getmusic_files import load
 
 DICTIONARY = Dictionary.read(dictionary_text())
 TINY = GetdiffConfig(
-    vocabulary=Vocabulary.of(DICTIONARY), cell=8, width=16, layers=2, heads=2, ff=24, places=64
+    vocabulary=TokenRanges.of(DICTIONARY), cell=8, width=16, layers=2, heads=2, ff=24, places=64
 )  # fmt: skip
 BODY = "roformer.input_transformers."
 
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused(spoil: Callable[[dict[str, Tensor]], None]
     weights = published_from(network())
     spoil(weights)
     (tmp_path / "dict.txt").write_text(DICTIONARY.text)
-    with pytest.raises(CheckpointError, match=words):
+    with pytest.raises(WeightsError, match=words):
         convert(publish(tmp_path / "a.pth", weights), tmp_path / "dict.txt", tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -118,7 +118,7 @@ def test_nothing_in_the_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     torch.save([1, 2], tmp_path / "e.pth")
     torch.save({"ema": {"x": 3}}, tmp_path / "f.pth")
     for name in "abcdef":
-        with pytest.raises(CheckpointError, match=f"{name}.pth"):
+        with pytest.raises(WeightsError, match=f"{name}.pth"):
             read(tmp_path / f"{name}.pth")
     assert not (tmp_path / "sprung").exists()
 

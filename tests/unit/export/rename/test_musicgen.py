@@ -14,7 +14,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.graphs.musicgen.checkpoint import load_parts
 from export.rename.musicgen.files import convert
 from tests.tiny_musicgen import TOKENIZER, tiny_parts
@@ -130,7 +130,7 @@ def test_padding_is_read_and_not_guessed(padding: str, reflect: bool, tmp_path: 
 
 def test_a_codec_that_is_only_pointed_to_is_taken_from_its_folder(tmp_path: Path) -> None:
     folder = release(tmp_path / "a", compression_state_dict={"pretrained": "facebook/encodec_32khz"})
-    with pytest.raises(CheckpointError, match=r"put its files into .*encodec_32khz and import again"):
+    with pytest.raises(WeightsError, match=r"put its files into .*encodec_32khz and import again"):
         convert(folder, tmp_path / "ours.safetensors")
     inside = folder / "encodec_32khz"
     inside.mkdir()
@@ -208,7 +208,7 @@ def test_a_codec_of_other_codes_is_refused(tmp_path: Path) -> None:
 
 def refused(folder: Path, words: str) -> None:
     out = folder.parent / "ours.safetensors"
-    with pytest.raises(CheckpointError, match=words) as error:
+    with pytest.raises(WeightsError, match=words) as error:
         convert(folder, out)
     assert len(str(error.value).splitlines()) == 1
     assert not out.exists()
@@ -267,8 +267,8 @@ def test_shards_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_family_is_no_parts(tmp_path: Path) -> None:
     safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "a.safetensors", {"family": "musika"})
-    with pytest.raises(CheckpointError, match="checkpoint of 'musika'"):
+    with pytest.raises(WeightsError, match="checkpoint of 'musika'"):
         load_parts(tmp_path / "a.safetensors")
     safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "b.safetensors", {"family": "musicgen"})
-    with pytest.raises(CheckpointError, match="do not fit"):
+    with pytest.raises(WeightsError, match="do not fit"):
         load_parts(tmp_path / "b.safetensors")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from export.__main__ import main
-from export.errors import CheckpointError
+from export.errors import WeightsError
 from export.rename.musika import POSITIONS_22, POSITIONS_44, convert, names_44, read
 from training.models.musika import NETWORKS, MusikaConfig, build, load
 
@@ -183,7 +183,7 @@ def test_wrong_files_are_refused_with_one_clear_message(
     spoil: Callable[[Path], None], message: str, tmp_path: Path
 ) -> None:
     spoil(tmp_path)
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(WeightsError, match=message):
         convert(tmp_path, tmp_path / "ours.safetensors")
     assert not (tmp_path / "ours.safetensors").exists()
 
@@ -191,7 +191,7 @@ def test_wrong_files_are_refused_with_one_clear_message(
 def test_two_variants_are_not_mixed(tmp_path: Path) -> None:
     _folder(tmp_path, TOY, ("encoder",))
     _folder(tmp_path, TOY_22, ("decoder",))
-    with pytest.raises(CheckpointError, match="mixed"):
+    with pytest.raises(WeightsError, match="mixed"):
         convert(tmp_path, tmp_path / "ours.safetensors")
 
 

@@ -9,9 +9,9 @@ from engine.music.bandfeatures import BAND_FEATURES, UNKNOWN
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
 from tests.unit.training.band import chords, dictionary, grid, write_store
-from training.data.band_batches import Wishes, chord_vectors, live_batch, live_example, stream_places, stream_view
+from training.data.band_batches import PartProfile, chord_vectors, live_batch, live_example, stream_places, stream_view
 from training.data.corpus import DataError
-from training.data.grids import Entry, Grids, Transposer, Window
+from training.data.grids import Grids, StoreEntry, Transposer, Window
 from training.data.masks import Chances, choose_rows, choose_targets, hide, published
 
 WORDS = dictionary()
@@ -20,7 +20,7 @@ ALWAYS = Chances(alone=0, absent=0, from_lead=1, next_bar=0, unknown=0, spans=0,
 
 def window(bars: int = 8, seed: int = 0, **more) -> Window:
     made = grid(WORDS, bars, seed, **more)
-    return Window(made, chords(made, WORDS), Entry("n", "u", "CC0", "", 100.0, 0, 16 * bars, False), 0)
+    return Window(made, chords(made, WORDS), StoreEntry("n", "u", "CC0", "", 100.0, 0, 16 * bars, False), 0)
 
 
 def test_a_store_reads_back_what_was_written(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_finished_bars_never_see_later_ones_nor_windows_the_present_truth() -> N
 def test_what_is_hidden_is_nowhere_to_be_seen() -> None:
     """The truth of a hidden cell is not in its window, and its window sees no finished copy of itself."""
     rng = np.random.default_rng(5)
-    example = live_example(window(), [1.0] * 4, WORDS, Wishes(WORDS), ALWAYS, rng)
+    example = live_example(window(), [1.0] * 4, WORDS, PartProfile(WORDS), ALWAYS, rng)
     assert (example.tokens[2:12, 96:] == WORDS.mask).all()
     assert (example.tokens[:2] == example.truth[:2]).all()
     assert not example.hidden[:, :96].any()
@@ -206,12 +206,12 @@ def test_what_is_hidden_is_nowhere_to_be_seen() -> None:
 def test_unknown_chords_leave_no_trace() -> None:
     rng = np.random.default_rng(6)
     chances = Chances(**{**{n: getattr(ALWAYS, n) for n in ALWAYS.__dataclass_fields__}, "chord_drop": 1.0})
-    example = live_example(window(), [0.5] * 4, WORDS, Wishes(WORDS), chances, rng)
+    example = live_example(window(), [0.5] * 4, WORDS, PartProfile(WORDS), chances, rng)
     assert (example.tokens[12:] == WORDS.empty).all()
     assert not example.features[8:44].any()
     ahead = Chances(**{**{n: getattr(ALWAYS, n) for n in ALWAYS.__dataclass_fields__}, "chord_ahead": 0.0})
     for _ in range(8):
-        example = live_example(window(), [0.5] * 4, WORDS, Wishes(WORDS), ahead, rng)
+        example = live_example(window(), [0.5] * 4, WORDS, PartProfile(WORDS), ahead, rng)
         assert (example.tokens[12:, 96:] == WORDS.empty).all()
         assert not example.features[8:44, 96:].any()
 
@@ -220,7 +220,7 @@ def test_wishes_are_told_of_targets_only() -> None:
     rng = np.random.default_rng(7)
     told = 0
     for _ in range(40):
-        example = live_example(window(), [0.5] * 4, WORDS, Wishes(WORDS), ALWAYS, rng)
+        example = live_example(window(), [0.5] * 4, WORDS, PartProfile(WORDS), ALWAYS, rng)
         wishes = example.features[44:56, 96:]
         assert (wishes[[0, 6]] == UNKNOWN).all()
         told += (wishes != UNKNOWN).any()
@@ -233,7 +233,7 @@ def test_a_batch_asks_for_what_is_hidden_and_knows_the_answers() -> None:
         [window(), window(8, 3), window(8, 4, empty=("piano",))],
         32,
         WORDS,
-        Wishes(WORDS),
+        PartProfile(WORDS),
         Chances(),
         np.random.default_rng(8),
     )
@@ -257,6 +257,6 @@ def test_a_batch_asks_for_what_is_hidden_and_knows_the_answers() -> None:
 
 def test_the_same_random_numbers_give_the_same_batch() -> None:
     one, two = (
-        live_batch([window()] * 2, 32, WORDS, Wishes(WORDS), Chances(), np.random.default_rng(9)) for _ in range(2)
+        live_batch([window()] * 2, 32, WORDS, PartProfile(WORDS), Chances(), np.random.default_rng(9)) for _ in range(2)
     )
     assert all(np.array_equal(one[name], two[name]) for name in one)

@@ -10,8 +10,8 @@ from training.config import Data
 from training.data.corpus import (
     Composed,
     Corpus,
+    CorpusEntry,
     DataError,
-    Entry,
     checksum,
     density_curve,
     open_corpus,
@@ -27,7 +27,7 @@ class Fixed(Corpus):
 
     def __init__(self, *lengths: float, broken: tuple[str, ...] = ()) -> None:
         self.broken, self.asked = broken, list[str]()
-        self.entries = tuple(Entry(f"p{i}", checksum([str(i).encode()]), s) for i, s in enumerate(lengths))
+        self.entries = tuple(CorpusEntry(f"p{i}", checksum([str(i).encode()]), s) for i, s in enumerate(lengths))
 
     def audio(self, entry, sample_rate):
         self.asked.append(entry.name)
@@ -40,8 +40,8 @@ class Fixed(Corpus):
         return 240.0, np.arange(0.0, entry.duration_s, 0.25)
 
 
-def entries(count: int) -> list[Entry]:
-    return [Entry(str(i), checksum([bytes([i])]), 1.0) for i in range(count)]
+def entries(count: int) -> list[CorpusEntry]:
+    return [CorpusEntry(str(i), checksum([bytes([i])]), 1.0) for i in range(count)]
 
 
 def test_a_piece_never_changes_side_when_others_come() -> None:

@@ -12,7 +12,7 @@ from engine.music.vocabulary import PAD, Dictionary
 from training.data import midi
 from training.data.corpus import DataError
 from training.data.grids import Grids
-from training.data.midi import Settings, prepare
+from training.data.midi import StoreSettings, prepare
 from training.data.pieces import side_of
 
 BARS = 12
@@ -57,7 +57,7 @@ def tune_pack(root: Path) -> Path:
 
 
 def test_a_pack_becomes_a_store_and_all_is_counted(tmp_path: Path) -> None:
-    summary = prepare([pack(tmp_path / "pack")], tmp_path / "store", Settings(least=1, valid=0.0))
+    summary = prepare([pack(tmp_path / "pack")], tmp_path / "store", StoreSettings(least=1, valid=0.0))
     grids = Grids(tmp_path / "store")
     assert [entry.uid for entry in grids.entries] == ["tune-0", "tune-0", "tune-1", "tune-1", "tune-2"]
     assert {entry.licence for entry in grids.entries} == {"MIT"}
@@ -73,7 +73,7 @@ def test_a_pack_becomes_a_store_and_all_is_counted(tmp_path: Path) -> None:
 
 
 def test_grids_hold_what_the_files_play(tmp_path: Path) -> None:
-    prepare([pack(tmp_path / "pack")], tmp_path / "store", Settings(least=1, valid=0.0))
+    prepare([pack(tmp_path / "pack")], tmp_path / "store", StoreSettings(least=1, valid=0.0))
     grids = Grids(tmp_path / "store")
     words, whole = grids.dictionary, grids.whole(0)
     assert whole.grid.shape == (14, 16 * BARS)
@@ -94,7 +94,7 @@ def test_grids_hold_what_the_files_play(tmp_path: Path) -> None:
 
 def test_tunes_are_arranged_in_several_styles(tmp_path: Path) -> None:
     packs = [tune_pack(tmp_path / "leadsheets")]
-    prepare(packs, tmp_path / "store", Settings(least=1, valid=0.0, versions=4))
+    prepare(packs, tmp_path / "store", StoreSettings(least=1, valid=0.0, versions=4))
     grids = Grids(tmp_path / "store")
     assert len(grids.entries) == 4
     assert {entry.uid for entry in grids.entries} == {"one"}
@@ -106,7 +106,7 @@ def test_tunes_are_arranged_in_several_styles(tmp_path: Path) -> None:
 
 def test_interrupted_work_goes_on_and_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(midi, "_SHARD", 2)
-    packs, settings = [pack(tmp_path / "pack")], Settings(least=1)
+    packs, settings = [pack(tmp_path / "pack")], StoreSettings(least=1)
     whole = prepare(packs, tmp_path / "a", settings)
     original, calls = midi.gather, 0
 
@@ -144,7 +144,7 @@ def test_held_out_tunes_do_not_shape_the_dictionary(tmp_path: Path) -> None:
         (root / f"{name}.mid").write_bytes(write_midi(Score((Track(chord, 25),))))
         rows.append(f"{name}.mid,{name},MIT,")
     (root / "index.csv").write_text("\n".join(rows) + "\n", "utf-8")
-    prepare([root], tmp_path / "store", Settings(least=1, valid=0.2))
+    prepare([root], tmp_path / "store", StoreSettings(least=1, valid=0.2))
     grids = Grids(tmp_path / "store")
     assert len(grids.pieces(held_out=True)) == len(grids.pieces(held_out=False)) == 1
     trained = grids.whole(grids.pieces(held_out=False)[0]).grid[6]
@@ -155,16 +155,16 @@ def test_held_out_tunes_do_not_shape_the_dictionary(tmp_path: Path) -> None:
 
 def test_another_store_is_never_mixed_in(tmp_path: Path) -> None:
     packs = [pack(tmp_path / "pack")]
-    prepare(packs, tmp_path / "store", Settings(least=1))
+    prepare(packs, tmp_path / "store", StoreSettings(least=1))
     with pytest.raises(DataError, match="other files or settings"):
-        prepare(packs, tmp_path / "store", Settings(least=2))
+        prepare(packs, tmp_path / "store", StoreSettings(least=2))
 
 
 def test_a_dictionary_can_be_taken_over(tmp_path: Path) -> None:
     packs = [pack(tmp_path / "pack")]
     words = Dictionary.build({})
     (tmp_path / "words.txt").write_text(words.text, "utf-8")
-    prepare(packs, tmp_path / "store", Settings(dictionary=str(tmp_path / "words.txt")))
+    prepare(packs, tmp_path / "store", StoreSettings(dictionary=str(tmp_path / "words.txt")))
     grids = Grids(tmp_path / "store")
     assert grids.dictionary.text == words.text
     piano = grids.whole(0).grid[8]
@@ -177,8 +177,8 @@ def test_a_folder_of_unknown_licence_is_not_used_unasked(tmp_path: Path) -> None
     (root / "a.mid").write_bytes(band_file(1))
     with pytest.raises(DataError, match="may be used"):
         prepare([root], tmp_path / "store")
-    assert prepare([root], tmp_path / "told", Settings(licence="CC0", least=1)).pieces == 1
-    assert prepare([root], tmp_path / "own", Settings(any_licence=True, least=1)).pieces == 1
+    assert prepare([root], tmp_path / "told", StoreSettings(licence="CC0", least=1)).pieces == 1
+    assert prepare([root], tmp_path / "own", StoreSettings(any_licence=True, least=1)).pieces == 1
 
 
 def test_the_command_shows_what_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from engine.music.harmony import NO_CHORD, Chord
 from engine.music.score import Meter, Note, Score, TempoChange, Track
 from training.data.licences import may_ship
-from training.data.pieces import Piece, read_pieces, side_of, tune_of, write_pieces
+from training.data.pieces import NotePiece, read_pieces, side_of, tune_of, write_pieces
 from training.data.tunes import BAR, Pack, TuneError, chord_bars, cut, on_grid, read_chords, stretches
 
 
@@ -163,8 +163,8 @@ def test_pieces_come_back_from_a_shard(tmp_path: Path) -> None:
             [("lead", 80), ("bass", 32), ("drum", 0), ("guitar", 25), ("piano", 0), ("string", 48)]
         )
     )
-    one = Piece("a#0", "uid", "MIT", "rock", Score(tracks, (TempoChange(0, 97.0),)), (Chord(2, "min7", 9),) * 16)
-    two = Piece(
+    one = NotePiece("a#0", "uid", "MIT", "rock", Score(tracks, (TempoChange(0, 97.0),)), (Chord(2, "min7", 9),) * 16)
+    two = NotePiece(
         "b#0", "uid2", "CC0", "", Score(tracks[:1] + tuple(Track((), t.program, t.drums, t.name) for t in tracks[1:]))
     )
     write_pieces(tmp_path / "pieces-0.npz", [one, two], {"files": 2})

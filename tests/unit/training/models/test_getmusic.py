@@ -16,18 +16,18 @@ from training.models.getmusic import (
     Cells,
     GETDiff,
     GetdiffConfig,
-    Vocabulary,
+    TokenRanges,
     as_cells,
     rotary,
     rotate,
 )
 from training.models.getmusic_files import load, save
-from training.models.getmusic_live import Live, LiveConfig, bars_before
+from training.models.getmusic_live import GetmusicLive, GetmusicLiveConfig, bars_before
 
 DICTIONARY = Dictionary.read(dictionary_text())
-WORDS = Vocabulary.of(DICTIONARY)
+WORDS = TokenRanges.of(DICTIONARY)
 TINY = GetdiffConfig(vocabulary=WORDS, cell=8, width=16, layers=2, heads=2, ff=24, dropout=0.1)
-SMALL = LiveConfig(cell=8, width=16, layers=2, heads=2, ff=24, window=32, context=64)
+SMALL = GetmusicLiveConfig(cell=8, width=16, layers=2, heads=2, ff=24, window=32, context=64)
 
 
 def grids(batch: int, length: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,9 +45,9 @@ def some(batch: int, length: int, share: float = 0.4) -> np.ndarray:
     return np.random.default_rng(0).random((batch, CELL_ROWS, length)) < share
 
 
-def live() -> Live:
+def live() -> GetmusicLive:
     torch.manual_seed(0)
-    return Live(DICTIONARY, SMALL).eval()
+    return GetmusicLive(DICTIONARY, SMALL).eval()
 
 
 def test_the_published_sizes_give_the_published_number_of_parameters() -> None:
@@ -58,7 +58,7 @@ def test_the_published_sizes_give_the_published_number_of_parameters() -> None:
 
 
 def test_the_live_network_stays_small() -> None:
-    assert sum(p.numel() for p in Live(DICTIONARY, LiveConfig()).parameters()) < 8_000_000
+    assert sum(p.numel() for p in GetmusicLive(DICTIONARY, GetmusicLiveConfig()).parameters()) < 8_000_000
 
 
 def test_turning_keeps_lengths_and_depends_on_distance_only() -> None:

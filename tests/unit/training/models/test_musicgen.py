@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from training.models.musicgen import LARGE, LM, MEDIUM, SMALL, Cache, MusicgenConfig, guided, init_weights, positions
+from training.models.musicgen import (
+    LARGE,
+    LM,
+    MEDIUM,
+    SMALL,
+    KeyValues,
+    MusicgenConfig,
+    guided,
+    init_weights,
+    positions,
+)
 
 TINY = {
     "cross": MusicgenConfig(width=128, layers=3, entries=32, text=16),
@@ -51,7 +61,7 @@ def test_steps_onto_a_cache_give_what_all_at_once_give(name: str) -> None:
     with torch.no_grad():
         context, features = _told(config, lm)
         wanted = lm(codes, context, features=features)
-        cache, made, at = Cache(), [], 0
+        cache, made, at = KeyValues(), [], 0
         for count in (7, 1, 1, 5, 1, 5):
             part = None if features is None else features[:, at : at + count]
             made.append(lm(codes[:, :, at : at + count], None if at else context, cache, part))
@@ -65,7 +75,7 @@ def test_a_rewound_cache_goes_on_as_if_nothing_had_been() -> None:
     lm = LM(TINY["cross"]).eval()
     codes = torch.randint(0, 33, (1, 4, 12))
     with torch.no_grad():
-        cache = Cache()
+        cache = KeyValues()
         lm(codes[:, :, :6], lm.condition(torch.randn(1, 5, 16)), cache)
         back = cache.rewound(6)
         first = lm(codes[:, :, 6:9], None, cache)
@@ -103,7 +113,7 @@ def test_a_window_in_pieces_is_what_a_cache_gives() -> None:
     lm = LM(MusicgenConfig(width=64, layers=2, entries=32, text=0, rotary=True, window=150)).eval()
     codes = torch.randint(0, 32, (1, 4, 300))  # longer than a piece and than the window
     with torch.no_grad():
-        cache = Cache()
+        cache = KeyValues()
         made = [lm(codes[:, :, at : at + 100], None, cache) for at in (0, 100, 200)]
         assert torch.allclose(torch.cat(made, dim=2), lm(codes), atol=1e-5)
 

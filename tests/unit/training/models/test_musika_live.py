@@ -9,17 +9,17 @@ import torch
 from training.config import Data, Optim, Recipe
 from training.data.conducted import draw_batch, render_piece, style_normals, told
 from training.loop import fit
-from training.models.musika_live import Generator, LiveConfig, oscillator_hz
+from training.models.musika_live import MusikaLiveConfig, MusikaLiveGenerator, oscillator_hz
 from training.task import TrainingError
 from training.tasks.musika_live import GENERATOR_FILE, LiveAutoencoder, LiveGan, load_generator, spectral_distance
 
-TOY = LiveConfig(width=16, latent=8, generator=16, critic=8, layers=1, dilations=(1,), generator_dilations=(1, 2))
+TOY = MusikaLiveConfig(width=16, latent=8, generator=16, critic=8, layers=1, dilations=(1,), generator_dilations=(1, 2))
 OPTIM = Optim(lr=1e-3, betas=(0.9, 0.99))
 
 
 def test_a_generated_frame_does_not_depend_on_later_ones() -> None:
     torch.manual_seed(0)
-    generator = Generator(TOY)
+    generator = MusikaLiveGenerator(TOY)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     place, frame, noise = torch.randn(1, 35, 12), torch.randn(1, 30, 12), torch.randn(1, 2, 12)

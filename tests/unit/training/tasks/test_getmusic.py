@@ -14,14 +14,14 @@ from engine.music.midifile import read_midi
 from tests.unit.training.band import dictionary, write_store
 from training import checkpoint
 from training.config import Data, Optim, Recipe
-from training.data.band_batches import Wishes, live_batch, stream_places, stream_view
+from training.data.band_batches import PartProfile, live_batch, stream_places, stream_view
 from training.data.grids import Grids
 from training.data.masks import Chances
 from training.evaluate.band_play import past_view
 from training.loop import fit
 from training.models.getmusic import Cells, GetdiffConfig
 from training.models.getmusic_files import load
-from training.models.getmusic_live import Live, LiveConfig
+from training.models.getmusic_live import GetmusicLive, GetmusicLiveConfig
 from training.recipes.getmusic_official import RECIPE as OFFICIAL
 from training.recipes.tiny_getmusic import RECIPE as TINY
 from training.task import TrainingError
@@ -30,7 +30,7 @@ from training.tasks.getmusic_published import FILE as FULL_FILE
 from training.tasks.getmusic_published import PublishedBand, chances_of_steps
 
 WORDS = dictionary()
-SMALL = LiveConfig(cell=8, width=16, layers=2, heads=2, ff=32, dropout=0.0, window=32, context=64)
+SMALL = GetmusicLiveConfig(cell=8, width=16, layers=2, heads=2, ff=32, dropout=0.0, window=32, context=64)
 
 
 def live_recipe(store: Path, **more) -> Recipe:
@@ -124,12 +124,12 @@ def test_two_streams_say_what_past_and_window_say(tmp_path: Path) -> None:
     """What is trained is what plays: each window's logits equal those after a past read by itself."""
     torch.manual_seed(0)
     store = Grids(write_store(tmp_path))
-    network = Live(WORDS, replace(SMALL, context=128)).eval()
+    network = GetmusicLive(WORDS, replace(SMALL, context=128)).eval()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     rng = np.random.default_rng(0)
     drawn = [store.whole(index) for index in (2, 3)]
-    arrays = live_batch(drawn, 32, WORDS, Wishes(WORDS), Chances(), rng)
+    arrays = live_batch(drawn, 32, WORDS, PartProfile(WORDS), Chances(), rng)
     batch = {name: torch.from_numpy(value) for name, value in arrays.items()}
     tokens, given, t, features = (batch[name] for name in ("tokens", "given", "t", "features"))
     asked = np.zeros((2, 14, 224), bool)
@@ -209,6 +209,6 @@ def test_official_recipe_has_the_published_settings() -> None:
 
 
 def test_tiny_recipe_is_tiny() -> None:
-    network = Live(WORDS, TINY.task.model)
+    network = GetmusicLive(WORDS, TINY.task.model)
     assert sum(p.numel() for p in network.parameters()) < 60_000
     assert TINY.steps <= 100

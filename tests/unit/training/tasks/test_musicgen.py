@@ -23,12 +23,12 @@ from training.evaluate.words import asked_text, taught
 from training.loop import fit
 from training.models.encodec import Encodec, EncodecConfig, init_weights
 from training.models.musicgen_files import CODEC_FILE, MUSICGEN_FILE, load_codec, load_musicgen, save_codec
-from training.models.words import PAD, UNKNOWN, Vocabulary
+from training.models.words import PAD, UNKNOWN, WordVocabulary
 from training.recipes.musicgen_live import RECIPE as LIVE
 from training.recipes.musicgen_small import RECIPE as SMALL
 from training.task import TrainingError
 from training.tasks.musicgen import TrainLM, encoded
-from training.tasks.musicgen_asking import Asking, Telling
+from training.tasks.musicgen_asking import ConditionDropout, TokenBatches
 from training.tasks.musicgen_play import play
 
 CODEC = EncodecConfig(
@@ -52,7 +52,7 @@ def _recipe(folder: Path, codec: Path, **changes: object) -> Recipe:
     task = TrainLM(
         codec=str(codec), width=64, layers=2, rotary=True, window=24, text_width=16, text_layers=1, text_heads=2,
         frames=40,
-        telling=Telling(conducted=True, text_length=12), listened=1,
+        telling=ConditionDropout(conducted=True, text_length=12), listened=1,
     )  # fmt: skip
     values: dict[str, object] = {
         "task": task, "steps": 6, "batch": 4, "precision": "32-true", "save_every": 0, "log_every": 1,
@@ -116,7 +116,7 @@ def test_resumed_is_never_stopped(tmp_path: Path, codec_file: Path) -> None:
 
 
 def test_half_precision_trains_items_without_words(tmp_path: Path, codec_file: Path) -> None:
-    telling = Telling(conducted=True, text_length=12, untold=1.0)
+    telling = ConditionDropout(conducted=True, text_length=12, untold=1.0)
     task = replace(_recipe(tmp_path, codec_file).task, telling=telling)  # type: ignore[type-var]
     _fit(_recipe(tmp_path, codec_file, task=task, steps=2, precision="bf16-mixed"), tmp_path / "run")
     assert all(row["skipped"] == 0 and row["loss"] > 0 for row in _rows(tmp_path / "run", "train"))
@@ -134,10 +134,12 @@ def _window(frames: int, text: str = "sad techno with bass") -> CodeWindow:
     return CodeWindow(codes, text, np.ones((STEP_FEATURES, frames), np.float32))
 
 
-def _asking(**changes: object) -> Asking:
-    whole = Telling(conducted=True, text_length=6, untold=0.0, unconducted=0.0, unharmonised=0.0, uncharacterised=0.0)
+def _asking(**changes: object) -> TokenBatches:
+    whole = ConditionDropout(
+        conducted=True, text_length=6, untold=0.0, unconducted=0.0, unharmonised=0.0, uncharacterised=0.0
+    )
     telling = replace(whole, **changes)  # type: ignore[arg-type]
-    return Asking(telling, Vocabulary(caption_words(), PATTERN), 4, 16)
+    return TokenBatches(telling, WordVocabulary(caption_words(), PATTERN), 4, 16)
 
 
 def test_each_step_foretells_the_next_of_the_delay_pattern() -> None:
@@ -243,7 +245,7 @@ def test_playing_draws_from_what_one_pass_over_all_steps_gives(tmp_path: Path, c
 
 def test_captions_say_what_is_known_in_many_ways() -> None:
     corpus = Described(Data(pieces=12, bars=4, seed=3))
-    vocabulary = Vocabulary(caption_words(), PATTERN)
+    vocabulary = WordVocabulary(caption_words(), PATTERN)
     rng = np.random.default_rng(0)
     texts = set()
     for entry in corpus.entries:
@@ -294,7 +296,7 @@ def test_a_taught_listener_hears_who_plays() -> None:
     right = np.stack([listener.hears(sound, 8000) == parts for sound, parts in unheard])
     assert len(unheard) == 15
     assert right.mean() > 0.8
-    vocabulary = Vocabulary(caption_words(), PATTERN)
+    vocabulary = WordVocabulary(caption_words(), PATTERN)
     for parts in ([True, True, False, False], [False, False, False, True], [True] * 4):
         assert not vocabulary.unknown(asked_text("techno", np.array(parts)))
 
@@ -312,19 +314,19 @@ def test_step_features_go_on_from_window_to_window() -> None:
 
 
 def test_unknown_words_and_long_texts_are_borne() -> None:
-    vocabulary = Vocabulary(("a minor", "bass", "techno"), PATTERN)
+    vocabulary = WordVocabulary(("a minor", "bass", "techno"), PATTERN)
     assert vocabulary.numbers("Techno in A minor, bass!", 6).tolist() == [4, UNKNOWN, 2, 3, PAD, PAD]
     assert vocabulary.numbers("techno " * 9, 3).tolist() == [4, 4, 4]
     assert vocabulary.numbers("", 2).tolist() == [PAD, PAD]
     assert vocabulary.unknown("techno tuba") == ["tuba"]
-    assert Vocabulary.read(vocabulary.tokenizer()) == vocabulary
+    assert WordVocabulary.read(vocabulary.tokenizer()) == vocabulary
     with pytest.raises(ValueError, match="whole words"):
-        Vocabulary.read("{}")
+        WordVocabulary.read("{}")
 
 
 def test_the_tokenizer_file_means_the_same() -> None:
     tokenizers = pytest.importorskip("tokenizers", reason="comes with what published text encoders need")
-    vocabulary = Vocabulary(caption_words(), PATTERN)
+    vocabulary = WordVocabulary(caption_words(), PATTERN)
     theirs = tokenizers.Tokenizer.from_str(vocabulary.tokenizer())
     for text in ("Sad TECHNO, with bass & drums; 124 bpm, in F# minor", "a tuba in a minor, no drums", "", "??"):
         ids = theirs.encode(text).ids

@@ -13,11 +13,11 @@ from training.config import Data
 from training.data.captions import PATTERN, caption_words
 from training.data.described import Attributes, Described
 from training.models.t5 import T5Config, T5Encoder
-from training.models.words import Vocabulary
+from training.models.words import WordVocabulary
 from training.tasks import musicgen_reading
 from training.tasks.musicgen_reading import TARGETS, character, learned_to_read, read, targets
 
-VOCABULARY = Vocabulary(caption_words(), PATTERN)
+VOCABULARY = WordVocabulary(caption_words(), PATTERN)
 SIZES = T5Config(pieces=len(VOCABULARY), width=32, heads=2, head=16, inner=64, layers=1)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.models.getmusic.accompanist import GetmusicMaker
+from engine.models.getmusic.accompanist import GetmusicAccompanist
 from engine.models.getmusic.model import Getmusic, GetmusicControls
 from engine.models.getmusic.network import Network, Prediction
 from engine.music.harmony import parse_chord
@@ -35,11 +35,11 @@ class Slow:
         return self._network.predict(tokens, given, t, asked, features)
 
 
-def maker_of(kind: str = "network", seconds: float = 0.01, **more: object) -> tuple[GetmusicMaker, Slow]:
+def maker_of(kind: str = "network", seconds: float = 0.01, **more: object) -> tuple[GetmusicAccompanist, Slow]:
     made = Getmusic.of(open_tiny_graphs(kind, **more))
     slow = Slow(made.network, seconds)
     model = Getmusic(slow, facts(**more))
-    return GetmusicMaker(model, GetmusicControls(steps=8), clock=lambda: slow.now_s), slow
+    return GetmusicAccompanist(model, GetmusicControls(steps=8), clock=lambda: slow.now_s), slow
 
 
 def request_of(**more: object) -> BarRequest:

@@ -11,7 +11,7 @@ import torch
 from engine.errors import ControlError, ShapeError
 from engine.models.musicgen.melody import chroma_filters, melody_classes, no_melody
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart, together
-from engine.models.musicgen.state import MusicgenState, Told
+from engine.models.musicgen.state import Conditions, MusicgenState
 from engine.music.codes import delayed
 from engine.music.conducting import GUIDED_FEATURES
 from tests.tiny_musicgen import ENTRIES, KINDS, open_tiny, tiny_parts
@@ -25,7 +25,7 @@ def prompt_of(model: Musicgen, frames: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, ENTRIES, (model.facts.codebooks, frames))
 
 
-def told_of(kind: str, guided_too: bool = True) -> Told:
+def told_of(kind: str, guided_too: bool = True) -> Conditions:
     model = open_tiny(kind)
     return model.tell("slow piano" if KINDS[kind].text else "", guided=guided_too)
 

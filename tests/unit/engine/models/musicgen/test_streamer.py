@@ -1,4 +1,4 @@
-"""A live language model plays what it would offline, wherever it is cut, kept, frozen or sent to another future."""
+"""A live language model plays what it would offline, wherever it is cut, snapshot, frozen or sent to another future."""
 
 import hashlib
 import pickle
@@ -13,14 +13,14 @@ from engine.audio.level import limited
 from engine.conductor import Conductor
 from engine.controls import walk, with_value
 from engine.errors import ControlError
-from engine.messages.continuation import Branch, Choose, Continue, Land, Rewind
-from engine.models.musicgen.continuation import Future
+from engine.messages.continuation import Branch, Choose, Commit, Continue, Rewind
+from engine.models.musicgen.continuation import Continuation
 from engine.models.musicgen.model import apart
 from engine.models.musicgen.streamer import MusicgenLive, MusicgenLiveControls, MusicgenLiveState, WordedControls
 from engine.models.musicgen.timing import ChunkTime
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
-from engine.protocols.streamer import Moment, kept, unkept
+from engine.protocols.streamer import Moment, restore, snapshot
 from tests.tiny_musicgen import KINDS, open_tiny
 
 RATE = 48000
@@ -70,14 +70,16 @@ class Voice:
         return other
 
 
-def future_of(voice: Voice, frames: int = 9, seed: int = 5, origin: float | None = None, left: int = -1) -> Future:
+def future_of(
+    voice: Voice, frames: int = 9, seed: int = 5, origin: float | None = None, left: int = -1
+) -> Continuation:
     """A future from some codes."""
     strands, model = voice.live._strands, voice.live._strands.model
     prompt = np.random.default_rng(seed).integers(0, model.facts.entries, (model.facts.codebooks, frames))
-    return Future(strands.follow(prompt, seed, strands.tell("")), origin, left, 0.0)
+    return Continuation(strands.follow(prompt, seed, strands.tell("")), origin, left, 0.0)
 
 
-def alone(voice: Voice, future: Future, chunks: int) -> Audio:
+def alone(voice: Voice, future: Continuation, chunks: int) -> Audio:
     """What a future sounds like by itself."""
     other = voice.fork()
     other.state.strand, other.state.loop, other.state.left = future.strand.fork(), None, future.left
@@ -110,10 +112,10 @@ def test_it_plays_what_is_said_offline(kind: str) -> None:
 def test_what_is_kept_is_small_and_goes_on_alike(kind: str) -> None:
     voice = Voice(kind)
     voice.play(20)
-    data = kept(voice.live, voice.state)
+    data = snapshot(voice.live, voice.state)
     assert len(data) < len(pickle.dumps(voice.state))
     one, two = (voice.fork() for _ in range(2))
-    one.state, two.state = unkept(one.live, data), unkept(two.live, data)
+    one.state, two.state = restore(one.live, data), restore(two.live, data)
     made = [each.play(10) for each in (voice, one, two)]
     assert np.array_equal(made[1], made[2])
     # Heard at once instead of step by step, and without what a rotary model has let go of: so to some bits only.
@@ -128,7 +130,7 @@ def test_a_mark_is_kept_too() -> None:
     voice.live.turn(voice.state, Branch(futures=3), None, 100, voice.moment())
     voice.play(3)
     again = voice.fork()
-    again.state = unkept(voice.live, kept(voice.live, voice.state))
+    again.state = restore(voice.live, snapshot(voice.live, voice.state))
     for each in (voice, again):
         each.live.check(each.state, Choose(future=2))
         each.live.turn(each.state, Choose(future=2), None, 0, each.moment())
@@ -142,7 +144,7 @@ def test_a_future_lands_on_its_sample(kind: str, at: int) -> None:
     voice.play(12)
     without, future = voice.fork(), future_of(voice)
     wanted = alone(voice, future, 6)
-    voice.live.turn(voice.state, Land(), future, at, voice.moment())
+    voice.live.turn(voice.state, Commit(), future, at, voice.moment())
     got, old = voice.play(5), without.play(5)
     fade = round(0.04 * voice.spec.sample_rate)
     assert np.abs(got[:, :at] - old[:, :at]).max(initial=0.0) < 1e-5
@@ -159,7 +161,7 @@ def test_what_has_passed_by_the_time_it_lands_is_left_out() -> None:
     moment, passed = voice.moment(), 2345
     future = future_of(voice, origin=moment.sample - passed * RATE / voice.spec.sample_rate)
     wanted = alone(voice, future, 8)
-    voice.live.turn(voice.state, Land(), future, 0, moment)
+    voice.live.turn(voice.state, Commit(), future, 0, moment)
     fade = round(0.04 * voice.spec.sample_rate)
     got = voice.play(6)[:, fade:]
     assert np.abs(got - wanted[:, passed + fade : passed + fade + got.shape[1]]).max() < 1e-5
@@ -180,7 +182,7 @@ def test_a_future_that_is_very_late_lands_bars_earlier_and_makes_nothing_at_once
 def test_a_future_ends_when_it_was_to_end() -> None:
     voice = Voice()
     voice.play(2)
-    voice.live.turn(voice.state, Land(), future_of(voice, left=5000), 0, voice.moment())
+    voice.live.turn(voice.state, Commit(), future_of(voice, left=5000), 0, voice.moment())
     sound = voice.play(4)
     assert np.abs(sound[:, 1300:3700]).max() > 1e-3
     assert not sound[:, 5000:].any()
@@ -319,7 +321,7 @@ def test_words_are_a_control_where_they_are_taken() -> None:
         voice.live.plan(voice.state, voice.controls, Continue(melody="hum.wav"), voice.moment())
 
 
-def planned(voice: Voice, folder: Path, **asked: object) -> Future:
+def planned(voice: Voice, folder: Path, **asked: object) -> Continuation:
     """What comes of a continuation of files in a folder."""
     sums = {
         f"{'file' if name == 'source' else name}_hash": hashlib.sha256((folder / str(file)).read_bytes()).hexdigest()
@@ -327,7 +329,7 @@ def planned(voice: Voice, folder: Path, **asked: object) -> Future:
         if name in ("source", "melody")
     }
     command = Continue(**{**sums, **asked})  # type: ignore[arg-type]
-    made: Future = voice.live.plan(voice.state, voice.controls, command, replace(voice.moment(), folder=folder))()
+    made: Continuation = voice.live.plan(voice.state, voice.controls, command, replace(voice.moment(), folder=folder))()
     return made
 
 
@@ -356,7 +358,7 @@ def test_a_melody_outlives_new_words_and_a_way_back(tmp_path: Path) -> None:
     future = planned(voice, tmp_path, source="in.wav", seed=4, melody="hum.wav")
     hum = future.strand.lm.told.melody
     assert hum is not None
-    voice.live.turn(voice.state, Land(number=1), future, 0, voice.moment())
+    voice.live.turn(voice.state, Commit(number=1), future, 0, voice.moment())
     voice.play(60)
     voice.controls = with_value(voice.controls, ("text",), "fast drums")
     voice.play(1)
@@ -410,14 +412,14 @@ def test_it_goes_on_over_the_chords_it_hears_until_it_is_told_others(tmp_path: P
     assert (file.strand.harmony.bars, heard.strand.harmony.bars, free.strand.harmony) == (minor, minor, None)
     assert not np.array_equal(heard.strand.ready, free.strand.ready)
     voice.controls = replace(voice.controls, temperature=0.0)
-    voice.live.turn(voice.state, Land(number=1), heard, 0, voice.moment())
+    voice.live.turn(voice.state, Commit(number=1), heard, 0, voice.moment())
     by_ear, told, other = voice.fork(), voice.fork(), voice.fork()
     told.conductor.set_chord(parse_chord("Am"), 0.0)
     other.conductor.set_chord(parse_chord("Eb"), 0.0)
     made = [each.play(20) for each in (by_ear, told, other)]
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
-    kept_harmony = unkept(voice.live, kept(voice.live, by_ear.state)).strand.harmony
+    kept_harmony = restore(voice.live, snapshot(voice.live, by_ear.state)).strand.harmony
     assert kept_harmony == heard.strand.harmony
     by_ear.play(60)
     again = by_ear.live.plan(by_ear.state, by_ear.controls, Rewind(bars=1, aim=by_ear.moment().sample), by_ear.moment())
