@@ -50,7 +50,7 @@ def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, 
     facts = model.facts
     context = min(_CONTEXT, facts.keep)
     prompt = np.random.default_rng(0).integers(0, facts.entries, (facts.codebooks, context))
-    told = {"unguided": model.tell(), "guided": _guided(model)}
+    told = {"unguided": model.conditions(), "guided": _guided(model)}
     rates: dict[str, list[float]] = {name: [] for name in told}
     heard_ms: list[float] = []
     for _ in range(runs):
@@ -78,7 +78,7 @@ def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, 
 def _guided(model: Musicgen) -> Conditions:
     """Two rows, told 16 pieces of anything and not told: what is told does not change the work."""
     rng = np.random.default_rng(1)
-    one, facts = model.tell(), model.facts
+    one, facts = model.conditions(), model.facts
     arrays = {}
     for name, value in one.arrays.items():
         length = value.shape[1] if facts.prefix else 16
@@ -91,7 +91,7 @@ def _run(model: Musicgen, told: Conditions, prompt: Any, steps: int) -> tuple[fl
     """Milliseconds until the prompt is heard, and steps a second with the sound of what they say."""
     begun = time.perf_counter()
     state = model.begin(told, prompt, frames=steps)
-    model.hear(state)
+    model.prefill(state)
     heard_ms = 1000.0 * (time.perf_counter() - begun)
     sound, made, streams = model.codec.begin_decode(model.facts.streams), [], model.facts.streams
     count, begun = 0, time.perf_counter()

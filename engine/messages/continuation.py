@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from engine.controls import Live, Value
 
-__all__ = ["Branch", "Choose", "Commit", "Continue", "Prepared", "Rewind", "turned"]
+__all__ = ["Branch", "Choose", "Commit", "Continue", "Prepared", "Rewind", "changed_controls"]
 
 _AS_SET = "below 0: as the control says"
 
@@ -84,7 +84,7 @@ class Prepared:
     heard: float
 
 
-def turned(command: Continue | Rewind | Branch | Choose | Commit) -> tuple[tuple[str, Value], ...]:
+def changed_controls(command: Continue | Rewind | Branch | Choose | Commit) -> tuple[tuple[str, Value], ...]:
     """Controls that change when what a command asks for is heard: (name, value)."""
     match command:
         case Commit(values=values):

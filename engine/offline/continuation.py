@@ -142,13 +142,13 @@ def continued(task: ContinueTask) -> Job[Continued]:
     melody = None if task.melody is None else melody_of(model, task.melody)
     lead = _lead(model, task, given, rate)
     # Chords are guided by as words are.
-    told = model.tell(task.text, melody, guided=task.controls.guidance != 1.0, changing=lead is not None)
+    told = model.conditions(task.text, melody, guided=task.controls.guidance != 1.0, changing=lead is not None)
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
     first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]
     playing = _Stepper(model, lead, first)
     state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
-    model.hear(state)
+    model.prefill(state)
     begin_s = time.perf_counter() - began_s
     draft = task.out.with_name(f".{task.out.name}.part")
     steps, began_s = 0, time.perf_counter()

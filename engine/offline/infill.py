@@ -240,7 +240,7 @@ def _fitted(
     fitted = {}
     for role, notes in made.items():
         kept = sheet.left.tracks[homes[role]].notes if role in homes else ()
-        goes_on = any(note.start >= sheet.ticks[1] for note in kept)
+        continues = any(note.start >= sheet.ticks[1] for note in kept)
         held: dict[int, int] = {}
         for note in kept:
             if note.start < sheet.ticks[0]:
@@ -252,7 +252,7 @@ def _fitted(
         for note in notes:
             if note.start >= held.get(note.pitch, 0):
                 again = struck[note.pitch][bisect_right(struck[note.pitch], note.start) :][:1]
-                ends = [note.end, *again, *([sheet.ticks[1]] if goes_on else [])]
+                ends = [note.end, *again, *([sheet.ticks[1]] if continues else [])]
                 rows.append(replace(note, length=min(ends) - note.start))
         fitted[role] = tuple(rows)
     return fitted

@@ -88,23 +88,25 @@ class CanJump(Protocol):
 class CanSnapshot(Protocol):
     """What a streamer offers beside, if its state is far larger than what is needed to go on from it."""
 
-    def keep(self, state: Any) -> bytes:
+    def snapshot(self, state: Any) -> bytes:
         """What is needed, taken in no time."""
         ...
 
-    def unkeep(self, snapshot: bytes) -> Any:
+    def restore(self, snapshot: bytes) -> Any:
         """A state that goes on from there, the same each time; may take as long as opening a bundle."""
         ...
 
 
 def snapshot(streamer: Streamer[Any, Any], state: object) -> bytes:
     """A state as bytes, in the streamer's own way if it has one."""
-    return streamer.keep(state) if isinstance(streamer, CanSnapshot) else pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+    return (
+        streamer.snapshot(state) if isinstance(streamer, CanSnapshot) else pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+    )
 
 
 def restore(streamer: Streamer[Any, Any], data: bytes) -> Any:
     """The state that `snapshot` gave."""
-    return streamer.unkeep(data) if isinstance(streamer, CanSnapshot) else pickle.loads(data)
+    return streamer.restore(data) if isinstance(streamer, CanSnapshot) else pickle.loads(data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +134,7 @@ class CanContinue(Protocol):
         """Do for once what a plan does, so that the first that counts takes no longer than others."""
         ...
 
-    def plan(self, state: Any, controls: Any, command: Any, moment: Moment) -> Callable[[], Any]:
+    def prepare(self, state: Any, controls: Any, command: Any, moment: Moment) -> Callable[[], Any]:
         """Take down what a command asks for, in no time: nothing that happens afterwards changes it.
 
         Returns:
@@ -151,7 +153,7 @@ class CanContinue(Protocol):
         """
         ...
 
-    def turn(self, state: Any, command: Any, future: Any, at: int, moment: Moment) -> None:
+    def apply_at(self, state: Any, command: Any, future: Any, at: int, moment: Moment) -> None:
         """Carry out a command `at` samples (the model's) into the next chunk, which begins at the moment's sample.
 
         Args:

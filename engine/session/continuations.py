@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.errors import EngineError
-from engine.messages.continuation import turned
+from engine.messages.continuation import changed_controls
 from engine.messages.session import Commit, Continue, Prepared, Rewind
 from engine.session.schedule import Scheduled, target_of
 from engine.session.slot import SessionContext, Slot
@@ -113,7 +113,7 @@ class Continuations:
             return
         row.state, row.sample = "landing", sample
         at_once = due.target.at_once and playing
-        land = Commit(voice=self._voice, number=due.number, values=turned(row.command))
+        land = Commit(voice=self._voice, number=due.number, values=changed_controls(row.command))
         cast.player.send(Order(due.number, AT_ONCE if at_once else float(round(sample)), land))
 
     def _aim(self, row: _Row, lead: int) -> int:

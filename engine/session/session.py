@@ -43,7 +43,7 @@ from engine.session.sources import Sources
 from engine.session.take import TakeWriter, new_take
 from engine.session.telemetry import TelemetryReporter
 from engine.session.voice import Voice
-from engine.worker.orders import AT_ONCE, Order, conduct, conducts, plans, turns
+from engine.worker.orders import AT_ONCE, Order, applies_within_chunk, conduct, conducts, needs_preparation
 from engine.worker.process import LocalWorker, Opener, ProcessWorker, WorkerHandle
 from engine.worker.worker import Pacing
 
@@ -298,7 +298,7 @@ class Session:
             stage.events.append(Failed(number=number, command=command, reason=str(error)))
             return
         due = Scheduled(number, command, target, posted_s, when)
-        if isinstance(command, Load) or plans(command):
+        if isinstance(command, Load) or needs_preparation(command):
             self._obey(due, 0.0)  # it is made ready from now on; only the change waits
         else:
             self._agenda.add(due)
@@ -308,7 +308,11 @@ class Session:
             name = command.path[0] if command.path else ""
             if name == INPUT:
                 return None
-        elif isinstance(command, Play | Stop | Jump | Load | Unload) or plans(command) or turns(command):
+        elif (
+            isinstance(command, Play | Stop | Jump | Load | Unload)
+            or needs_preparation(command)
+            or applies_within_chunk(command)
+        ):
             name = command.voice
         else:
             return None
@@ -323,7 +327,7 @@ class Session:
         voice = None if isinstance(command, Panic) or conducts(command) else self._voice_of(command)
         if isinstance(command, Stop | Panic):
             return self.position
-        if voice is not None and (isinstance(command, Play | Load) or plans(command)):
+        if voice is not None and (isinstance(command, Play | Load) or needs_preparation(command)):
             return self.position + voice.lead()
         voices = [voice] if voice is not None else list(self._voices.values())
         return max([self.position, *(each.open_sample() for each in voices)])

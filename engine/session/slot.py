@@ -10,7 +10,7 @@ from engine.audio.mixer import Fades
 from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.controls import Value, with_value
-from engine.messages.continuation import turned
+from engine.messages.continuation import changed_controls
 from engine.messages.session import Applied, Branch, Changed, Choose, Commit, Continue, Event, Failed
 from engine.session.schedule import Scheduled
 from engine.session.take import TakeWriter
@@ -116,7 +116,7 @@ class Slot:
     resumed: bool = False
     again: bool = False  # started because the one before failed
     controls: Any = None  # None until it is ready
-    goes_on: bool = False
+    continues: bool = False
     unanswered: dict[int, Scheduled] = field(default_factory=dict)
     beats: int = -1
     beaten_s: float = 0.0
@@ -127,7 +127,7 @@ class Slot:
 
     def turn(self, voice: str, command: Commit | Branch | Choose) -> Iterator[Changed]:
         """Controls change with what is heard."""
-        for name, value in turned(command):
+        for name, value in changed_controls(command):
             if getattr(self.controls, name) != value:
                 self.controls = with_value(self.controls, (name,), value)
                 yield Changed(path=(voice, name), value=getattr(self.controls, name))
@@ -138,7 +138,7 @@ class Slot:
         if ring.beats != self.beats:
             self.beats, self.beaten_s = ring.beats, now_s
         # What is made beside a voice's sound may slow it down for a while, to no sound at all on a poor machine.
-        patience_s = max(_SLOW_S if self.goes_on else _HANG_S, 4.0 * ring.step_peak_s)
+        patience_s = max(_SLOW_S if self.continues else _HANG_S, 4.0 * ring.step_peak_s)
         hung = starving and now_s - self.beaten_s > patience_s if self.ready else now_s - self.begun_s > _LOAD_S
         if not (hung and self.player.pid):
             return False

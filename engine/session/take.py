@@ -29,10 +29,12 @@ _STEP: Final = 48_000
 _RATES: Final = range(1_000, 1_000_000)
 _WRONG: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, EngineError)
 _LOGGED: Final = (
-    "Set", "Jump", "Tempo", "Beats", "Locate", "Chord", "Progression", "Keys", "Continue", "Rewind", "Branch", "Choose",
-    "Commit",
+    "Set", "Jump", "Tempo", "Beats", "Locate", "SetChord", "Progression", "Keys", "Continue", "Rewind", "Branch",
+    "Choose", "Commit",
 )  # fmt: skip
-_COMMANDS: Final[Mapping[str, type]] = {name: getattr(messages, name) for name in _LOGGED}
+_WRITTEN: Final[Mapping[str, str]] = {"SetChord": "Chord", "Commit": "Land"}
+"""Commands whose name in a take is another one than in the code: the format does not change with the code."""
+_COMMANDS: Final[Mapping[str, type]] = {_WRITTEN.get(name, name): getattr(messages, name) for name in _LOGGED}
 
 
 class TakeWriter:
@@ -76,7 +78,7 @@ class TakeWriter:
     def took(self, player: int, took: Took) -> None:
         """A player obeyed an order."""
         order = took.order
-        name = type(order.command).__name__
+        name = _WRITTEN.get(type(order.command).__name__, type(order.command).__name__)
         if name in _COMMANDS:
             row = {"number": order.number, "sample": order.sample, "command": {name: asdict(order.command)}}
             self._line({"took": player, "chunk": took.chunk, **row})

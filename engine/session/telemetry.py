@@ -10,7 +10,7 @@ from engine.audio.mixer import Mixer
 from engine.messages.session import Telemetry, VoiceTelemetry
 from engine.session.slot import SessionContext
 from engine.session.voice import Voice
-from engine.worker.orders import plans
+from engine.worker.orders import needs_preparation
 
 __all__ = ["TelemetryReporter"]
 
@@ -40,7 +40,7 @@ class TelemetryReporter:
             at_ms = 1000.0 * (read_s + (event.sample - first) / stage.sample_rate)
             latency_ms = max(0.0, at_ms - event.latency_ms) + self.output_latency_ms
             self._latency_ms = max(self._latency_ms, latency_ms)
-            if plans(event.command):
+            if needs_preparation(event.command):
                 self._continue_ms[event.voice] = latency_ms
             stage.events.append(replace(event, latency_ms=latency_ms))
         stage.heard[:] = waiting

@@ -29,7 +29,18 @@ from engine.messages.session import (
 from engine.session.continuations import Continuations
 from engine.session.schedule import Scheduled, target_of
 from engine.session.slot import Retired, SessionContext, Slot, VoiceSpec
-from engine.worker.orders import AT_ONCE, Began, Broken, Made, Order, OrderRefused, Ready, Took, plans, turns
+from engine.worker.orders import (
+    AT_ONCE,
+    Began,
+    Broken,
+    Made,
+    Order,
+    OrderRefused,
+    Ready,
+    Took,
+    applies_within_chunk,
+    needs_preparation,
+)
 from engine.worker.process import Setup, WorkerHandle
 
 __all__ = ["Voice"]
@@ -122,7 +133,7 @@ class Voice:
                 self.stop(due, sample, self._stage.fades.end)
             case Unload():
                 self._unload(due)
-            case command if plans(command):
+            case command if needs_preparation(command):
                 self._futures.ask(due)
             case command:
                 self._pass_on(due, command, sample)
@@ -151,7 +162,12 @@ class Voice:
         if isinstance(command, Set) and self.controls is not None:
             with_value(self.controls, command.path[1:], command.value)
         cast = self._cast
-        if (plans(command) or turns(command)) and cast is not None and cast.ready and not cast.goes_on:
+        if (
+            (needs_preparation(command) or applies_within_chunk(command))
+            and cast is not None
+            and cast.ready
+            and not cast.continues
+        ):
             raise ControlError(f"{self.bundle} goes on from nothing that it hears: load a bundle of MusicGen")
 
     def tend(self) -> None:
@@ -254,15 +270,15 @@ class Voice:
         stage, take = self._stage, self._stage.take
         for report in cast.player.reports():
             match report:
-                case Ready(controls=controls, identity=identity, goes_on=goes_on):
+                case Ready(controls=controls, identity=identity, continues=continues):
                     take.ready(cast.number, identity)
-                    cast.goes_on = goes_on
+                    cast.continues = continues
                     self._ready(cast, controls)
                 case Took(number=number, sample=sample, order=order):
                     take.took(cast.number, report)
                     if isinstance(order.command, Set):
                         cast.controls = with_value(cast.controls, order.command.path[1:], order.command.value)
-                    elif turns(order.command):
+                    elif applies_within_chunk(order.command):
                         stage.events.extend(cast.turn(self.name, order.command))
                     if number in cast.unanswered:
                         self._took(cast, cast.unanswered.pop(number), sample)

@@ -31,10 +31,10 @@ __all__ = [
     "Ready",
     "Report",
     "Took",
+    "applies_within_chunk",
     "conduct",
     "conducts",
-    "plans",
-    "turns",
+    "needs_preparation",
 ]
 
 AT_ONCE = -1.0
@@ -64,7 +64,7 @@ class Ready:
     Args:
         controls: those it begins with.
         identity: of its weights (see `engine.bundles.opening.identity_of`).
-        goes_on: whether it goes on from what it hears (see `engine.protocols.streamer.CanContinue`).
+        continues: whether it goes on from what it hears (see `engine.protocols.streamer.CanContinue`).
     """
 
     controls: object
@@ -72,7 +72,7 @@ class Ready:
     chunk: int
     seconds: float
     identity: str = ""
-    goes_on: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,12 @@ def conducts(command: Command) -> bool:
     return isinstance(command, _CONDUCTING)
 
 
-def plans(command: Command) -> TypeGuard[Continue | Rewind]:
+def needs_preparation(command: Command) -> TypeGuard[Continue | Rewind]:
     """Whether a command is made ready beside the sound first, and lands when it is due."""
     return isinstance(command, Continue | Rewind)
 
 
-def turns(command: Command) -> TypeGuard[Commit | Branch | Choose]:
+def applies_within_chunk(command: Command) -> TypeGuard[Commit | Branch | Choose]:
     """Whether a command is carried out at its very sample, within a chunk."""
     return isinstance(command, Commit | Branch | Choose)
 

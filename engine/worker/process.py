@@ -303,8 +303,8 @@ def _sound_comes_first() -> None:
 
 
 def _ready(worker: Worker, seconds: float, identity: str) -> Ready:
-    spec, goes_on = worker.spec, isinstance(worker.streamer, CanContinue)
-    return Ready(worker.controls, spec.sample_rate, spec.chunk, seconds, identity, goes_on)
+    spec, continues = worker.spec, isinstance(worker.streamer, CanContinue)
+    return Ready(worker.controls, spec.sample_rate, spec.chunk, seconds, identity, continues)
 
 
 def _said(error: Exception) -> str:

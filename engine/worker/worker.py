@@ -18,13 +18,24 @@ from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
-from engine.messages.continuation import turned
+from engine.messages.continuation import changed_controls
 from engine.messages.session import Branch, Choose, Commit, Continue, Jump, Play, Rewind, Set, Stop
 from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
 from engine.protocols.streamer import CanContinue, CanJump, Moment, Streamer, snapshot
 from engine.worker.background import BackgroundTask
-from engine.worker.orders import Began, Made, Order, OrderRefused, Report, Took, conduct, conducts, plans, turns
+from engine.worker.orders import (
+    Began,
+    Made,
+    Order,
+    OrderRefused,
+    Report,
+    Took,
+    applies_within_chunk,
+    conduct,
+    conducts,
+    needs_preparation,
+)
 
 __all__ = ["Pacing", "StepError", "Worker"]
 
@@ -171,9 +182,9 @@ class Worker:
                 self.controls = with_value(self.controls, command.path[1:], command.value)
             elif isinstance(command, Jump):
                 self._jump(command.seed)
-            elif plans(command):
+            elif needs_preparation(command):
                 self._plan(order.number, command)
-            elif turns(command):
+            elif applies_within_chunk(command):
                 self._turn(order, command)
         except EngineError as error:
             self._reports.append(OrderRefused(order.number, str(error)))
@@ -181,7 +192,7 @@ class Worker:
         heard = self._heard(self.chunk) if self.playing else self.ring.read_position
         if conducts(command):
             heard = max(heard, round(order.sample))
-        elif turns(command):
+        elif applies_within_chunk(command):
             heard = max(self.edge(self.chunk), round(order.sample))
         self._reports.append(Took(order.number, self.chunk, heard, order))
 
@@ -248,16 +259,20 @@ class Worker:
 
     def _is_due(self, order: Order) -> bool:
         command = order.command
-        if conducts(command) or plans(command) or not self.playing:
+        if conducts(command) or needs_preparation(command) or not self.playing:
             return True
         # What is carried out at its very sample belongs to the chunk that holds it, others to the next one's beginning.
-        return order.sample < self.edge(self.chunk + 1) if turns(command) else order.sample <= self.edge(self.chunk)
+        return (
+            order.sample < self.edge(self.chunk + 1)
+            if applies_within_chunk(command)
+            else order.sample <= self.edge(self.chunk)
+        )
 
     def _plan(self, number: int, command: Continue | Rewind) -> None:
         """Have a future made, beside the sound where time passes; only the latest that was asked for can land."""
         if not isinstance(self.streamer, CanContinue):
             raise ControlError("this bundle goes on from nothing that it hears: load one of MusicGen")
-        work = self.streamer.plan(self.state, self.controls, command, self._moment())
+        work = self.streamer.prepare(self.state, self.controls, command, self._moment())
         self._ahead = {number: BackgroundTask(work, threaded=self.pacing.clock is not None)}
 
     def _tell_of(self, number: int, ahead: BackgroundTask) -> None:
@@ -280,7 +295,7 @@ class Worker:
             if command.number not in self._ahead:
                 raise ControlError("what is to land is not there: ask for it again")
             future = self._ahead.pop(command.number).result()
-        for name, value in turned(command):
+        for name, value in changed_controls(command):
             controls = with_value(controls, (name,), value)
         streamer.check(self.state, command)
         self.controls = controls
@@ -297,7 +312,7 @@ class Worker:
         for order, future in self._turning:
             at = rescale(max(0, round(order.sample) - moment.sample), self._rate, self.spec.sample_rate)
             if isinstance(self.streamer, CanContinue):
-                self.streamer.turn(self.state, order.command, future, min(at, most), moment)
+                self.streamer.apply_at(self.state, order.command, future, min(at, most), moment)
         self._turning = []
 
     def _play(self, order: Order) -> None:

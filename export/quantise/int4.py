@@ -1,8 +1,8 @@
 """Products of rows in whole numbers, for networks whose columns differ much from one another.
 
 `export.quantise.int8.to_int8` has one scale for each item of the batch, as convolutions need it. Here every row of a
-matrix has its own: what one column holds does not cost the others precision, and a column comes out the same to the last
-bit whatever stands beside it.
+matrix has its own: what one column holds does not cost the others precision, and a column comes out the same to
+the last bit whatever stands beside it.
 """
 
 from collections.abc import Collection, Mapping, Sequence

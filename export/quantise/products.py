@@ -5,8 +5,8 @@ normalisation is folded into the matrices. A transposed convolution of kernel 4 
 taps, one for even and one for odd samples, which needs no overlapped add and wastes no multiplication.
 
 There are two ways to run a filter. *Plain*: the taps are laid side by side and multiplied by one matrix, which can be
-quantised, so that it reaches a processor's 8-bit dot products. *Tiled*: by `export.quantise.winograd`, which saves a third
-to a half of the multiplications, but needs floats between.
+quantised, so that it reaches a processor's 8-bit dot products. *Tiled*: by `export.quantise.winograd`, which saves a
+third to a half of the multiplications, but needs floats between.
 """
 
 import copy

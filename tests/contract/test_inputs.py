@@ -20,12 +20,12 @@ class Listener:
     """Remembers what it was told, and fails when told to."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, tuple[int, ...]]] = []
+        self.conditions: list[tuple[int, tuple[int, ...]]] = []
         self.threads: set[int] = set()
         self.fails = False
 
     def __call__(self, audio: Audio, sample: int) -> None:
-        self.told.append((sample, audio.shape))
+        self.conditions.append((sample, audio.shape))
         self.threads.add(threading.get_ident())
         assert audio.dtype == np.float32
         if self.fails:
@@ -33,7 +33,7 @@ class Listener:
 
     @property
     def samples(self) -> int:
-        return sum(shape[1] for _, shape in self.told)
+        return sum(shape[1] for _, shape in self.conditions)
 
 
 @pytest.fixture(scope="module")
@@ -88,24 +88,24 @@ def test_the_listener_is_told_all_that_comes_in_order_from_one_thread(opened: Au
     opened.stop()
     assert len(listener.threads) == 1
     assert threading.get_ident() not in listener.threads
-    assert {shape[0] for _, shape in listener.told} <= {1, 2}
+    assert {shape[0] for _, shape in listener.conditions} <= {1, 2}
     stats = opened.stats
     if not (stats.jumps or stats.overruns):  # otherwise a machine that stood still has torn it
-        ends = [sample + shape[1] for sample, shape in listener.told]
-        assert ends[:-1] == [sample for sample, _ in listener.told[1:]]
+        ends = [sample + shape[1] for sample, shape in listener.conditions]
+        assert ends[:-1] == [sample for sample, _ in listener.conditions[1:]]
     assert stats.samples == listener.samples
 
 
 def test_nothing_is_told_before_start_or_after_stop(opened: AudioInput) -> None:
     listener = Listener()
     time.sleep(0.05)
-    assert not listener.told
+    assert not listener.conditions
     opened.start(listener)
-    assert until(lambda: len(listener.told) > 3)
+    assert until(lambda: len(listener.conditions) > 3)
     opened.stop()
-    told = len(listener.told)
+    told = len(listener.conditions)
     time.sleep(0.05)
-    assert len(listener.told) == told
+    assert len(listener.conditions) == told
 
 
 def test_stop_twice_and_stop_without_start_are_fine(opened: AudioInput) -> None:
@@ -122,7 +122,7 @@ def test_a_listener_that_fails_is_told_and_the_input_goes_on(opened: AudioInput)
     assert len([line for line in opened.poll() if "told to" in line]) == 1
     listener.fails = False
     before = opened.stats
-    told = len(listener.told)
-    assert until(lambda: len(listener.told) > told + 5)
+    told = len(listener.conditions)
+    assert until(lambda: len(listener.conditions) > told + 5)
     assert opened.stats.faults <= before.faults + 1
     assert opened.poll() == []

@@ -23,7 +23,7 @@ KINDS = st.sampled_from(["plain", "conducted", "seamless", "wordless"])
 def begun(kind: str) -> tuple[Musicgen, MusicgenState]:
     model = open_tiny("plain" if kind == "seamless" else kind)
     prompt = np.random.default_rng(1).integers(0, ENTRIES, (model.facts.codebooks, 9))
-    told = model.tell("slow" if model.words is not None else "")
+    told = model.conditions("slow" if model.words is not None else "")
     return model, model.begin(told, prompt, seed=7, seamless=kind == "seamless")
 
 
@@ -80,4 +80,4 @@ def test_the_same_codes_come_whatever_is_done(kind: str, actions: list[tuple[str
         elif action == "freeze":
             state = pickle.loads(pickle.dumps(state))
         else:
-            model.hear(state)
+            model.prefill(state)

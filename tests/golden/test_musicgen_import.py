@@ -108,7 +108,7 @@ def test_greedy_codes_are_theirs_for_two_hundred_steps(both: tuple[Any, Musicgen
     theirs, model = both
     rows, frames = 2 if guidance != 1.0 else 1, STEPS - 3
     prompt = np.random.default_rng(0).integers(0, ENTRIES, (model.facts.codebooks, 12))
-    state = model.begin(model.tell(TEXT, guided=rows == 2), prompt, frames=frames)
+    state = model.begin(model.conditions(TEXT, guided=rows == 2), prompt, frames=frames)
     controls, made = MusicgenControls(temperature=0.0, guidance=guidance), []
     while not state.ended:
         frame = model.step(state, controls)
@@ -131,12 +131,12 @@ def test_logits_of_prompts_and_of_steps_are_theirs(both: tuple[Any, Musicgen]) -
     sequence = torch.from_numpy(delayed(20, model.facts.delays).sequence(codes, ENTRIES))
     for guided, rows in ((True, 2), (False, 1)):
         for known in (20, 5):
-            state = model.begin(model.tell(TEXT, guided=guided), codes[:, :known])
-            model.hear(state)
+            state = model.begin(model.conditions(TEXT, guided=guided), codes[:, :known])
+            model.prefill(state)
             state.codes[:, state.margin : state.margin + 20] = codes
             while state.steps < 21:
                 state.steps += 1
-                model.hear(state)
+                model.prefill(state)
             with torch.no_grad():
                 wanted = logits_of(theirs, model, sequence[:, :21], rows)[:, :, -1].numpy()
             assert np.abs(state.cache.logits - wanted).max() < 1e-3 * wanted.std()

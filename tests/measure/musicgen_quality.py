@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for reference in parsed.bundle:
         model = open_musicgen(reference, threads=parsed.threads or cores(), words=bool(parsed.text))
         codes = codes or [coded(model, path, parsed.seconds) for path in parsed.sounds]
-        told = model.tell(parsed.text, guided=False)
+        told = model.conditions(parsed.text, guided=False)
         rows = np.stack([surprise(model, told, each) for each in codes])
         mean = rows.mean(axis=0)
         first = mean if first is None else first
@@ -75,7 +75,7 @@ def surprise(model: Musicgen, told: Conditions, codes: I64) -> F64:
     sums, counts = np.zeros(len(codes)), np.zeros(len(codes))
     books = np.arange(len(codes))
     while state.steps < last:
-        model.hear(state)
+        model.prefill(state)
         frames = state.steps - 1 - state.delays
         said = state.codes[books, state.margin + frames]
         logits = state.cache.logits[0].astype(np.float64)

@@ -60,7 +60,7 @@ class Band:
         if given is not None:
             prompt = model.codec.encode(given[None, :, : given.shape[1] // hop * hop])[0]
         frames = round(seconds * self.rate / hop)
-        words = model.tell(text, guided=guidance != 1.0, changing=lead is not None)
+        words = model.conditions(text, guided=guidance != 1.0, changing=lead is not None)
 
         def told(frame: int, count: int) -> F32 | None:
             if lead is None or not count:

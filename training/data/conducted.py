@@ -111,8 +111,16 @@ def told(piece: Piece, start: int, frames: int, hop: int, subhop: int, sample_ra
     return clock, gates, frame, controls
 
 
-def crop(source: RenderedPiece, start: int, frames: int, rng: np.random.Generator, *, hop: int = 2048, subhop: int = 256,
-         sample_rate: int = 44100) -> Crop:  # fmt: skip
+def crop(
+    source: RenderedPiece,
+    start: int,
+    frames: int,
+    rng: np.random.Generator,
+    *,
+    hop: int = 2048,
+    subhop: int = 256,
+    sample_rate: int = 44100,
+) -> Crop:
     """`frames` latent frames of a piece from sample `start`, wrapping at its end (pieces loop)."""
     count = source.tones.shape[1]
     index = np.arange(start, start + frames * hop) % count

@@ -1,6 +1,6 @@
 """A causal EnCodec fed piece by piece: what it gives is what it gives of the whole, with nothing to wait for.
 
-EncodecEncoder and decoder are stacks of layers, and a layer remembers what the next piece needs of this one: a convolution
+Encoder and decoder are stacks of layers, and a layer remembers what the next piece needs of this one: a convolution
 its last inputs, a transposed one what runs over its end, the recurrent layers their state. Zeros before the beginning
 are the padding of the whole, so codecs that pad with reflections or hear the future cannot be run so.
 """

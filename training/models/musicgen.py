@@ -314,8 +314,8 @@ def said(reader: nn.Linear, text: Tensor, mask: Tensor) -> Tensor:
 
 def guided(logits: Tensor, scale: float) -> Tensor:
     """Logits ``[B, ...]`` of ``[2 B, ...]``, the conditioned half first: away from the other by `scale`."""
-    told, untold = logits.chunk(2)
-    return untold + scale * (told - untold)
+    conditional, unconditional = logits.chunk(2)
+    return unconditional + scale * (conditional - unconditional)
 
 
 def init_weights(model: LM) -> None:

@@ -60,7 +60,7 @@ class TrainLM:
         reading: steps for which the text encoder learns to read captions first, of a composed corpus; it then stays as
             it is, and what it reads is told with each step.
         decay: of weights, decoupled.
-        telling: what each step is told, and what is left out.
+        dropout: what each step is told, and what is left out.
         temperature, top_k: how codes are drawn by default, as the bundle will say.
         listened: pieces that are played and listened to when a run is measured, and four times as many texts.
     """
@@ -78,7 +78,7 @@ class TrainLM:
     start_frames: int = 128
     reading: int = 0
     decay: float = 0.1
-    telling: ConditionDropout = field(default_factory=ConditionDropout)
+    dropout: ConditionDropout = field(default_factory=ConditionDropout)
     listened: int = 8
     temperature: float = 1.0
     top_k: int = 250
@@ -124,8 +124,8 @@ class _NextTokenTask(Task):
                 text=settings.text_width,
                 rotary=settings.rotary,
                 window=settings.window,
-                features=STEP_FEATURES if settings.telling.conducted else 0,
-                character=len(CHARACTER) if settings.telling.conducted and settings.reading else 0,
+                features=STEP_FEATURES if settings.dropout.conducted else 0,
+                character=len(CHARACTER) if settings.dropout.conducted and settings.reading else 0,
             )
         )
         init_weights(self._lm)
@@ -148,9 +148,9 @@ class _NextTokenTask(Task):
                 )
             learned_to_read(
                 self._text, self._lm.reader, self._vocabulary, corpus, Path(data.cache), steps=settings.reading,
-                length=settings.telling.text_length, forgotten=settings.telling.forgotten,
+                length=settings.dropout.text_length, p_drop_word=settings.dropout.p_drop_word,
             )  # fmt: skip
-        self._asking = TokenBatches(settings.telling, self._vocabulary, codec.codebooks, codec.entries)
+        self._asking = TokenBatches(settings.dropout, self._vocabulary, codec.codebooks, codec.entries)
         self._codes = CodeStore(
             corpus,
             Path(data.cache),
@@ -234,7 +234,7 @@ class _NextTokenTask(Task):
             lm,
             frames,
             context=lm.condition(text(batch["pieces"], batch["mask"]), batch["mask"]),
-            features=batch["features"].transpose(1, 2) if self._settings.telling.conducted else None,
+            features=batch["features"].transpose(1, 2) if self._settings.dropout.conducted else None,
             delays=self._asking.delays,
             generator=torch.Generator(batch["pieces"].device).manual_seed(step),
         )
@@ -250,14 +250,14 @@ class _NextTokenTask(Task):
             "source": data.folder or f"{data.pieces} composed pieces, seed {data.seed}",
             "licence": "as its sounds" if data.folder else "MIT",
             "delays": list(self._asking.delays),
-            "text_length": settings.telling.text_length,
+            "text_length": settings.dropout.text_length,
             "frames": settings.frames,
             "guidance": 3.0,
             "temperature": settings.temperature,
             "top_k": settings.top_k,
-            "guided": GUIDED_FEATURES if settings.telling.conducted and settings.telling.unharmonised else 0,
+            "guided": GUIDED_FEATURES if settings.dropout.conducted and settings.dropout.p_drop_chords else 0,
             "features": {"frame_features": FRAME_FEATURES, "chroma": 12, "bass": 12, "character": len(CHARACTER)}
-            if settings.telling.conducted
+            if settings.dropout.conducted
             else {},
         }
         save_musicgen(folder / MUSICGEN_FILE, MusicgenParts(self._codec, lm, text, self._vocabulary, notes))
@@ -290,8 +290,8 @@ def _measured(made: MusicgenParts) -> Table:
         windows.append(described_window(corpus.played(entry), codes, 0, config.hop, config.sample_rate, rng))
     shortest = min(window.codes.shape[1] for window in windows)
     windows = [CodeWindow(w.codes[:, :shortest], w.caption, w.features[:, :shortest]) for w in windows]
-    telling = ConditionDropout(conducted=made.lm.config.features > 0, text_length=int(notes["text_length"]))
-    asking = TokenBatches(telling, made.vocabulary, config.codebooks, config.entries)
+    dropout = ConditionDropout(conducted=made.lm.config.features > 0, text_length=int(notes["text_length"]))
+    asking = TokenBatches(dropout, made.vocabulary, config.codebooks, config.entries)
     rows = [(name, asking.losses(made.lm, made.text, batch)) for name, batch in asking.ways(windows).items()]
     rows.append(("how often", _entropies(np.concatenate([w.codes for w in windows], axis=1), config.entries)))
     return foretold_table(f"Cross-entropy in nats, {HELD.pieces} pieces never trained on", rows)

@@ -33,18 +33,18 @@ class ConditionDropout:
     Args:
         conducted: beat, bar, tempo and chord.
         text_length: words of a caption at most; shorter ones are filled up.
-        untold: share of items without words. forgotten: share of words that are replaced by the unknown one.
-        unconducted: share of items that are told nothing of time and chords. unharmonised: of chords.
-        uncharacterised: share of items that are told nothing of who plays and how; and of each such number in others.
+        p_drop_text: share of items without words. p_drop_word: share of words that are replaced by the unknown one.
+        p_drop_time: share of items that are told nothing of time and chords. p_drop_chords: of chords.
+        p_drop_character: share of items that are told nothing of who plays and how; and of each such number in others.
     """
 
     conducted: bool = False
     text_length: int = 32
-    untold: float = 0.2
-    forgotten: float = 0.0
-    unconducted: float = 0.1
-    unharmonised: float = 0.1
-    uncharacterised: float = 0.3
+    p_drop_text: float = 0.2
+    p_drop_word: float = 0.0
+    p_drop_time: float = 0.1
+    p_drop_chords: float = 0.1
+    p_drop_character: float = 0.3
 
 
 class TokenBatches:
@@ -54,23 +54,23 @@ class TokenBatches:
         codebooks, entries: of the codec.
     """
 
-    def __init__(self, telling: ConditionDropout, vocabulary: WordVocabulary, codebooks: int, entries: int) -> None:
-        self._telling, self._vocabulary, self._special = telling, vocabulary, entries
+    def __init__(self, dropout: ConditionDropout, vocabulary: WordVocabulary, codebooks: int, entries: int) -> None:
+        self._telling, self._vocabulary, self._special = dropout, vocabulary, entries
         self.delays = MONO_DELAYS if codebooks == len(MONO_DELAYS) else tuple(range(codebooks))
 
     def batch(self, windows: list[CodeWindow], rng: np.random.Generator) -> Batch:
         """A training batch, with words, chords and time left out as the settings say."""
-        telling, count = self._telling, len(windows)
+        dropout, count = self._telling, len(windows)
         pieces = self._pieces(windows)
-        forget = (rng.random(pieces.shape) < telling.forgotten) & (pieces != PAD)
+        forget = (rng.random(pieces.shape) < dropout.p_drop_word) & (pieces != PAD)
         pieces = np.where(forget, UNKNOWN, pieces)
         features = self._features(windows)
-        features[rng.random(count) < telling.unharmonised, :, _HARMONY] = 0.0
-        features[rng.random(count) < telling.unconducted, :, :_CHARACTER] = 0.0
-        features[rng.random(count) < telling.uncharacterised, :, _CHARACTER:] = 0.0
-        unsaid = rng.random((count, 1, len(CHARACTER))) < telling.uncharacterised
+        features[rng.random(count) < dropout.p_drop_chords, :, _HARMONY] = 0.0
+        features[rng.random(count) < dropout.p_drop_time, :, :_CHARACTER] = 0.0
+        features[rng.random(count) < dropout.p_drop_character, :, _CHARACTER:] = 0.0
+        unsaid = rng.random((count, 1, len(CHARACTER))) < dropout.p_drop_character
         features[:, :, _CHARACTER:] *= ~unsaid
-        pieces[rng.random(count) < telling.untold] = PAD
+        pieces[rng.random(count) < dropout.p_drop_text] = PAD
         return self._tensors(windows, pieces, features)
 
     def ways(self, windows: list[CodeWindow]) -> dict[str, Batch]:

@@ -67,19 +67,19 @@ def learned_to_read(
     *,
     steps: int,
     length: int,
-    forgotten: float,
+    p_drop_word: float,
 ) -> None:
     """Give `text` and `reader` the weights of some steps of learning so; they are kept for the next time.
 
     Args:
         reader: see `LM.read`.
-        cache: folder for them. length: pieces of a caption. forgotten: share of words that are replaced.
+        cache: folder for them. length: pieces of a caption. p_drop_word: share of words that are replaced.
     """
     about = [text.config, vocabulary, len(corpus.entries), [e.checksum for e in corpus.entries[:8]], steps, length]
-    digest = hashlib.sha256(repr([*about, forgotten, TARGETS, reader.out_features]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr([*about, p_drop_word, TARGETS, reader.out_features]).encode()).hexdigest()[:16]
     path, both = cache / f"reader-{digest}.safetensors", nn.ModuleDict({"text": text, "reader": reader})
     if not path.exists():
-        read(text, reader, vocabulary, corpus, steps=steps, length=length, forgotten=forgotten)
+        read(text, reader, vocabulary, corpus, steps=steps, length=length, p_drop_word=p_drop_word)
         cache.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         safetensors.torch.save_file({name: value.contiguous() for name, value in both.state_dict().items()}, draft)
@@ -95,7 +95,7 @@ def read(
     *,
     steps: int,
     length: int,
-    forgotten: float,
+    p_drop_word: float,
 ) -> float:
     """Let an encoder learn; gives the loss of its last tenth."""
     rng = np.random.default_rng(0)
@@ -111,7 +111,7 @@ def read(
     for step in range(steps):
         chosen = rng.integers(len(known), size=_BATCH)
         rows = np.stack([vocabulary.numbers(caption(known[index], rng), length) for index in chosen])
-        rows = np.where((rng.random(rows.shape) < forgotten) & (rows != PAD), UNKNOWN, rows)
+        rows = np.where((rng.random(rows.shape) < p_drop_word) & (rows != PAD), UNKNOWN, rows)
         pieces, mask = torch.from_numpy(rows), torch.from_numpy((rows != PAD).astype(np.float32))
         vectors = text(pieces, mask)
         loss = _loss(head(vectors), wanted[chosen], mask)

@@ -125,7 +125,7 @@ class TempoAndChords:
 
     Args:
         conductor: musical time. before_s: seconds of it before what the sequence counts from.
-        harmony: chords, where the conductor has none. timed: beat, bar and tempo are told, too.
+        harmony: chords, where the conductor has none. timed: beat, bar and tempo are conditions, too.
     """
 
     conductor: Conductor
@@ -175,7 +175,7 @@ def step_features(span: Span, width: int, *, timed: bool = True) -> F32:
     """
     if width != STEP_FEATURES:
         raise ManifestError(f"the model is told {width} numbers a step, {STEP_FEATURES} are known; export it again")
-    told = conducting.step_features(span.ticks[:-1], span.tempo_bpm, span.bar_ticks, span.chroma, span.bass)
+    conditions = conducting.step_features(span.ticks[:-1], span.tempo_bpm, span.bar_ticks, span.chroma, span.bass)
     if not timed:
-        told[:TIME_FEATURES] = 0.0
-    return np.ascontiguousarray(told.T, np.float32)
+        conditions[:TIME_FEATURES] = 0.0
+    return np.ascontiguousarray(conditions.T, np.float32)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from engine.conductor import Conductor, Span
 from engine.controls import with_value
 from engine.errors import ControlError
-from engine.messages.continuation import Continue, Rewind, turned
+from engine.messages.continuation import Continue, Rewind, changed_controls
 from engine.models.musicgen.conditioning import Harmony, detected_harmony, led_by_ear
 from engine.models.musicgen.model import MusicgenControls
 from engine.models.musicgen.prompt import codes_of, longest_prompt, melody_of
@@ -41,14 +41,14 @@ _AHEAD_S: Final = 30.0  # the most that is made before a future lands
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A strand that is ready to sound.
+    """A sequence that is ready to sound.
 
     Args:
         origin: the session's sample at which its first sample belongs; None: where it lands.
         left: samples until it ends, -1 for no end. heard: seconds of sound that it goes on from.
     """
 
-    strand: Sequence
+    sequence: Sequence
     origin: float | None
     left: int
     heard: float
@@ -64,30 +64,30 @@ class _Preparation:
 
 
 def planned_continuation(
-    strands: SequenceRunner, controls: MusicgenControls, command: Continue, moment: Moment, ready: int
+    runner: SequenceRunner, controls: MusicgenControls, command: Continue, moment: Moment, ready: int
 ) -> Callable[[], Continuation]:
     """What makes the continuation of a sound file, `ready` samples of it beyond the moment it is expected to land.
 
     Raises:
         ControlError: the model cannot do what is asked, or the file is not one of the session's folder.
     """
-    if command.text and not strands.worded:
+    if command.text and not runner.worded:
         raise ControlError("this bundle takes no words: leave them out, or load a bundle with a text encoder")
-    if command.melody and not strands.model.takes_melody:
+    if command.melody and not runner.model.takes_melody:
         raise ControlError("this bundle takes no melody: leave it out, or load a melody bundle")
-    for name, value in turned(command):
+    for name, value in changed_controls(command):
         controls = with_value(controls, (name,), value)
     source = _file(command.source, moment)
     melody = _file(command.melody, moment) if command.melody else None
     aim = command.aim
     origin = float(aim if command.heard_until < 0 else command.heard_until)
-    ahead = _ahead(strands, moment, origin, aim, ready)
+    ahead = _ahead(runner, moment, origin, aim, ready)
     text = command.text or str(getattr(controls, "text", ""))
-    left = _length(strands, command, moment, aim)
-    return partial(_continued, strands, controls, command, source, melody, text, ahead, left)
+    left = _length(runner, command, moment, aim)
+    return partial(_continued, runner, controls, command, source, melody, text, ahead, left)
 
 
-def rehearsed(strands: SequenceRunner, controls: MusicgenControls, seconds: float, ready: int) -> None:
+def rehearsed(runner: SequenceRunner, controls: MusicgenControls, seconds: float, ready: int) -> None:
     """Go on with so much sound of a file that is made for it, all the way: what is done once only is done then."""
     end = round(seconds * _REHEARSED_HZ)
     times = np.arange(end) / _REHEARSED_HZ
@@ -100,11 +100,11 @@ def rehearsed(strands: SequenceRunner, controls: MusicgenControls, seconds: floa
         command = Continue(source=path.name, seconds=seconds, seed=0, file_hash=file_hash, heard_until=end, aim=end)
         conductor = Conductor(_REHEARSED_HZ)
         moment = Moment(sample=end, sample_rate=_REHEARSED_HZ, conductor=conductor, folder=Path(folder))
-        planned_continuation(strands, controls, command, moment, ready)()
+        planned_continuation(runner, controls, command, moment, ready)()
 
 
 def _continued(
-    strands: SequenceRunner,
+    runner: SequenceRunner,
     controls: MusicgenControls,
     command: Continue,
     source: Path,
@@ -118,64 +118,64 @@ def _continued(
         _check(melody, command.melody_hash)
     try:
         sound, rate = read_audio(source)
-        tune = None if melody is None else melody_of(strands.model, melody)
+        tune = None if melody is None else melody_of(runner.model, melody)
     except OSError as error:
         raise ControlError(str(error)) from None
-    prompt = codes_of(strands.model, sound, rate, command.seconds)
+    prompt = codes_of(runner.model, sound, rate, command.seconds)
     timed = command.heard_until >= 0
-    span = _before(strands, ahead.conductor, ahead.origin, prompt.shape[1]) if timed else None
-    harmony = None if command.free or not strands.model.facts.features else _harmony(sound, rate, ahead, timed)
-    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, tune), text, span, harmony)
-    heard = prompt.shape[1] * strands.hop / strands.sample_rate
-    return Continuation(_made(strands, strand, controls, ahead), ahead.origin if timed else None, left, heard)
+    span = _before(runner, ahead.conductor, ahead.origin, prompt.shape[1]) if timed else None
+    harmony = None if command.free or not runner.model.facts.features else _harmony(sound, rate, ahead, timed)
+    sequence = runner.follow(prompt, max(0, command.seed), runner.conditions(text, tune), text, span, harmony)
+    heard = prompt.shape[1] * runner.hop / runner.sample_rate
+    return Continuation(_made(runner, sequence, controls, ahead), ahead.origin if timed else None, left, heard)
 
 
 def planned_rewind(
-    strands: SequenceRunner, strand: Sequence, controls: MusicgenControls, command: Rewind, moment: Moment, ready: int
+    runner: SequenceRunner, sequence: Sequence, controls: MusicgenControls, command: Rewind, moment: Moment, ready: int
 ) -> Callable[[], Continuation]:
     """What makes another way on from some bars before the moment at which it is expected to land.
 
     Raises:
         ControlError: so much has not been played, or is no longer remembered.
     """
-    conductor, ratio, aim = moment.conductor, strands.sample_rate / moment.sample_rate, float(command.aim)
+    conductor, ratio, aim = moment.conductor, runner.sample_rate / moment.sample_rate, float(command.aim)
     bar, tick = conductor.bar_ticks_at(aim), conductor.tick_at(aim)
     # The place in the bar at which it lands, in the last bar that has sounded there; and the bars before that.
     bars = max(1, math.ceil((tick - conductor.tick_at(moment.sample)) / bar - 1e-9)) + command.bars - 1
     back = conductor.sample_of(tick - bars * bar, 0.0)
-    # Frames of the strand that have sounded by then; the part of one that is over is made again and left out.
-    exact = (strand.at - (moment.sample - back) * ratio) / strands.hop
+    # Frames of the sequence that have sounded by then; the part of one that is over is made again and left out.
+    exact = (sequence.at - (moment.sample - back) * ratio) / runner.hop
     whole = math.floor(exact + 1e-6)
-    prompt = strands.said(strand, max(0, strand.frames - whole))[:, -longest_prompt(strands.model) :]
+    prompt = runner.emitted(sequence, max(0, sequence.frames - whole))[:, -longest_prompt(runner.model) :]
     if tick - bars * bar < conductor.tick_at(0.0) or prompt.shape[1] < 1:
         raise ControlError(f"so much has not been played, or is no longer remembered: got {command.bars} bars back")
-    origin = aim - (exact - whole) * strands.hop / ratio
-    ahead = _ahead(strands, moment, origin, command.aim, ready)
-    return partial(_rewound, strands, prompt, strand.lm.told, strand.harmony, controls, command, ahead, back)
+    origin = aim - (exact - whole) * runner.hop / ratio
+    ahead = _ahead(runner, moment, origin, command.aim, ready)
+    return partial(_rewound, runner, prompt, sequence.lm.conditions, sequence.harmony, controls, command, ahead, back)
 
 
 def _rewound(
-    strands: SequenceRunner, prompt: I64, was_told: Conditions, harmony: Harmony | None, controls: MusicgenControls,
+    runner: SequenceRunner, prompt: I64, was_told: Conditions, harmony: Harmony | None, controls: MusicgenControls,
     command: Rewind, ahead: _Preparation, back: float,
 ) -> Continuation:  # fmt: skip
     text = str(getattr(controls, "text", ""))
-    span = _before(strands, ahead.conductor, back, prompt.shape[1])
-    strand = strands.follow(prompt, max(0, command.seed), strands.tell(text, was_told), text, span, harmony)
-    heard = prompt.shape[1] * strands.hop / strands.sample_rate
-    return Continuation(_made(strands, strand, controls, ahead), ahead.origin, -1, heard)
+    span = _before(runner, ahead.conductor, back, prompt.shape[1])
+    sequence = runner.follow(prompt, max(0, command.seed), runner.conditions(text, was_told), text, span, harmony)
+    heard = prompt.shape[1] * runner.hop / runner.sample_rate
+    return Continuation(_made(runner, sequence, controls, ahead), ahead.origin, -1, heard)
 
 
-def _ahead(strands: SequenceRunner, moment: Moment, origin: float, aim: int, ready: int) -> _Preparation:
-    passed = (aim - origin) * strands.sample_rate / moment.sample_rate
-    samples = min(max(0, round(passed)) + ready, round(_AHEAD_S * strands.sample_rate))
+def _ahead(runner: SequenceRunner, moment: Moment, origin: float, aim: int, ready: int) -> _Preparation:
+    passed = (aim - origin) * runner.sample_rate / moment.sample_rate
+    samples = min(max(0, round(passed)) + ready, round(_AHEAD_S * runner.sample_rate))
     return _Preparation(moment.conductor, origin, samples)
 
 
-def _made(strands: SequenceRunner, strand: Sequence, controls: MusicgenControls, ahead: _Preparation) -> Sequence:
-    """The strand, with all that is ahead of its landing."""
-    told = time_from(ahead.conductor, ahead.origin, strands.hop, strands.sample_rate)
-    strands.make(strand, ahead.samples, controls, lambda sample: told(strand.at + sample))
-    return strand
+def _made(runner: SequenceRunner, sequence: Sequence, controls: MusicgenControls, ahead: _Preparation) -> Sequence:
+    """The sequence, with all that is ahead of its landing."""
+    conditions = time_from(ahead.conductor, ahead.origin, runner.hop, runner.sample_rate)
+    runner.make(sequence, ahead.samples, controls, lambda sample: conditions(sequence.at + sample))
+    return sequence
 
 
 def _harmony(sound: Audio, rate: int, ahead: _Preparation, timed: bool) -> Harmony | None:
@@ -189,20 +189,20 @@ def _harmony(sound: Audio, rate: int, ahead: _Preparation, timed: bool) -> Harmo
     return replace(lead.harmony, first_bar=round(conductor.tick_at(end) / conductor.bar_ticks_at(end)))
 
 
-def _before(strands: SequenceRunner, conductor: Conductor, origin: float, frames: int) -> Span:
+def _before(runner: SequenceRunner, conductor: Conductor, origin: float, frames: int) -> Span:
     """The musical time of the frames that end at the session's sample `origin`."""
-    begin = origin - frames * strands.hop * conductor.sample_rate / strands.sample_rate
-    return conductor.span(0, frames, strands.hop, strands.sample_rate, begin)
+    begin = origin - frames * runner.hop * conductor.sample_rate / runner.sample_rate
+    return conductor.span(0, frames, runner.hop, runner.sample_rate, begin)
 
 
-def _length(strands: SequenceRunner, command: Continue, moment: Moment, aim: int) -> int:
+def _length(runner: SequenceRunner, command: Continue, moment: Moment, aim: int) -> int:
     """Samples of new sound; -1 for no end."""
     seconds = command.length
     if command.length_bars:
         conductor = moment.conductor
         tick = conductor.tick_at(aim) + command.length_bars * conductor.bar_ticks_at(aim)
         seconds = (conductor.sample_of(tick, float(aim)) - aim) / moment.sample_rate
-    return max(1, round(seconds * strands.sample_rate)) if seconds else -1
+    return max(1, round(seconds * runner.sample_rate)) if seconds else -1
 
 
 def _file(name: str, moment: Moment) -> Path:

@@ -1,9 +1,9 @@
 """MusicGen: a language model that says the codes of sound, step by step, onto a cache that never moves.
 
 A state begins with a prompt and moves on in place; `Musicgen.step` draws one step, and a frame of codes is whole when
-its last codebook has been said. A fork is two futures of one past, `rewind` takes steps back, and a fork that is kept
-is a frozen place to return to. Past the frames that the model has learned to hear at once, a window begins anew with
-the newest of them; a model of rotary positions lets go of the oldest instead.
+its last codebook has been emitted. A fork is an independent copy of a state, `rewind` takes steps back, and a fork that
+is kept is a place to return to. Past the model's context length, a new window begins with the newest frames; a model of
+rotary positions evicts the oldest instead.
 
 Source: Copet et al., "Simple and Controllable Music Generation", 2023, and its release; what a next window keeps is the
 release's ``extend_stride``.
@@ -76,14 +76,14 @@ class Musicgen:
     def takes_melody(self) -> bool:
         return self.facts.chroma > 0 and self._condition is not None
 
-    def tell(
+    def conditions(
         self, text: str = "", melody: Audio | Conditions | None = None, *, guided: bool = True, changing: bool = False
     ) -> Conditions:
         """Words and a melody, worked out once.
 
         Args:
             melody: [1, N] at the codec's rate, or what was told before, for the melody in that, if any.
-            guided: also ask without them, so that guidance can go away from that; without effect if nothing is told.
+            guided: also ask without them, so that guidance can go away from that; without effect without conditions.
             changing: something else may be told later, so nothing is told as words are: also asked without.
         Raises:
             ControlError: the model takes no words, or no melody.
@@ -127,7 +127,7 @@ class Musicgen:
         return feeds
 
     def _silent(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The same as if nothing had been told."""
+        """The same as if nothing had been conditions."""
         silent = dict(feeds)
         if "mask" in silent:
             silent["mask"] = np.zeros_like(silent["mask"])
@@ -148,7 +148,7 @@ class Musicgen:
 
     def begin(
         self,
-        told: Conditions,
+        conditions: Conditions,
         prompt: I64 | None = None,
         *,
         seed: int = 0,
@@ -187,63 +187,66 @@ class Musicgen:
             told_features[: len(part)] = part
         decided = given - origin + 1
         state = MusicgenState(
-            told=told, cache=self._cache(told, steps), codes=codes, features=told_features,
+            conditions=conditions, cache=self._cache(conditions, steps), codes=codes, features=told_features,
             delays=np.array(facts.delays, np.int64), seed=seed, origin=origin, steps=decided, floor=decided,
             given=given, end=end,
         )  # fmt: skip
         self._part(state, told_features)
         if seamless and steps == most and not facts.rotary:
-            state.spare = self._cache(told, steps)
+            state.next_cache = self._cache(conditions, steps)
         return state
 
-    def _cache(self, told: Conditions, steps: int) -> KVCache:
+    def _cache(self, conditions: Conditions, steps: int) -> KVCache:
         facts = self.facts
-        shape = (told.batch, facts.heads, told.before + steps, HEAD)
+        shape = (conditions.batch, facts.heads, conditions.before + steps, HEAD)
         return KVCache.empty(facts.layers, shape, facts.codebooks, facts.entries)
 
-    def retell(self, state: MusicgenState, told: Conditions) -> None:
+    def set_conditions(self, state: MusicgenState, conditions: Conditions) -> None:
         """Tell something else from the next step on; what has been heard was heard under what was told then.
 
         Raises:
             ShapeError: told with and without guidance, or before the sequence: such a sequence begins anew.
         """
-        if (told.guided, told.before) != (state.told.guided, state.told.before) or told.before:
+        if (conditions.guided, conditions.before) != (
+            state.conditions.guided,
+            state.conditions.before,
+        ) or conditions.before:
             raise ShapeError("a sequence goes on under conditions of the same kind: begin it anew with its codes")
-        caches = [cache for cache in (state.cache, state.spare) if cache is not None]
-        if state.told.alike and not told.alike:
+        caches = [cache for cache in (state.cache, state.next_cache) if cache is not None]
+        if state.conditions.alike and not conditions.alike:
             for cache in caches:
-                cache.spread(told.before)
+                cache.copy_unconditional(conditions.before)
         # What has heard words is never again as if it had not.
-        state.told = replace(told, alike=told.alike and state.told.alike)
+        state.conditions = replace(conditions, alike=conditions.alike and state.conditions.alike)
         for cache in caches:
             cache.bound = None
 
     def _part(self, state: MusicgenState, features: F32) -> None:
         """From the first chord on, the row that is not told is another one."""
-        if not (state.told.alike and self.facts.guided and features[..., -self.facts.guided :].any()):
+        if not (state.conditions.alike and self.facts.guided and features[..., -self.facts.guided :].any()):
             return
-        for cache in (state.cache, state.spare):
+        for cache in (state.cache, state.next_cache):
             if cache is not None:
-                cache.spread(state.told.before)
-        state.told = replace(state.told, alike=False)
+                cache.copy_unconditional(state.conditions.before)
+        state.conditions = replace(state.conditions, alike=False)
 
-    def bare(self, state: MusicgenState) -> MusicgenState:
+    def without_cache(self, state: MusicgenState) -> MusicgenState:
         """The same sequence without what `rebuild` works out again: a few codes. Shares memory with `state`."""
         gone = KVCache({}, state.cache.logits, 0)
-        return replace(state, cache=gone, spare=None if state.spare is None else gone)
+        return replace(state, cache=gone, next_cache=None if state.next_cache is None else gone)
 
     def rebuild(self, state: MusicgenState) -> None:
-        """Hear again all that a bare sequence has said, as far as it is kept."""
+        """Hear again all that a bare sequence has emitted, as far as it is kept."""
         steps = len(state.features) - 1
-        state.cache = self._cache(state.told, steps)
-        if state.spare is not None:
-            state.spare = self._cache(state.told, steps)
+        state.cache = self._cache(state.conditions, steps)
+        if state.next_cache is not None:
+            state.next_cache = self._cache(state.conditions, steps)
             ready = state.steps - self._shift(state)
             if ready > 0:
-                self._feed(state, state.spare, self._shift(state), ready)
-        self.hear(state)
+                self._feed(state, state.next_cache, self._shift(state), ready)
+        self.prefill(state)
 
-    def hear(self, state: MusicgenState) -> None:
+    def prefill(self, state: MusicgenState) -> None:
         """Take in all that is decided and not yet heard: the long first part of what `step` would do."""
         if state.steps > len(state.features) - 1:
             self._next_window(state)
@@ -269,7 +272,7 @@ class Musicgen:
         if features is not None and self.facts.features:
             state.features[state.steps - 1] = features
             self._part(state, features)
-        self.hear(state)
+        self.prefill(state)
         step = state.steps
         books, columns = np.arange(len(state.codes)), state.margin + step - 1 - state.delays
         there = state.codes[books, columns]
@@ -278,14 +281,14 @@ class Musicgen:
             drawn = np.where(state.origin + step - 1 - state.delays >= state.end, self.facts.entries, drawn)
         state.codes[books, columns] = np.where(there == UNKNOWN, drawn, there)
         state.steps += 1
-        if state.spare is not None:
-            self._catch_up(state, state.spare)
+        if state.next_cache is not None:
+            self._catch_up(state, state.next_cache)
         whole = state.frames - 1
         return state.codes[:, state.margin + whole - state.origin].copy() if whole >= state.given else None
 
     def _drawn(self, state: MusicgenState, controls: MusicgenControls) -> I64:
         logits = state.cache.logits
-        if state.told.rows == 2:
+        if state.conditions.rows == 2:
             row = logits[1] + np.float32(controls.guidance) * (logits[0] - logits[1])
         else:
             row = logits[0]
@@ -311,8 +314,8 @@ class Musicgen:
             state.codes[book, state.margin + max(step - 1 - int(delay), self._known(state)) :] = UNKNOWN
         state.steps = step
         state.cache.fed = min(state.cache.fed, step - 1)
-        if state.spare is not None:
-            state.spare.fed = max(0, min(state.spare.fed, step - 1 - self._shift(state)))
+        if state.next_cache is not None:
+            state.next_cache.fed = max(0, min(state.next_cache.fed, step - 1 - self._shift(state)))
 
     def _known(self, state: MusicgenState) -> int:
         """Frames of this window that the prompt gave, and so are never drawn."""
@@ -331,24 +334,24 @@ class Musicgen:
         state.origin += shift
         state.steps -= shift
         if self.facts.rotary:
-            # Codes before the window's first frame stay: they were said, and are still heard.
-            state.cache.slide(shift)
+            # Codes before the window's first frame stay: they were emitted, and are still heard.
+            state.cache.evict(shift)
             state.floor = max(1, state.floor - shift)
             return
         state.codes[:, : state.margin] = self.facts.entries
         state.floor = state.steps
-        if state.spare is None:
+        if state.next_cache is None:
             state.cache.fed = 0
         else:
-            state.cache, state.spare = state.spare, state.cache
-            state.spare.fed = 0
+            state.cache, state.next_cache = state.next_cache, state.cache
+            state.next_cache.fed = 0
 
-    def _catch_up(self, state: MusicgenState, spare: KVCache) -> None:
-        """Let the spare cache hear the next window, as far as it is decided and some steps at most."""
+    def _catch_up(self, state: MusicgenState, next_cache: KVCache) -> None:
+        """Let the next_cache cache hear the next window, as far as it is decided and some steps at most."""
         shift = self._shift(state)
         ready = state.steps - shift
         if ready > 0:
-            self._feed(state, spare, shift, min(ready, spare.fed + _AHEAD))
+            self._feed(state, next_cache, shift, min(ready, next_cache.fed + _AHEAD))
 
     def _feed(self, state: MusicgenState, cache: KVCache, shift: int, upto: int) -> None:
         """Let a cache hear the steps before `upto`, of the window that begins `shift` frames later."""
@@ -359,18 +362,18 @@ class Musicgen:
             self._run(state, cache, shift, 1)
 
     def _run(self, state: MusicgenState, cache: KVCache, shift: int, count: int) -> None:
-        first, before, facts = cache.fed, state.told.before, self.facts
+        first, before, facts = cache.fed, state.conditions.before, self.facts
         one = count == 1 and (first > 0 or not before)
         if one and cache.bound is not None:
             bounds, feeds = [cache.bound], cache.feeds
         elif one:
             feeds = self._small(state, count, first)
-            bounds = [self._bound(cache, feeds, 0, state.told.rows)]
+            bounds = [self._bound(cache, feeds, 0, state.conditions.rows)]
             cache.bound, cache.feeds = bounds[0], feeds
         else:
             # Many steps are much work for each row, which one thread can do beside the other's.
             feeds = self._small(state, count, first)
-            bounds = [self._bound(cache, feeds, row, row + 1) for row in range(state.told.rows)]
+            bounds = [self._bound(cache, feeds, row, row + 1) for row in range(state.conditions.rows)]
         steps = np.arange(first, first + count)
         frames = steps[None] - 1 - state.delays[:, None]
         codes = state.codes[np.arange(len(state.codes))[:, None], state.margin + shift + frames]
@@ -380,8 +383,8 @@ class Musicgen:
             feeds["position"][:] = np.arange(at + count - len(feeds["position"]), at + count)
         if "features" in feeds:
             feeds["features"][:] = state.features[shift + first : shift + first + count]
-            if facts.character and state.told.character is not None:
-                feeds["features"][:, :, -facts.character :] = state.told.character
+            if facts.character and state.conditions.character is not None:
+                feeds["features"][:, :, -facts.character :] = state.conditions.character
             if facts.guided:
                 feeds["features"][1:, :, -facts.guided :] = 0.0
         feeds["last"][:] = at + count - 1
@@ -401,13 +404,13 @@ class Musicgen:
 
     def _small(self, state: MusicgenState, count: int, first: int) -> dict[str, Array]:
         """Inputs of `count` steps, to be filled in, and the condition."""
-        told, facts = state.told, self.facts
-        batch, whole = told.rows, count if first else told.before + count
+        conditions, facts = state.conditions, self.facts
+        batch, whole = conditions.rows, count if first else conditions.before + count
         feeds: dict[str, Array] = {
             "codes": np.zeros((batch, facts.codebooks, count), np.int64),
             "last": np.zeros(batch, np.int32),
             "total": np.zeros((), np.int32),
-            **{name: value[:batch] for name, value in told.arrays.items()},
+            **{name: value[:batch] for name, value in conditions.arrays.items()},
         }
         if "position" in self._lm.inputs:
             feeds["position"] = np.zeros(whole, np.int64)

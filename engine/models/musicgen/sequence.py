@@ -1,7 +1,8 @@
 """One sequence of a language model as sound on its way out: drawn step by step, decoded, cut to any length.
 
-A strand's sound is counted in samples from its beginning: 0 is the first sample after the prompt, or after the silence
-in which a strand from nothing gathers the first frames. What is drawn now sounds `SequenceRunner.lag` samples later.
+A sequence's sound is counted in samples from its beginning: 0 is the first sample after the prompt, or after the
+silence in which a sequence from nothing gathers the first frames. What is drawn now sounds `SequenceRunner.lag`
+samples later.
 """
 
 from collections.abc import Callable
@@ -28,27 +29,27 @@ I64 = npt.NDArray[np.int64]
 When = Callable[[int], Span | None]
 """The musical time of one frame, by the samples from the next one that sounds to the frame's first."""
 
-_REMEMBERED_S: Final = 120.0  # of what was said: how far one can go back
+_REMEMBERED_S: Final = 120.0  # of what was emitted: how far one can go back
 _WARM: Final = 50  # frames of a prompt that the decoder hears: what is older no longer changes its sound audibly
 
 
 @dataclass(slots=True)
 class Sequence:
-    """All that changes while a strand sounds. Its size does not grow.
+    """All that changes while a sequence sounds. Its size does not grow.
 
     Args:
         lm: the sequence. sound: its decoder.
-        ready: [C, n] made and not given out. at: the strand's sample that is the first of them.
-        said: [K, H] codes of prompt and strand, of which the last `kept` are filled; `frames` were decoded in all.
-        base: frame of the strand with which `lm` goes on after its own prompt.
+        ready: [C, n] made and not given out. at: the sequence's sample that is the first of them.
+        emitted: [K, H] codes of prompt and sequence, of which the last `kept` are filled; `frames` were decoded in all.
+        base: frame of the sequence with which `lm` goes on after its own prompt.
         skip: samples of the prompt that the decoder still keeps back.
-        text: words that it is told. harmony: chords that it plays over where it is told of none.
+        text: words that it is conditions. harmony: chords that it plays over where it is told of none.
     """
 
     lm: MusicgenState
     sound: DecodeState
     ready: Audio
-    said: npt.NDArray[np.int32]
+    emitted: npt.NDArray[np.int32]
     at: int = 0
     kept: int = 0
     frames: int = 0
@@ -59,7 +60,9 @@ class Sequence:
 
     def fork(self) -> "Sequence":
         """An independent copy: two futures of one past."""
-        return replace(self, lm=self.lm.fork(), sound=self.sound.fork(), ready=self.ready.copy(), said=self.said.copy())
+        return replace(
+            self, lm=self.lm.fork(), sound=self.sound.fork(), ready=self.ready.copy(), emitted=self.emitted.copy()
+        )
 
     def take(self, samples: int) -> Audio:
         """The next samples [C, samples] of those that are ready; they are gone then."""
@@ -69,7 +72,7 @@ class Sequence:
 
 
 class SequenceRunner:
-    """Makes strands of one model and moves them on. Holds no state; threads, each with its own strand, may share it."""
+    """Starts and steps sequences of one model. Holds no state; threads, each with its own sequence, may share it."""
 
     def __init__(self, model: Musicgen) -> None:
         self.model = model
@@ -80,68 +83,70 @@ class SequenceRunner:
         self.worded = model.words is not None
         self._remembered = round(_REMEMBERED_S * codec.sample_rate / codec.hop)
 
-    def tell(self, text: str, melody: Audio | Conditions | None = None) -> Conditions:
-        """What a strand is told, such that its words may change on the way; a model without words hears none."""
-        return self.model.tell(text if self.worded else "", melody, changing=self.worded)
+    def conditions(self, text: str, melody: Audio | Conditions | None = None) -> Conditions:
+        """Conditions whose text may be replaced while the sequence plays; a model without a text encoder ignores it."""
+        return self.model.conditions(text if self.worded else "", melody, changing=self.worded)
 
     def begin(self, text: str, seed: int) -> Sequence:
-        """A strand from nothing."""
-        lm = self.model.begin(self.tell(text), seed=seed, seamless=True)
+        """A sequence from nothing."""
+        lm = self.model.begin(self.conditions(text), seed=seed, seamless=True)
         silence = np.zeros((self.channels, self.lag), np.float32)
         return Sequence(lm, self._decoder(), silence, self._memory(), at=-self.lag, text=text)
 
     def follow(
-        self, prompt: I64, seed: int, told: Conditions, text: str = "", span: Span | None = None,
+        self, prompt: I64, seed: int, conditions: Conditions, text: str = "", span: Span | None = None,
         harmony: Harmony | None = None,
     ) -> Sequence:  # fmt: skip
-        """A strand that goes on from codes [K, T].
+        """A sequence that goes on from codes [K, T].
 
         Args:
             span: musical time of their frames. harmony: chords where that tells of none, there and from there on.
         """
-        lm = self.model.begin(told, prompt, seed=seed, features=self._features(span, harmony), seamless=True)
+        lm = self.model.begin(conditions, prompt, seed=seed, features=self._features(span, harmony), seamless=True)
         ready = np.zeros((self.channels, 0), np.float32)
-        strand = Sequence(lm, self._decoder(), ready, self._memory(), text=text, harmony=harmony)
-        self._remember(strand, prompt)
-        strand.frames = 0
+        sequence = Sequence(lm, self._decoder(), ready, self._memory(), text=text, harmony=harmony)
+        self._remember(sequence, prompt)
+        sequence.frames = 0
         warm = prompt[:, -_WARM:]
-        out = self.model.codec.decode_step(strand.sound, apart(warm, self.model.facts.streams))
-        strand.skip = warm.shape[1] * self.hop - out.shape[2]
-        self.model.hear(lm)
-        return strand
+        out = self.model.codec.decode_step(sequence.sound, apart(warm, self.model.facts.streams))
+        sequence.skip = warm.shape[1] * self.hop - out.shape[2]
+        self.model.prefill(lm)
+        return sequence
 
-    def make(self, strand: Sequence, samples: int, controls: MusicgenControls, when: When) -> None:
+    def make(self, sequence: Sequence, samples: int, controls: MusicgenControls, when: When) -> None:
         """Have at least so many samples ready."""
-        while strand.ready.shape[1] < samples:
+        while sequence.ready.shape[1] < samples:
             frames = []
-            for _ in range(-(-(samples - strand.ready.shape[1]) // self.hop)):
-                lm = strand.lm
-                drawn = (lm.origin + lm.steps - 1 - lm.given + strand.base) * self.hop
-                span = when(drawn - strand.at) if self.model.facts.features else None
-                told = self._features(span, strand.harmony)
-                frame = self.model.step(lm, controls, None if told is None else told[0])
+            for _ in range(-(-(samples - sequence.ready.shape[1]) // self.hop)):
+                lm = sequence.lm
+                drawn = (lm.origin + lm.steps - 1 - lm.given + sequence.base) * self.hop
+                span = when(drawn - sequence.at) if self.model.facts.features else None
+                conditions = self._features(span, sequence.harmony)
+                frame = self.model.step(lm, controls, None if conditions is None else conditions[0])
                 if frame is not None:
                     frames.append(frame)
             if frames:
-                self._decode(strand, np.stack(frames, axis=1))
+                self._decode(sequence, np.stack(frames, axis=1))
 
-    def retell(self, strand: Sequence, text: str) -> None:
+    def set_conditions(self, sequence: Sequence, text: str) -> None:
         """Tell other words from the next step on; a melody stays."""
-        lm = strand.lm
-        told = self.tell(text, lm.told)
-        strand.text = text
-        if not told.before:
-            self.model.retell(lm, told)
+        lm = sequence.lm
+        conditions = self.conditions(text, lm.conditions)
+        sequence.text = text
+        if not conditions.before:
+            self.model.set_conditions(lm, conditions)
             return
-        # What stands before a sequence cannot be changed: it begins anew with what it has said.
-        prompt = self.said(strand)[:, -longest_prompt(self.model) :]
-        strand.lm = self.model.begin(told, prompt, seed=lm.seed, seamless=True)
-        strand.base = strand.frames
+        # What stands before a sequence cannot be changed: it begins anew with what it has emitted.
+        prompt = self.emitted(sequence)[:, -longest_prompt(self.model) :]
+        sequence.lm = self.model.begin(conditions, prompt, seed=lm.seed, seamless=True)
+        sequence.base = sequence.frames
 
-    def said(self, strand: Sequence, before: int = 0) -> I64:
+    def emitted(self, sequence: Sequence, before: int = 0) -> I64:
         """[K, T] codes as far as they are remembered, without the last `before` frames."""
-        end = strand.said.shape[1] - before
-        return np.asarray(strand.said[:, max(0, strand.said.shape[1] - strand.kept) : max(0, end)], np.int64)
+        end = sequence.emitted.shape[1] - before
+        return np.asarray(
+            sequence.emitted[:, max(0, sequence.emitted.shape[1] - sequence.kept) : max(0, end)], np.int64
+        )
 
     def _features(self, span: Span | None, harmony: Harmony | None) -> F32 | None:
         """[T, F] that a conducted model is told of a span."""
@@ -150,21 +155,21 @@ class SequenceRunner:
             return None
         return step_features(span if harmony is None else harmony.fill(span), width)
 
-    def _decode(self, strand: Sequence, codes: I64) -> None:
-        self._remember(strand, codes)
-        sound = self.model.codec.decode_step(strand.sound, apart(codes, self.model.facts.streams))
+    def _decode(self, sequence: Sequence, codes: I64) -> None:
+        self._remember(sequence, codes)
+        sound = self.model.codec.decode_step(sequence.sound, apart(codes, self.model.facts.streams))
         sound = sound.reshape(self.channels, sound.shape[2])
-        cut = min(strand.skip, sound.shape[1])
-        strand.skip -= cut
-        strand.ready = np.concatenate([strand.ready, limited(sound[:, cut:])], axis=1)
+        cut = min(sequence.skip, sound.shape[1])
+        sequence.skip -= cut
+        sequence.ready = np.concatenate([sequence.ready, limited(sound[:, cut:])], axis=1)
 
-    def _remember(self, strand: Sequence, codes: I64) -> None:
+    def _remember(self, sequence: Sequence, codes: I64) -> None:
         count = min(codes.shape[1], self._remembered)
         if count:
-            strand.said[:, :-count] = strand.said[:, count:].copy()
-            strand.said[:, -count:] = codes[:, -count:]
-        strand.kept = min(self._remembered, strand.kept + count)
-        strand.frames += codes.shape[1]
+            sequence.emitted[:, :-count] = sequence.emitted[:, count:].copy()
+            sequence.emitted[:, -count:] = codes[:, -count:]
+        sequence.kept = min(self._remembered, sequence.kept + count)
+        sequence.frames += codes.shape[1]
 
     def _decoder(self) -> DecodeState:
         return self.model.codec.begin_decode(self.model.facts.streams)

@@ -27,9 +27,9 @@ class Conditions:
 
     Args:
         arrays: inputs of the graph: keys and values of the condition, or what stands before the sequence.
-        guided: whether there are two rows, told and not told.
+        guided: whether there are two rows, told and not conditions.
         before: positions that it takes up before the sequence.
-        alike: both rows are the same, as long as nothing is told: only the first is worked out.
+        alike: both rows are the same, as long as nothing is conditions: only the first is worked out.
         character: [n] the last features of each step, as the words say.
         melody: [1, T, 12] classes of the melody among it, so that other words can be told with the same one.
     """
@@ -87,7 +87,7 @@ class KVCache:
             arrays[name][:, :, :used] = value[:, :, :used]
         return KVCache(arrays, self.logits.copy(), self.fed)
 
-    def spread(self, before: int) -> None:
+    def copy_unconditional(self, before: int) -> None:
         """What the first row has heard, the second has heard, too."""
         used = before + self.fed
         for value in self.arrays.values():
@@ -95,7 +95,7 @@ class KVCache:
         self.logits[1] = self.logits[0]
         self.bound = None
 
-    def slide(self, steps: int) -> None:
+    def evict(self, steps: int) -> None:
         """Forget the first steps; the others are turned to where they now stand (rotary positions only)."""
         half = HEAD // 2
         angles = -steps * _TURN ** (-np.arange(half) / half)
@@ -131,10 +131,10 @@ class MusicgenState:
         delays: [K] of the codebooks.
         steps: that are decided. floor: the first of them that can be taken back.
         given: frames of the prompt. end: frame at which the sequence ends; None for none.
-        spare: hears the next window beside this one, so that the change costs nothing; None: changes take their time.
+        next_cache: filled with the next window ahead of time, so that the change costs no time; None: no such cache.
     """
 
-    told: Conditions
+    conditions: Conditions
     cache: KVCache
     codes: I64
     features: F32
@@ -145,7 +145,7 @@ class MusicgenState:
     floor: int = 1
     given: int = 0
     end: int | None = None
-    spare: KVCache | None = None
+    next_cache: KVCache | None = None
 
     @property
     def margin(self) -> int:
@@ -163,11 +163,11 @@ class MusicgenState:
 
     def fork(self) -> "MusicgenState":
         """An independent copy: two futures of one past."""
-        before = self.told.before
+        before = self.conditions.before
         return replace(
             self,
             cache=self.cache.fork(before),
             codes=self.codes.copy(),
             features=self.features.copy(),
-            spare=None if self.spare is None else self.spare.fork(before),
+            next_cache=None if self.next_cache is None else self.next_cache.fork(before),
         )

@@ -1,8 +1,8 @@
-"""MusicGen as a live voice: an endless strand of sound that goes over to other futures on the sample.
+"""MusicGen as a live voice: an endless sequence of sound that goes over to other futures on the sample.
 
-A future is a strand of its own: it goes on from sound that was just played, from an earlier bar, or from a point that
+A future is a sequence of its own: it goes on from sound that was just played, from an earlier bar, or from a point that
 was kept. What takes long is planned, made beside the sound, and landed with a fade; everything else happens within a
-chunk. Frozen, the last bar goes round in time, and the strand goes on where it stopped when the bar comes round.
+chunk. Frozen, the last bar goes round in time, and the sequence goes on where it stopped when the bar comes round.
 """
 
 import contextlib
@@ -73,11 +73,11 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:
-    """What happens `at` samples into the next chunk: a strand lands, a point is kept, or a future of it is chosen."""
+    """What happens `at` samples into the next chunk: a sequence lands, a point is kept, or a future of it is chosen."""
 
     at: int
-    strand: Sequence | None = None
-    drop: int = 0  # samples of the strand that have passed by then
+    sequence: Sequence | None = None
+    drop: int = 0  # samples of the sequence that have passed by then
     left: int = -1
     futures: int = 0
     chosen: int = 0
@@ -88,14 +88,14 @@ class MusicgenLiveState:
     """All that changes between steps.
 
     Args:
-        strand: what plays. left: samples until it ends, -1 for no end.
+        sequence: what plays. left: samples until it ends, -1 for no end.
         past: [C, n] what was given out, a wheel of which `heard` % n is the next place.
         tail: [C, n] what faded out before, still to be added. risen: samples since the last turn.
         turns: of the next chunk.
         mark: a point that is kept, and how many futures it has.
     """
 
-    strand: Sequence
+    sequence: Sequence
     past: Audio
     tail: Audio
     risen: int
@@ -142,33 +142,35 @@ class MusicgenLive:
         """An independent equal state."""
         return replace(
             state,
-            strand=state.strand.fork(),
+            sequence=state.sequence.fork(),
             past=state.past.copy(),
             tail=state.tail.copy(),
             loop=None if state.loop is None else replace(state.loop, sound=state.loop.sound.copy()),
-            turns=tuple(replace(t, strand=None if t.strand is None else t.strand.fork()) for t in state.turns),
+            turns=tuple(replace(t, sequence=None if t.sequence is None else t.sequence.fork()) for t in state.turns),
             mark=None if state.mark is None else state.mark.fork(),
         )
 
-    def keep(self, state: MusicgenLiveState) -> bytes:
+    def snapshot(self, state: MusicgenLiveState) -> bytes:
         """Codes and sound, without the keys and values that they give."""
-        marked = None if state.mark is None else self._bare(state.mark)
-        turns = tuple(replace(t, strand=None if t.strand is None else self._bare(t.strand)) for t in state.turns)
-        bare = replace(state, strand=self._bare(state.strand), mark=marked, turns=turns)
+        marked = None if state.mark is None else self._without_cache(state.mark)
+        turns = tuple(
+            replace(t, sequence=None if t.sequence is None else self._without_cache(t.sequence)) for t in state.turns
+        )
+        bare = replace(state, sequence=self._without_cache(state.sequence), mark=marked, turns=turns)
         return pickle.dumps(bare, protocol=pickle.HIGHEST_PROTOCOL)
 
-    def unkeep(self, kept: bytes) -> MusicgenLiveState:
+    def restore(self, kept: bytes) -> MusicgenLiveState:
         """All that was said is heard again, at once instead of step by step: equal but for rounding."""
         state: MusicgenLiveState = pickle.loads(kept)
-        for strand in (state.strand, state.mark, *(turn.strand for turn in state.turns)):
-            if strand is not None:
-                self._strands.model.rebuild(strand.lm)
+        for sequence in (state.sequence, state.mark, *(turn.sequence for turn in state.turns)):
+            if sequence is not None:
+                self._strands.model.rebuild(sequence.lm)
         return state
 
     def jump(self, state: MusicgenLiveState, seed: int) -> None:
         """Begin anew, with another seed."""
-        strand = self._strands.begin(state.strand.text, seed)
-        state.turns = (*state.turns, PendingChange(0, strand, drop=self._strands.lag))
+        sequence = self._strands.begin(state.sequence.text, seed)
+        state.turns = (*state.turns, PendingChange(0, sequence, drop=self._strands.lag))
 
     def rehearse(self) -> None:
         """Go on with a second of sound; where that is quickly done, with as much as people ask for."""
@@ -181,14 +183,14 @@ class MusicgenLive:
             if perf_counter() - began_s > _QUICK_S:
                 break
 
-    def plan(
+    def prepare(
         self, state: MusicgenLiveState, controls: MusicgenLiveControls, command: Continue | Rewind, moment: Moment
     ) -> Callable[[], Continuation]:
         """What makes the future that a command asks for."""
         ready = self._spec.chunk
         if isinstance(command, Continue):
             return planned_continuation(self._strands, controls, command, moment, ready)
-        return planned_rewind(self._strands, state.strand, controls, command, moment, ready)
+        return planned_rewind(self._strands, state.sequence, controls, command, moment, ready)
 
     def check(self, state: MusicgenLiveState, command: Commit | Branch | Choose) -> None:
         """Whether there is what a command chooses from."""
@@ -198,7 +200,7 @@ class MusicgenLive:
             if command.future > state.futures:
                 raise ControlError(f"there are {state.futures} futures, got {command.future}: branch into more")
 
-    def turn(
+    def apply_at(
         self,
         state: MusicgenLiveState,
         command: Commit | Branch | Choose,
@@ -213,7 +215,7 @@ class MusicgenLive:
         elif isinstance(command, Choose):
             made = PendingChange(at, chosen=command.future)
         elif future is not None:
-            made = PendingChange(at, future.strand, self._passed(future, at, moment), future.left)
+            made = PendingChange(at, future.sequence, self._passed(future, at, moment), future.left)
         state.turns = (*state.turns, made)
 
     def _passed(self, future: Continuation, at: int, moment: Moment) -> int:
@@ -226,7 +228,7 @@ class MusicgenLive:
         rate = self._spec.sample_rate
         sample = moment.sample + at * moment.sample_rate / rate
         passed = round((sample - future.origin) * rate / moment.sample_rate)
-        there = future.strand.ready.shape[1]
+        there = future.sequence.ready.shape[1]
         if passed > there + _BURST_S * rate:
             tempo, bar = moment.conductor.tempo_at(sample), moment.conductor.bar_ticks_at(sample)
             for ticks in (bar, TICKS_PER_BEAT):
@@ -240,8 +242,8 @@ class MusicgenLive:
     def step(self, state: MusicgenLiveState, controls: MusicgenLiveControls, span: Span) -> Audio:
         """[C, chunk]."""
         text = str(getattr(controls, "text", ""))
-        if text != state.strand.text and not state.turns:
-            self._strands.retell(state.strand, text)
+        if text != state.sequence.text and not state.turns:
+            self._strands.set_conditions(state.sequence, text)
         time = ChunkTime(span, self._spec)
         out = np.zeros((self._spec.channels, self._spec.chunk), np.float32)
         turns, state.turns, at = state.turns, (), 0
@@ -259,19 +261,19 @@ class MusicgenLive:
         self, state: MusicgenLiveState, turn: PendingChange, controls: MusicgenLiveControls, time: ChunkTime
     ) -> None:
         if turn.futures:
-            state.mark, state.futures, state.mark_left = state.strand.fork(), turn.futures, state.left
+            state.mark, state.futures, state.mark_left = state.sequence.fork(), turn.futures, state.left
             return
-        strand, drop, left = turn.strand, turn.drop, turn.left
+        sequence, drop, left = turn.sequence, turn.drop, turn.left
         if turn.chosen and state.mark is not None:
-            strand, drop, left = state.mark.fork(), 0, state.mark_left
-            strand.lm.seed = (strand.lm.seed + turn.chosen - 1) % 2**31
-        if strand is None:
+            sequence, drop, left = state.mark.fork(), 0, state.mark_left
+            sequence.lm.seed = (sequence.lm.seed + turn.chosen - 1) % 2**31
+        if sequence is None:
             return
         state.tail = self._sound(state, controls, time, turn.at, self._fade) * fade_out(self._fade)
-        state.strand, state.left, state.loop, state.risen = strand, left, None, 0
+        state.sequence, state.left, state.loop, state.risen = sequence, left, None, 0
         if drop:
-            self._strands.make(strand, drop, controls, time.beyond(turn.at - drop))
-            strand.take(drop)
+            self._strands.make(sequence, drop, controls, time.beyond(turn.at - drop))
+            sequence.take(drop)
 
     def _freeze(self, state: MusicgenLiveState, controls: MusicgenLiveControls, time: ChunkTime, at: int) -> None:
         """Let the last bar go round, or the last beat while there is no more; nothing while there is less."""
@@ -283,9 +285,9 @@ class MusicgenLive:
             return
         fade = min(self._fade, length // 4)
         sound = np.take(state.past, (state.heard - length + np.arange(length)) % state.past.shape[1], axis=1)
-        self._strands.make(state.strand, fade, controls, time.beyond(at))
+        self._strands.make(state.sequence, fade, controls, time.beyond(at))
         # Its head is what would have followed, fading: so neither its start nor its seams click.
-        sound[:, :fade] = sound[:, :fade] * fade_in(fade) + state.strand.ready[:, :fade] * fade_out(fade)
+        sound[:, :fade] = sound[:, :fade] * fade_in(fade) + state.sequence.ready[:, :fade] * fade_out(fade)
         since = round(time.tick(at) % time.bar_ticks * per_tick)
         state.loop = Loop(sound, (length - since) % length)
 
@@ -314,11 +316,11 @@ class MusicgenLive:
     def _played(
         self, state: MusicgenLiveState, controls: MusicgenLiveControls, time: ChunkTime, at: int, samples: int
     ) -> Audio:
-        """[C, samples] of the strand, and silence behind its end."""
+        """[C, samples] of the sequence, and silence behind its end."""
         count = samples if state.left < 0 else min(samples, state.left)
         if count:
-            self._strands.make(state.strand, count, controls, time.beyond(at))
-        sound = state.strand.take(count)
+            self._strands.make(state.sequence, count, controls, time.beyond(at))
+        sound = state.sequence.take(count)
         if state.left < 0:
             return sound
         gains = np.minimum(1.0, (state.left - np.arange(count)) / self._fade).astype(np.float32)
@@ -345,7 +347,7 @@ class MusicgenLive:
         away = abs(loop.at - loop.line)
         loop.early = reached and min(away, length - away) > _CLOSE
         if loop.at == 0 and not controls.freeze:
-            state.loop = None  # here the strand goes on where it stopped
+            state.loop = None  # here the sequence goes on where it stopped
         return piece
 
     def _set_right(self, state: MusicgenLiveState, loop: Loop, controls: MusicgenLiveControls) -> None:
@@ -375,5 +377,5 @@ class MusicgenLive:
         state.past[:, places] = sound
         state.heard += sound.shape[1]
 
-    def _bare(self, strand: Sequence) -> Sequence:
-        return replace(strand, lm=self._strands.model.bare(strand.lm))
+    def _without_cache(self, sequence: Sequence) -> Sequence:
+        return replace(sequence, lm=self._strands.model.without_cache(sequence.lm))

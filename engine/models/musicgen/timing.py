@@ -15,10 +15,10 @@ _HAIR: Final = 1e-6  # of a tick: a line that is reached but for rounding is rea
 
 
 class ChunkTime:
-    """Ticks, and what frames are told, by the sample of a chunk at which they sound.
+    """Ticks, and what frames are conditions, by the sample of a chunk at which they sound.
 
     Args:
-        span: what the chunk is told: of a time `spec.latency` later than its first sample.
+        span: what the chunk is conditions: of a time `spec.latency` later than its first sample.
     """
 
     def __init__(self, span: Span, spec: StreamSpec) -> None:
@@ -41,7 +41,7 @@ class ChunkTime:
         return min(last, first + max(1, round((line - begin) / (end - begin) * (last - first))))
 
     def beyond(self, sample: int) -> When:
-        """What frames are told, for a strand whose next sample sounds at a sample of the chunk."""
+        """What frames are conditions, for a sequence whose next sample sounds at a sample of the chunk."""
 
         def told(ahead: int) -> Span:
             column, _ = self._place(sample + ahead)
@@ -62,7 +62,7 @@ class ChunkTime:
 
 
 def time_from(conductor: Conductor, origin: float, hop: int, sample_rate: int) -> When:
-    """What frames are told, by their first sample; sample 0 sounds at the session's sample `origin`."""
+    """What frames are conditions, by their first sample; sample 0 sounds at the session's sample `origin`."""
 
     def told(sample: int) -> Span:
         return conductor.span(sample, 1, hop, sample_rate, origin)

@@ -259,7 +259,7 @@ class WindowGraph(nn.Module):
         self.heads = Heads(network.last, CELL_ROWS, self.body.tokens, _padded(network), network.vocabulary)
 
     def forward(self, tokens: Tensor, given: Tensor, t: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        """See `training.models.getmusic_live.GetmusicLive.window`; seven tensors of cells, features, past keys and values."""
+        """See `training.models.getmusic_live.GetmusicLive.window`; cells (7), features, past keys, values."""
         *cells, features, past_k, past_v = rest
         h, _, _ = self.body(tokens, given, t, features, (past_k, past_v), None)
         h = functional.silu(self.outward(self.norm(h)))

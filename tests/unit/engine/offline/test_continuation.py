@@ -298,12 +298,12 @@ def test_asked_to_end_it_keeps_what_is_made() -> None:
     assert not made.complete
     assert made.made == pytest.approx(told[-1].done / 50)
     assert whole.shape[1] == given.shape[1] + round(made.made * rate)
-    assert "interrupted" in next(made.told())
+    assert "interrupted" in next(made.conditions())
 
 
 def test_asked_to_end_before_there_is_sound_it_writes_nothing() -> None:
     made = finish(continued(task()))
-    assert list(made.told()) == ["interrupted before there was sound, nothing was written"]
+    assert list(made.conditions()) == ["interrupted before there was sound, nothing was written"]
     assert os.listdir() == []
 
 

@@ -52,7 +52,7 @@ def _recipe(folder: Path, codec: Path, **changes: object) -> Recipe:
     task = TrainLM(
         codec=str(codec), width=64, layers=2, rotary=True, window=24, text_width=16, text_layers=1, text_heads=2,
         frames=40,
-        telling=ConditionDropout(conducted=True, text_length=12), listened=1,
+        dropout=ConditionDropout(conducted=True, text_length=12), listened=1,
     )  # fmt: skip
     values: dict[str, object] = {
         "task": task, "steps": 6, "batch": 4, "precision": "32-true", "save_every": 0, "log_every": 1,
@@ -116,8 +116,8 @@ def test_resumed_is_never_stopped(tmp_path: Path, codec_file: Path) -> None:
 
 
 def test_half_precision_trains_items_without_words(tmp_path: Path, codec_file: Path) -> None:
-    telling = ConditionDropout(conducted=True, text_length=12, untold=1.0)
-    task = replace(_recipe(tmp_path, codec_file).task, telling=telling)  # type: ignore[type-var]
+    dropout = ConditionDropout(conducted=True, text_length=12, p_drop_text=1.0)
+    task = replace(_recipe(tmp_path, codec_file).task, dropout=dropout)  # type: ignore[type-var]
     _fit(_recipe(tmp_path, codec_file, task=task, steps=2, precision="bf16-mixed"), tmp_path / "run")
     assert all(row["skipped"] == 0 and row["loss"] > 0 for row in _rows(tmp_path / "run", "train"))
 
@@ -136,10 +136,10 @@ def _window(frames: int, text: str = "sad techno with bass") -> CodeWindow:
 
 def _asking(**changes: object) -> TokenBatches:
     whole = ConditionDropout(
-        conducted=True, text_length=6, untold=0.0, unconducted=0.0, unharmonised=0.0, uncharacterised=0.0
+        conducted=True, text_length=6, p_drop_text=0.0, p_drop_time=0.0, p_drop_chords=0.0, p_drop_character=0.0
     )
-    telling = replace(whole, **changes)  # type: ignore[arg-type]
-    return TokenBatches(telling, WordVocabulary(caption_words(), PATTERN), 4, 16)
+    dropout = replace(whole, **changes)  # type: ignore[arg-type]
+    return TokenBatches(dropout, WordVocabulary(caption_words(), PATTERN), 4, 16)
 
 
 def test_each_step_foretells_the_next_of_the_delay_pattern() -> None:
@@ -158,20 +158,20 @@ def test_each_step_foretells_the_next_of_the_delay_pattern() -> None:
 def test_what_is_left_out_is_left_out_whole() -> None:
     windows = [_window(5)] * 3
     rng = np.random.default_rng(0)
-    assert not _asking(untold=1.0).batch(windows, rng)["mask"].any()
+    assert not _asking(p_drop_text=1.0).batch(windows, rng)["mask"].any()
     character = len(CHARACTER)
-    timeless = _asking(unconducted=1.0).batch(windows, rng)["features"]
+    timeless = _asking(p_drop_time=1.0).batch(windows, rng)["features"]
     assert not timeless[:, :, :-character].any()
     assert timeless[:, :, -character:].all()
-    chordless = _asking(unharmonised=1.0).batch(windows, rng)["features"]
+    chordless = _asking(p_drop_chords=1.0).batch(windows, rng)["features"]
     assert not chordless[:, :, -GUIDED_FEATURES:-character].any()
     assert chordless[:, :, :-GUIDED_FEATURES].all()
     assert chordless[:, :, -character:].all()
-    assert not _asking(uncharacterised=1.0).batch(windows, rng)["features"][:, :, -character:].any()
-    some = _asking(uncharacterised=0.5).batch([_window(5)] * 40, rng)["features"][:, :, -character:]
+    assert not _asking(p_drop_character=1.0).batch(windows, rng)["features"][:, :, -character:].any()
+    some = _asking(p_drop_character=0.5).batch([_window(5)] * 40, rng)["features"][:, :, -character:]
     assert 0.15 < float(some[:, 0].mean()) < 0.35  # all of some items, and some of others
     assert torch.equal(some, some[:, :1].expand_as(some))
-    forgotten = _asking(forgotten=1.0).batch(windows, rng)
+    forgotten = _asking(p_drop_word=1.0).batch(windows, rng)
     assert set(forgotten["pieces"].flatten().tolist()) == {PAD, UNKNOWN}
     assert forgotten["mask"].sum() == 3 * 4
     told = _asking().batch(windows, rng)
@@ -387,8 +387,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_recipes_are_published_shape_and_ours() -> None:
     assert isinstance(SMALL.task, TrainLM)
     assert isinstance(LIVE.task, TrainLM)
-    assert (SMALL.task.width, SMALL.task.layers, SMALL.task.rotary, SMALL.task.telling.conducted) == (
+    assert (SMALL.task.width, SMALL.task.layers, SMALL.task.rotary, SMALL.task.dropout.conducted) == (
         1024, 24, False, False,
     )  # fmt: skip
     assert LIVE.task.rotary
-    assert LIVE.task.telling.conducted
+    assert LIVE.task.dropout.conducted

@@ -45,17 +45,17 @@ def test_what_is_to_be_read_is_what_is_known() -> None:
 
 
 def test_reading_is_learned() -> None:
-    first = read(encoder(), reader(), VOCABULARY, corpus(), steps=4, length=16, forgotten=0.0)
-    last = read(encoder(), reader(), VOCABULARY, corpus(), steps=150, length=16, forgotten=0.1)
+    first = read(encoder(), reader(), VOCABULARY, corpus(), steps=4, length=16, p_drop_word=0.0)
+    last = read(encoder(), reader(), VOCABULARY, corpus(), steps=150, length=16, p_drop_word=0.1)
     assert last < 0.5 * first
 
 
 def test_it_is_learned_once_and_begins_alike_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, other, ears = encoder(), encoder(1), encoder(2), reader()
-    learned_to_read(one, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, forgotten=0.1)
+    learned_to_read(one, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, p_drop_word=0.1)
     monkeypatch.setattr(musicgen_reading, "read", lambda *_, **__: pytest.fail("it was learned before"))
-    learned_to_read(two, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, forgotten=0.1)
+    learned_to_read(two, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, p_drop_word=0.1)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
     with pytest.raises(pytest.fail.Exception):
-        learned_to_read(other, ears, VOCABULARY, corpus(), tmp_path, steps=4, length=16, forgotten=0.1)
+        learned_to_read(other, ears, VOCABULARY, corpus(), tmp_path, steps=4, length=16, p_drop_word=0.1)
     assert len(list(tmp_path.iterdir())) == 1

@@ -66,11 +66,11 @@ def test_without_words_or_encoder_it_plays_from_nothing(folder: Path) -> None:
         (folder / f"{role}.onnx").unlink()
     model = open_musicgen(str(without_sums(folder)))
     assert model.words is None
-    state = model.begin(model.tell(), frames=3)
+    state = model.begin(model.conditions(), frames=3)
     while not state.ended:
         model.step(state)
     with pytest.raises(ControlError, match="takes no words"):
-        model.tell("slow")
+        model.conditions("slow")
     with pytest.raises(BundleError, match="has no encoder"):
         model.codec.encode(np.zeros((1, 1, 640), np.float32))
 
@@ -112,8 +112,8 @@ def test_small_builds_are_small_and_say_nearly_the_same(tmp_path: Path) -> None:
         model = open_musicgen(str(folder))
         assert describe(str(folder)).build == build
         for name, each in ((build, model), ("fp32", whole)):
-            state = each.begin(each.tell("slow piano"), np.zeros((4, 9), np.int64))
-            each.hear(state)
+            state = each.begin(each.conditions("slow piano"), np.zeros((4, 9), np.int64))
+            each.prefill(state)
             logits[name] = state.cache.logits
         apart = np.sqrt(np.mean((logits[build] - logits["fp32"]) ** 2))
         assert 0.0 < apart < limit * logits["fp32"].std()

@@ -27,7 +27,7 @@ def prompt_of(model: Musicgen, frames: int, seed: int = 0) -> np.ndarray:
 
 def told_of(kind: str, guided_too: bool = True) -> Conditions:
     model = open_tiny(kind)
-    return model.tell("slow piano" if KINDS[kind].text else "", guided=guided_too)
+    return model.conditions("slow piano" if KINDS[kind].text else "", guided=guided_too)
 
 
 def drawn(
@@ -123,11 +123,11 @@ def torch_logits(kind: str, state: MusicgenState) -> np.ndarray:
     """What torch says follows the steps of a window, all of them at once."""
     books = np.arange(len(state.delays))[:, None]
     columns = state.codes[books, state.margin + np.arange(state.steps)[None] - 1 - state.delays[:, None]]
-    features = as_told(kind, torch.from_numpy(state.features[: state.steps])[None], state.told.batch)
+    features = as_told(kind, torch.from_numpy(state.features[: state.steps])[None], state.conditions.batch)
     with torch.no_grad():
         logits = tiny_parts(kind).lm(
-            torch.from_numpy(columns)[None].repeat(state.told.batch, 1, 1),
-            torch_context(kind, state.told.guided),
+            torch.from_numpy(columns)[None].repeat(state.conditions.batch, 1, 1),
+            torch_context(kind, state.conditions.guided),
             features=features if features.shape[2] else None,
         )
     made: np.ndarray = logits[:, :, -1].numpy()
@@ -141,7 +141,7 @@ def test_cached_logits_are_those_of_the_whole(kind: str, guided_too: bool) -> No
     state = model.begin(told_of(kind, guided_too), prompt_of(model, 7))
     for frames in (1, 20):
         play(model, state, frames)
-        model.hear(state)
+        model.prefill(state)
         assert np.abs(torch_logits(kind, state) - state.cache.logits).max() < 1e-4
         assert state.cache.logits.std() > 0.1
 
@@ -191,7 +191,7 @@ def test_a_next_window_is_a_fresh_prompt_of_the_newest_frames(kind: str) -> None
     prompt = prompt_of(model, 20)
     state = model.begin(told_of(kind), prompt, seed=2)
     heard = np.concatenate([prompt, play(model, state, WINDOW)], axis=1)
-    model.hear(state)
+    model.prefill(state)
     assert state.origin == WINDOW + model.facts.latest + 1 - KEEP
     assert np.array_equal(
         state.codes[:, state.margin : state.margin + heard.shape[1] - state.origin], heard[:, state.origin :]
@@ -220,13 +220,13 @@ def test_a_window_heard_beside_the_last_is_the_same_window(kind: str) -> None:
 def test_no_step_of_a_seamless_sequence_hears_more_than_three() -> None:
     model = open_tiny()
     state = model.begin(told_of("plain"), seamless=True)
-    assert state.spare is not None
+    assert state.next_cache is not None
     model.step(state)
-    heard = state.cache.fed + state.spare.fed
+    heard = state.cache.fed + state.next_cache.fed
     for _ in range(3 * WINDOW):
         model.step(state)
-        # At a change the full cache becomes the spare one and is empty at once.
-        now = state.cache.fed + state.spare.fed
+        # At a change the full cache becomes the next_cache one and is empty at once.
+        now = state.cache.fed + state.next_cache.fed
         assert now - heard <= 3
         heard = now
 
@@ -239,9 +239,9 @@ def test_a_rotary_model_lets_go_of_the_oldest() -> None:
     for round_ in range(1, 4):
         play(model, state, WINDOW)
         assert state.origin >= round_ * KEEP
-        newest = model.begin(state.told)
+        newest = model.begin(state.conditions)
         newest.codes[:], newest.features[:], newest.steps = state.codes, state.features, state.cache.fed
-        model.hear(newest)
+        model.prefill(newest)
         for name in ("k.0", "v.0"):
             kept, fresh = (each.cache.arrays[name][:, :, : newest.steps] for each in (state, newest))
             assert np.abs(kept - fresh).max() < 1e-5
@@ -257,7 +257,7 @@ def test_an_endless_stream_is_what_a_model_with_a_window_has_learned() -> None:
     state = model.begin(told_of("conducted"), prompt_of(model, 20))
     for _ in range(30):
         play(model, state, 7)
-        model.hear(state)
+        model.prefill(state)
         assert np.abs(torch_logits("conducted", state) - state.cache.logits).max() < 1e-4
     assert state.origin > 2 * KEEP
 
@@ -288,51 +288,54 @@ def test_words_and_guidance_are_heard() -> None:
     model = open_tiny()
     made = []
     for words, guidance in (("slow piano", 3.0), ("fast drums", 3.0), ("slow piano", 6.0)):
-        state = model.begin(model.tell(words), prompt_of(model, 5))
+        state = model.begin(model.conditions(words), prompt_of(model, 5))
         model.step(state, GREEDY)
         logits = state.cache.logits
         made.append(logits[1] + guidance * (logits[0] - logits[1]))
     assert np.abs(made[0] - made[1]).max() > 1e-3
     assert np.abs(made[0] - made[2]).max() > 1e-3
-    assert not model.tell("").guided
+    assert not model.conditions("").guided
 
 
 def test_other_words_may_be_told_on_the_way() -> None:
     model = open_tiny()
-    state, told = model.begin(model.tell("slow piano"), prompt_of(model, 5)), model.tell("fast drums fast drums")
+    state, told = (
+        model.begin(model.conditions("slow piano"), prompt_of(model, 5)),
+        model.conditions("fast drums fast drums"),
+    )
     play(model, state, 5)
     other = state.fork()
-    model.retell(other, told)
-    model.hear(state)
-    model.hear(other)
+    model.set_conditions(other, told)
+    model.prefill(state)
+    model.prefill(other)
     assert np.abs(state.cache.logits[0] - other.cache.logits[0]).max() > 1e-3
     assert np.abs(state.cache.logits[1] - other.cache.logits[1]).max() < 1e-5  # nothing was and is told there
     with pytest.raises(ShapeError, match="begin it anew"):
-        model.retell(state, model.tell("slow", guided=False))
+        model.set_conditions(state, model.conditions("slow", guided=False))
 
 
 @pytest.mark.parametrize("kind", ["plain", "conducted", "stereo"])
 def test_words_may_come_where_none_were_told(kind: str) -> None:
     """Until then one row does for two; afterwards it is as if there had been two from the beginning."""
     model = open_tiny(kind)
-    nothing = model.tell("", changing=True)
+    nothing = model.conditions("", changing=True)
     assert (nothing.batch, nothing.rows) == (2, 1)
     one = model.begin(nothing, prompt_of(model, 20), seed=3, seamless=True)
     two = model.begin(replace(nothing, alike=False), prompt_of(model, 20), seed=3, seamless=True)
     for frames, words in ((50, ""), (30, "slow piano"), (30, ""), (40, "fast drums")):
         for state in (one, two):
-            model.retell(state, model.tell(words, changing=True))
+            model.set_conditions(state, model.conditions(words, changing=True))
         assert np.array_equal(play(model, one, frames, GREEDY), play(model, two, frames, GREEDY))
-        model.hear(one)
-        model.hear(two)
-        assert np.abs(one.cache.logits[: one.told.rows] - two.cache.logits[: one.told.rows]).max() < 1e-4
-    assert one.told.rows == 2
+        model.prefill(one)
+        model.prefill(two)
+        assert np.abs(one.cache.logits[: one.conditions.rows] - two.cache.logits[: one.conditions.rows]).max() < 1e-4
+    assert one.conditions.rows == 2
 
 
 def test_chords_may_come_where_none_were_told() -> None:
     """As with words: afterwards it is as if there had been two rows from the beginning, the second without chords."""
     model = open_tiny("conducted")
-    nothing, features = model.tell("", changing=True), np.zeros(model.facts.features, np.float32)
+    nothing, features = model.conditions("", changing=True), np.zeros(model.facts.features, np.float32)
     chord = features.copy()
     chord[-GUIDED_FEATURES:] = 1.0
     one = model.begin(nothing, prompt_of(model, 20), seed=3)
@@ -340,25 +343,25 @@ def test_chords_may_come_where_none_were_told() -> None:
     for told, rows in ((features, 1), (chord, 2), (features, 2)):
         for _ in range(30):
             assert np.array_equal(model.step(one, GREEDY, told), model.step(two, GREEDY, told))
-        assert one.told.rows == rows
+        assert one.conditions.rows == rows
     heard = np.tile(chord, (20, 1))
-    assert model.begin(nothing, prompt_of(model, 20), features=heard).told.rows == 2
-    assert model.begin(model.tell("", guided=False), prompt_of(model, 20), features=heard).told.rows == 1
+    assert model.begin(nothing, prompt_of(model, 20), features=heard).conditions.rows == 2
+    assert model.begin(model.conditions("", guided=False), prompt_of(model, 20), features=heard).conditions.rows == 1
 
 
 def test_a_melody_is_heard_where_it_is_taken() -> None:
     model, tone = open_tiny("melody"), np.sin(2 * np.pi * 440 * np.arange(40000) / 32000)[None].astype(np.float32)
-    told = model.tell("slow", tone)
+    told = model.conditions("slow", tone)
     assert told.before == 236
-    state, without = (model.begin(each) for each in (told, model.tell("slow")))
+    state, without = (model.begin(each) for each in (told, model.conditions("slow")))
     for each in (state, without):
-        model.hear(each)
+        model.prefill(each)
     assert np.abs(state.cache.logits[0] - without.cache.logits[0]).max() > 1e-3
     assert np.abs(state.cache.logits[1] - without.cache.logits[1]).max() == 0.0
     with pytest.raises(ControlError, match="takes no melody"):
-        open_tiny().tell("", tone)
+        open_tiny().conditions("", tone)
     with pytest.raises(ControlError, match="takes no words"):
-        open_tiny("wordless").tell("slow")
+        open_tiny("wordless").conditions("slow")
 
 
 def test_the_strongest_pitch_class_is_told() -> None:

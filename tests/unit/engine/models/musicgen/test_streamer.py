@@ -74,15 +74,15 @@ def future_of(
     voice: Voice, frames: int = 9, seed: int = 5, origin: float | None = None, left: int = -1
 ) -> Continuation:
     """A future from some codes."""
-    strands, model = voice.live._strands, voice.live._strands.model
+    runner, model = voice.live._strands, voice.live._strands.model
     prompt = np.random.default_rng(seed).integers(0, model.facts.entries, (model.facts.codebooks, frames))
-    return Continuation(strands.follow(prompt, seed, strands.tell("")), origin, left, 0.0)
+    return Continuation(runner.follow(prompt, seed, runner.conditions("")), origin, left, 0.0)
 
 
 def alone(voice: Voice, future: Continuation, chunks: int) -> Audio:
     """What a future sounds like by itself."""
     other = voice.fork()
-    other.state.strand, other.state.loop, other.state.left = future.strand.fork(), None, future.left
+    other.state.sequence, other.state.loop, other.state.left = future.sequence.fork(), None, future.left
     return other.play(chunks)
 
 
@@ -91,7 +91,7 @@ def test_it_plays_what_is_said_offline(kind: str) -> None:
     voice, model = Voice(kind), open_tiny(kind)
     sound = voice.play(14)
     frames = 14 * voice.spec.frames
-    said = voice.live._strands.said(voice.state.strand)[:, :frames]
+    said = voice.live._strands.emitted(voice.state.sequence)[:, :frames]
     offline = limited(model.codec.decode(apart(said, model.facts.streams)).reshape(voice.spec.channels, -1))
     heard = sound[:, voice.spec.latency :]
     certain = (said.shape[1] - model.codec.look_ahead) * HOP
@@ -100,7 +100,7 @@ def test_it_plays_what_is_said_offline(kind: str) -> None:
     assert np.abs(heard[:, :count] - offline[:, :count]).max() < 1e-4
     assert not sound[:, : voice.spec.latency].any()
     if not KINDS[kind].lm.features:
-        told = model.tell("", changing=voice.live._strands.worded)
+        told = model.conditions("", changing=voice.live._strands.worded)
         state, drawn = model.begin(told, seed=1, seamless=True), []
         while len(drawn) < said.shape[1]:
             frame = model.step(state, PLAIN)
@@ -119,21 +119,21 @@ def test_what_is_kept_is_small_and_goes_on_alike(kind: str) -> None:
     made = [each.play(10) for each in (voice, one, two)]
     assert np.array_equal(made[1], made[2])
     # Heard at once instead of step by step, and without what a rotary model has let go of: so to some bits only.
-    assert np.array_equal(voice.live._strands.said(voice.state.strand), voice.live._strands.said(one.state.strand)) or (
-        KINDS[kind].lm.rotary
-    )
+    assert np.array_equal(
+        voice.live._strands.emitted(voice.state.sequence), voice.live._strands.emitted(one.state.sequence)
+    ) or (KINDS[kind].lm.rotary)
 
 
 def test_a_mark_is_kept_too() -> None:
     voice = Voice()
     voice.play(5)
-    voice.live.turn(voice.state, Branch(futures=3), None, 100, voice.moment())
+    voice.live.apply_at(voice.state, Branch(futures=3), None, 100, voice.moment())
     voice.play(3)
     again = voice.fork()
     again.state = restore(voice.live, snapshot(voice.live, voice.state))
     for each in (voice, again):
         each.live.check(each.state, Choose(future=2))
-        each.live.turn(each.state, Choose(future=2), None, 0, each.moment())
+        each.live.apply_at(each.state, Choose(future=2), None, 0, each.moment())
     assert np.abs(voice.play(6) - again.play(6)).max() < 1e-3
 
 
@@ -144,7 +144,7 @@ def test_a_future_lands_on_its_sample(kind: str, at: int) -> None:
     voice.play(12)
     without, future = voice.fork(), future_of(voice)
     wanted = alone(voice, future, 6)
-    voice.live.turn(voice.state, Commit(), future, at, voice.moment())
+    voice.live.apply_at(voice.state, Commit(), future, at, voice.moment())
     got, old = voice.play(5), without.play(5)
     fade = round(0.04 * voice.spec.sample_rate)
     assert np.abs(got[:, :at] - old[:, :at]).max(initial=0.0) < 1e-5
@@ -161,7 +161,7 @@ def test_what_has_passed_by_the_time_it_lands_is_left_out() -> None:
     moment, passed = voice.moment(), 2345
     future = future_of(voice, origin=moment.sample - passed * RATE / voice.spec.sample_rate)
     wanted = alone(voice, future, 8)
-    voice.live.turn(voice.state, Commit(), future, 0, moment)
+    voice.live.apply_at(voice.state, Commit(), future, 0, moment)
     fade = round(0.04 * voice.spec.sample_rate)
     got = voice.play(6)[:, fade:]
     assert np.abs(got - wanted[:, passed + fade : passed + fade + got.shape[1]]).max() < 1e-5
@@ -174,7 +174,7 @@ def test_a_future_that_is_very_late_lands_bars_earlier_and_makes_nothing_at_once
     voice.conductor = conductor_of(480.0)
     voice.play(40)
     moment, future = voice.moment(), future_of(voice)
-    voice.live._strands.make(future.strand, 32000, voice.controls, lambda _: None)
+    voice.live._strands.make(future.sequence, 32000, voice.controls, lambda _: None)
     future = replace(future, origin=moment.sample - seconds * RATE)
     assert voice.live._passed(future, 0, moment) == round(wanted * 32000)
 
@@ -182,31 +182,31 @@ def test_a_future_that_is_very_late_lands_bars_earlier_and_makes_nothing_at_once
 def test_a_future_ends_when_it_was_to_end() -> None:
     voice = Voice()
     voice.play(2)
-    voice.live.turn(voice.state, Commit(), future_of(voice, left=5000), 0, voice.moment())
+    voice.live.apply_at(voice.state, Commit(), future_of(voice, left=5000), 0, voice.moment())
     sound = voice.play(4)
     assert np.abs(sound[:, 1300:3700]).max() > 1e-3
     assert not sound[:, 5000:].any()
-    steps = voice.state.strand.lm.steps
+    steps = voice.state.sequence.lm.steps
     voice.play(3)
-    assert voice.state.strand.lm.steps == steps, "nothing is made that nobody hears"
+    assert voice.state.sequence.lm.steps == steps, "nothing is made that nobody hears"
 
 
 @pytest.mark.parametrize("kind", ["plain", "conducted"])
 def test_a_chosen_future_is_a_direct_run_with_its_seed(kind: str) -> None:
     voice = Voice(kind, seed=7)
     voice.play(9)
-    voice.live.turn(voice.state, Branch(futures=4), None, 0, voice.moment())
+    voice.live.apply_at(voice.state, Branch(futures=4), None, 0, voice.moment())
     direct = [voice.fork() for _ in range(3)]
     for index, each in enumerate(direct):
         each.state.turns = ()
-        each.state.strand.lm.seed += index
+        each.state.sequence.lm.seed += index
     voice.step()
     fade, made = round(0.04 * voice.spec.sample_rate), []
     for chosen in (1, 2, 3):
         other = voice.fork()
         other.chunk -= 1  # at the same place in the bar, so that it is told the same
         other.live.check(other.state, Choose(future=chosen))
-        other.live.turn(other.state, Choose(future=chosen), None, 0, other.moment())
+        other.live.apply_at(other.state, Choose(future=chosen), None, 0, other.moment())
         made.append(other.play(8)[:, fade:])
         assert np.array_equal(made[-1], direct[chosen - 1].play(8)[:, fade:])
     assert not np.array_equal(made[0], made[1])
@@ -217,7 +217,7 @@ def test_only_what_is_there_can_be_chosen() -> None:
     voice = Voice()
     with pytest.raises(ControlError, match="send branch first"):
         voice.live.check(voice.state, Choose(future=1))
-    voice.live.turn(voice.state, Branch(futures=2), None, 0, voice.moment())
+    voice.live.apply_at(voice.state, Branch(futures=2), None, 0, voice.moment())
     voice.step()
     voice.live.check(voice.state, Choose(future=2))
     with pytest.raises(ControlError, match="there are 2 futures, got 3"):
@@ -231,11 +231,11 @@ def test_frozen_the_last_bar_goes_round_and_then_goes_on_where_it_stopped() -> N
     before = voice.play(11)
     on = voice.fork().play(16)
     voice.turn("freeze", True)
-    steps = voice.state.strand.lm.steps
+    steps = voice.state.sequence.lm.steps
     frozen = voice.play(10)
     assert np.array_equal(frozen[:, fade:bar], before[:, before.shape[1] - bar + fade :])
     assert np.array_equal(frozen[:, bar : 2 * bar], frozen[:, :bar])
-    assert voice.state.strand.lm.steps - steps <= 2  # what its seam is made of
+    assert voice.state.sequence.lm.steps - steps <= 2  # what its seam is made of
     voice.turn("freeze", False)
     thawed = voice.play(12)
     rest = 2 * bar - frozen.shape[1] % bar if frozen.shape[1] % bar > bar else bar - frozen.shape[1] % bar
@@ -259,9 +259,9 @@ def test_too_little_is_not_frozen() -> None:
     voice = Voice()
     voice.conductor = conductor_of(20.0)
     voice.turn("freeze", True)
-    steps = voice.state.strand.lm.steps
+    steps = voice.state.sequence.lm.steps
     voice.play(3)
-    assert voice.state.strand.lm.steps > steps
+    assert voice.state.sequence.lm.steps > steps
     assert voice.state.loop is None
 
 
@@ -274,16 +274,16 @@ def test_going_back_takes_up_what_was_said_there(kind: str) -> None:
     moment = voice.moment()
     bar = RATE // 2
     aim = (moment.sample // bar + 1) * bar
-    said = voice.live._strands.said(voice.state.strand)
-    future = voice.live.plan(voice.state, voice.controls, Rewind(bars=1, seed=9, aim=aim), moment)()
+    said = voice.live._strands.emitted(voice.state.sequence)
+    future = voice.live.prepare(voice.state, voice.controls, Rewind(bars=1, seed=9, aim=aim), moment)()
     back = aim - bar - voice.spec.latency * RATE // voice.spec.sample_rate
     frames = back * voice.spec.sample_rate // RATE // HOP
     model = voice.live._strands.model
-    prompt = future.strand.lm.given
-    assert np.array_equal(voice.live._strands.said(future.strand)[:, :prompt], said[:, frames - prompt : frames])
+    prompt = future.sequence.lm.given
+    assert np.array_equal(voice.live._strands.emitted(future.sequence)[:, :prompt], said[:, frames - prompt : frames])
     assert future.origin is not None
     assert 0 <= aim - future.origin < HOP * 1.5
-    assert future.strand.ready.shape[1] >= voice.spec.chunk
+    assert future.sequence.ready.shape[1] >= voice.spec.chunk
     assert prompt == min(frames, model.facts.window - model.facts.window // 10)
 
 
@@ -291,7 +291,7 @@ def test_one_cannot_go_back_before_the_beginning() -> None:
     voice = Voice()
     voice.play(10)
     with pytest.raises(ControlError, match="so much has not been played"):
-        voice.live.plan(voice.state, voice.controls, Rewind(bars=1, aim=RATE), voice.moment())
+        voice.live.prepare(voice.state, voice.controls, Rewind(bars=1, aim=RATE), voice.moment())
 
 
 @pytest.mark.parametrize("kind", ["plain", "melody", "conducted"])
@@ -301,12 +301,12 @@ def test_other_words_change_what_is_said(kind: str) -> None:
     other = voice.fork()
     other.turn("text", "slow piano")
     assert other.step().shape == (1, voice.spec.chunk)
-    assert other.state.strand.text == "slow piano"
+    assert other.state.sequence.text == "slow piano"
     made = [each.play(12) for each in (voice, other)]
     assert not np.array_equal(made[0], made[1])
     other.turn("text", "")
     other.play(2)
-    assert other.state.strand.text == ""
+    assert other.state.sequence.text == ""
 
 
 def test_words_are_a_control_where_they_are_taken() -> None:
@@ -316,9 +316,9 @@ def test_words_are_a_control_where_they_are_taken() -> None:
     assert ("temperature",) in names
     wordless, voice = Voice("wordless"), Voice()
     with pytest.raises(ControlError, match="takes no words"):
-        wordless.live.plan(wordless.state, wordless.controls, Continue(text="slow"), wordless.moment())
+        wordless.live.prepare(wordless.state, wordless.controls, Continue(text="slow"), wordless.moment())
     with pytest.raises(ControlError, match="takes no melody"):
-        voice.live.plan(voice.state, voice.controls, Continue(melody="hum.wav"), voice.moment())
+        voice.live.prepare(voice.state, voice.controls, Continue(melody="hum.wav"), voice.moment())
 
 
 def planned(voice: Voice, folder: Path, **asked: object) -> Continuation:
@@ -329,7 +329,9 @@ def planned(voice: Voice, folder: Path, **asked: object) -> Continuation:
         if name in ("source", "melody")
     }
     command = Continue(**{**sums, **asked})  # type: ignore[arg-type]
-    made: Continuation = voice.live.plan(voice.state, voice.controls, command, replace(voice.moment(), folder=folder))()
+    made: Continuation = voice.live.prepare(
+        voice.state, voice.controls, command, replace(voice.moment(), folder=folder)
+    )()
     return made
 
 
@@ -343,12 +345,12 @@ def test_a_melody_is_followed_and_its_file_is_the_one_that_was_meant(tmp_path: P
     )
     assert (hum.origin, hum.left) == (None, -1)
     assert abs(hum.heard - 1.0) < 0.05
-    assert not np.array_equal(hum.strand.ready, other.strand.ready)
-    assert not np.array_equal(hum.strand.ready, none.strand.ready)
+    assert not np.array_equal(hum.sequence.ready, other.sequence.ready)
+    assert not np.array_equal(hum.sequence.ready, none.sequence.ready)
     with pytest.raises(ControlError, match="has changed"):
         planned(voice, tmp_path, source="in.wav", file_hash="0" * 64)
     with pytest.raises(ControlError, match="sound file in the session's folder"):
-        voice.live.plan(voice.state, voice.controls, Continue(source="in.wav"), voice.moment())
+        voice.live.prepare(voice.state, voice.controls, Continue(source="in.wav"), voice.moment())
 
 
 def test_a_melody_outlives_new_words_and_a_way_back(tmp_path: Path) -> None:
@@ -356,16 +358,16 @@ def test_a_melody_outlives_new_words_and_a_way_back(tmp_path: Path) -> None:
     for name, hz in (("in", 220.0), ("hum", 440.0)):
         soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.sin(2 * np.pi * hz * times), RATE, subtype="FLOAT")
     future = planned(voice, tmp_path, source="in.wav", seed=4, melody="hum.wav")
-    hum = future.strand.lm.told.melody
+    hum = future.sequence.lm.conditions.melody
     assert hum is not None
-    voice.live.turn(voice.state, Commit(number=1), future, 0, voice.moment())
+    voice.live.apply_at(voice.state, Commit(number=1), future, 0, voice.moment())
     voice.play(60)
     voice.controls = with_value(voice.controls, ("text",), "fast drums")
     voice.play(1)
-    assert voice.state.strand.text == "fast drums"
-    assert voice.state.strand.lm.told.melody is hum
-    again = voice.live.plan(voice.state, voice.controls, Rewind(bars=1, aim=voice.moment().sample), voice.moment())()
-    assert again.strand.lm.told.melody is hum
+    assert voice.state.sequence.text == "fast drums"
+    assert voice.state.sequence.lm.conditions.melody is hum
+    again = voice.live.prepare(voice.state, voice.controls, Rewind(bars=1, aim=voice.moment().sample), voice.moment())()
+    assert again.sequence.lm.conditions.melody is hum
 
 
 def test_bars_of_new_sound_are_counted_by_the_transport(tmp_path: Path) -> None:
@@ -392,7 +394,7 @@ def test_a_conducted_voice_hears_the_beat() -> None:
     for voice in (one, two):
         voice.controls = replace(voice.controls, temperature=0.0)
         voice.play(10)
-        said.append(voice.live._strands.said(voice.state.strand))
+        said.append(voice.live._strands.emitted(voice.state.sequence))
     assert not np.array_equal(said[0], said[1])
 
 
@@ -407,23 +409,25 @@ def test_it_goes_on_over_the_chords_it_hears_until_it_is_told_others(tmp_path: P
         for more in ({}, {"heard_until": 4 * RATE}, {"heard_until": 4 * RATE, "free": True})
     )
     minor = ((parse_chord("Am"),),)
-    assert file.strand.harmony is not None
-    assert heard.strand.harmony is not None
-    assert (file.strand.harmony.bars, heard.strand.harmony.bars, free.strand.harmony) == (minor, minor, None)
-    assert not np.array_equal(heard.strand.ready, free.strand.ready)
+    assert file.sequence.harmony is not None
+    assert heard.sequence.harmony is not None
+    assert (file.sequence.harmony.bars, heard.sequence.harmony.bars, free.sequence.harmony) == (minor, minor, None)
+    assert not np.array_equal(heard.sequence.ready, free.sequence.ready)
     voice.controls = replace(voice.controls, temperature=0.0)
-    voice.live.turn(voice.state, Commit(number=1), heard, 0, voice.moment())
+    voice.live.apply_at(voice.state, Commit(number=1), heard, 0, voice.moment())
     by_ear, told, other = voice.fork(), voice.fork(), voice.fork()
     told.conductor.set_chord(parse_chord("Am"), 0.0)
     other.conductor.set_chord(parse_chord("Eb"), 0.0)
     made = [each.play(20) for each in (by_ear, told, other)]
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
-    kept_harmony = restore(voice.live, snapshot(voice.live, by_ear.state)).strand.harmony
-    assert kept_harmony == heard.strand.harmony
+    kept_harmony = restore(voice.live, snapshot(voice.live, by_ear.state)).sequence.harmony
+    assert kept_harmony == heard.sequence.harmony
     by_ear.play(60)
-    again = by_ear.live.plan(by_ear.state, by_ear.controls, Rewind(bars=1, aim=by_ear.moment().sample), by_ear.moment())
-    assert again().strand.harmony == heard.strand.harmony
+    again = by_ear.live.prepare(
+        by_ear.state, by_ear.controls, Rewind(bars=1, aim=by_ear.moment().sample), by_ear.moment()
+    )
+    assert again().sequence.harmony == heard.sequence.harmony
 
 
 def test_a_voice_that_cannot_rehearse_plays(monkeypatch: pytest.MonkeyPatch) -> None:
