@@ -8,16 +8,14 @@ from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ControlError
+from engine.music.arrays import F32, F64
 from engine.music.harmony import Chord
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 
 __all__ = ["Bars", "Conductor", "Span", "Stretch", "chord_in"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 _KEPT_STRETCHES = 64  # tempo changes remembered; older ones are no longer asked for
 

@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ShapeError
+from engine.music.arrays import F32, F64, I64, Mask
 from engine.music.noise import keyed_uniform
 
 __all__ = ["Drawn", "draw", "draw_or_rest", "nucleus", "uniforms"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _STEP: Final = 2.0**-24  # of the numbers that `keyed_uniform` gives; two of them make one of ours
 
@@ -34,7 +30,7 @@ class Drawn:
         entropy: [M] of the distribution, in nats: `-log_p - entropy` is how much odder than usual a choice is.
     """
 
-    ids: Ids
+    ids: I64
     log_p: F64
     entropy: F64
 
@@ -156,13 +152,13 @@ def _tempered(logits: F32 | F64, temperature: float) -> F64:
     return _probabilities(wide / temperature)
 
 
-def _pick(p: F64, u: F64) -> Ids:
+def _pick(p: F64, u: F64) -> I64:
     """The class at which the cumulative sum of [M, V] first exceeds each of [M] numbers; never one of probability 0."""
     sums = np.cumsum(p, axis=1)
     return np.asarray((sums <= (u * sums[:, -1])[:, None]).sum(axis=1), np.int64)
 
 
-def _told(p: F64, ids: Ids) -> Drawn:
+def _told(p: F64, ids: I64) -> Drawn:
     with np.errstate(divide="ignore"):
         log_p = np.log(p)
     entropy = -np.where(p > 0.0, p * np.where(p > 0.0, log_p, 0.0), 0.0).sum(axis=1)

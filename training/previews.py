@@ -6,21 +6,20 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import U8
 from engine.music.audio import Audio
 from engine.music.spectrum import mel_matrix, stft
 from training.task import Preview
 
 __all__ = ["spectrogram_image", "write_png", "write_preview", "write_wav"]
 
-Pixels = npt.NDArray[np.uint8]
 
 # Black, violet, orange, pale yellow: dark is soft, and steps look equally large.
 _COLOURS = np.array([[0, 0, 4], [60, 15, 110], [150, 40, 105], [225, 90, 50], [250, 175, 40], [252, 255, 165]], float)
 
 
-def spectrogram_image(audio: Audio, sample_rate: int, bands: int = 128, width: int = 1200) -> Pixels:
+def spectrogram_image(audio: Audio, sample_rate: int, bands: int = 128, width: int = 1200) -> U8:
     """Log-mel spectrogram of [C, N] as a picture, low notes at the bottom.
 
     Returns:
@@ -37,7 +36,7 @@ def spectrogram_image(audio: Audio, sample_rate: int, bands: int = 128, width: i
     return np.stack([np.interp(level, steps, colour) for colour in _COLOURS.T], axis=-1).astype(np.uint8)
 
 
-def write_png(path: Path, pixels: Pixels) -> None:
+def write_png(path: Path, pixels: U8) -> None:
     """Write [H, W, 3] as an uncommented 8-bit RGB PNG."""
     height, width, _ = pixels.shape
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.errors import EngineError
+from engine.music.arrays import U8
 from engine.music.audio import Audio
 
 __all__ = ["Batch", "MeasurableTask", "Preview", "Stepper", "Table", "Task", "TrainingError"]
@@ -38,7 +38,7 @@ class Preview:
 
     sample_rate: int = 0
     sounds: Mapping[str, Audio] = field(default_factory=dict)
-    pictures: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    pictures: Mapping[str, U8] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 

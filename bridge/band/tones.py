@@ -11,17 +11,16 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, OutputCommand, SetPulse, Withdraw
 from engine.band.ledger import STALE_S, Booking
+from engine.music.arrays import F32
 from engine.music.audio import Audio
 from engine.music.pulse import Pulse
 from engine.protocols.accompanist import CHANNELS
 
 __all__ = ["BandSound", "BlockClock", "Sound"]
 
-F32 = npt.NDArray[np.float32]
 
 _RING_S: Final = 4.0  # the longest a note sounds
 _RELEASE_S: Final = 0.03

@@ -19,12 +19,11 @@ import numpy.typing as npt
 
 from engine.errors import BundleError, ManifestError, ShapeError
 from engine.graphs.graph import Graph, State
+from engine.music.arrays import F32, I64
 from engine.music.audio import Audio
 
 __all__ = ["DECODER", "ENCODER", "Codec", "DecodeState", "EncodeState"]
 
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
 
 DECODER: Final = ("latent", "upsample")
 ENCODER: Final = ("downsample", "memory", "quantise")

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Annotated, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
 from engine.graphs.graph import Array, Graph, State
+from engine.music.arrays import F32, F64
 from engine.music.audio import Audio, soft_limit
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES, chord_gates, clock_features, frame_features
 from engine.music.harmony import Chord, Key
@@ -27,7 +27,6 @@ from engine.protocols.streamer import StreamSpec
 
 __all__ = ["Follow", "LiveStyle", "MusikaLive", "MusikaLiveControls", "MusikaLiveState"]
 
-F32 = npt.NDArray[np.float32]
 
 # Purposes of keyed random numbers.
 _STYLE: Final = 1
@@ -258,9 +257,7 @@ class MusikaLive:
         two = _drawn(self._coordinate, truncation, seed, _ANCHOR, index + 1)
         return np.asarray(one + share * (two - one), np.float32)
 
-    def _time(
-        self, state: MusikaLiveState, controls: MusikaLiveControls, span: Span
-    ) -> tuple[npt.NDArray[np.float64], F32]:
+    def _time(self, state: MusikaLiveState, controls: MusikaLiveControls, span: Span) -> tuple[F64, F32]:
         """Ticks [subframes + 1] and tempo [subframes] of this step: the transport's, or the voice's own."""
         if controls.follow.beat or state.tempo_bpm == 0.0:
             state.tick, state.tempo_bpm = float(span.ticks[-1]), float(span.tempo_bpm[-1])

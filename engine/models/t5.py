@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import BundleError
 from engine.graphs.graph import Graph
+from engine.music.arrays import F32
 
 __all__ = ["TOKENIZER", "TextEncoder", "read_tokenizer"]
 
-F32 = npt.NDArray[np.float32]
 
 TOKENIZER: Final = "tokenizer.json"
 """File of a bundle that says how its text encoder cuts texts into pieces."""

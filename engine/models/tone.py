@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.conductor import Span
 from engine.controls import Live
+from engine.music.arrays import F64
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
 from engine.protocols.streamer import StreamSpec
 
 __all__ = ["ToneControls", "ToneState", "ToneStreamer"]
 
-F64 = npt.NDArray[np.float64]
 
 _LEVEL: Final = 0.09  # a note's amplitude: seven notes, bass and click together stay below full scale
 _GLIDE_S: Final = 0.008  # time constant of a note's level, short against a beat, long against a click

@@ -1,5 +1,6 @@
 """What music is: pure functions and frozen data over numpy. The one part of engine that training imports.
 
+- ``arrays``: names of array types, by the type of their numbers.
 - ``units``: samples, seconds, frames and ticks into one another.
 - ``audio``: the Audio array; sound files in and out.
 - ``spectrum``: short-time Fourier transforms, the numpy reference that torch code must match.

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from engine.music.arrays import F32, F64
 
 __all__ = ["STEPS", "Schedule", "hidden_share", "log_buffers", "returns", "schedule", "step_of"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 STEPS: Final = 100
 

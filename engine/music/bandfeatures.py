@@ -21,9 +21,9 @@ import base64
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ShapeError
+from engine.music.arrays import F32, F64, Mask
 from engine.music.score import ROLES
 
 __all__ = [
@@ -38,9 +38,6 @@ __all__ = [
     "unpacked",
 ]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 BAND_FEATURES: Final = 8 + 3 * 12 + 2 * len(ROLES)
 

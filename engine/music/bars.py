@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64, Mask
 from engine.music.score import Meter, Score, ScoreError
 from engine.music.units import TICKS_PER_BEAT
 
@@ -18,8 +18,6 @@ __all__ = ["COLUMN", "COLUMNS", "Bars"]
 COLUMNS: Final = 16
 COLUMN: Final = TICKS_PER_BEAT // 4
 _MOST: Final = 20_000  # bars; ten hours at 120 a minute are 18,000
-
-Ints = npt.NDArray[np.int64]
 
 
 def _parts(meter: Meter) -> list[int]:
@@ -45,7 +43,7 @@ class Bars:
         remarks: sentences for people about what is not 4/4; empty if all is.
     """
 
-    starts: Ints = field(repr=False)
+    starts: I64 = field(repr=False)
     bars: int
     remarks: tuple[str, ...] = ()
 
@@ -88,17 +86,17 @@ class Bars:
         return self.bars * COLUMNS
 
     @property
-    def widths(self) -> Ints:
+    def widths(self) -> I64:
         """[bars] columns used of each bar, 1..16."""
-        widths: Ints = np.clip(-(-np.diff(self.starts) // COLUMN), 1, COLUMNS)
+        widths: I64 = np.clip(-(-np.diff(self.starts) // COLUMN), 1, COLUMNS)
         return widths
 
     @property
-    def used(self) -> npt.NDArray[np.bool_]:
+    def used(self) -> Mask:
         """[columns] which columns are in time; nothing is ever heard of the others."""
         return (np.arange(COLUMNS) < self.widths[:, None]).ravel()
 
-    def columns_of(self, ticks: Ints, *, even: bool = False) -> Ints:
+    def columns_of(self, ticks: I64, *, even: bool = False) -> I64:
         """The column nearest to each tick.
 
         Args:
@@ -107,17 +105,17 @@ class Bars:
         """
         bar = np.clip(np.searchsorted(self.starts, ticks, "right") - 1, 0, self.bars - 1)
         inside = ticks - self.starts[bar]
-        column: Ints = np.rint(inside / COLUMN).astype(np.int64) if even else (inside + COLUMN // 2) // COLUMN
+        column: I64 = np.rint(inside / COLUMN).astype(np.int64) if even else (inside + COLUMN // 2) // COLUMN
         over = column >= self.widths[bar]
         last = bar == self.bars - 1
         within = np.where(over, np.where(last, self.widths[bar] - 1, COLUMNS), column)
-        columns: Ints = bar * COLUMNS + within
+        columns: I64 = bar * COLUMNS + within
         return columns
 
-    def ticks_of(self, columns: Ints) -> Ints:
+    def ticks_of(self, columns: I64) -> I64:
         """The tick at which each column starts; of one that is not used, where it would be."""
         bar = np.clip(columns // COLUMNS, 0, self.bars - 1)
-        ticks: Ints = self.starts[bar] + (columns - bar * COLUMNS) * COLUMN
+        ticks: I64 = self.starts[bar] + (columns - bar * COLUMNS) * COLUMN
         return ticks
 
 

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ShapeError
+from engine.music.arrays import F32, F64
 from engine.music.audio import Audio
 from engine.music.spectrum import frames_in, hann, mel_matrix
 
 __all__ = ["FLOOR_DB", "DetectedPulse", "detect_pulse", "log_mel", "onset_envelope", "power_frames", "track_beats"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 FLOOR_DB = -80.0
 """What silence is in `log_mel`."""

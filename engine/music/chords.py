@@ -8,15 +8,13 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F64, I64
 from engine.music.harmony import NO_CHORD, QUALITIES, Chord
 from engine.music.vocabulary import KINDS
 
 __all__ = ["NO_STATE", "ChordEar", "bar_vectors", "chord_of", "detect_chords", "lagged", "state_of"]
 
-F64 = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 NO_STATE: Final = 0
 """The number of no chord; root r and kind k of `KINDS` are 1 + 8 r + k."""
@@ -90,7 +88,7 @@ class ChordEar:
 
     def __init__(self) -> None:
         self._likelihood: F64 = np.zeros((12, _STATES))
-        self._back: list[Ints] = []
+        self._back: list[I64] = []
 
     def push(self, vector: F64) -> int:
         """Hear one more bar: the number of the chord that is likeliest now, given all that came before.
@@ -122,7 +120,7 @@ class ChordEar:
         self._likelihood = np.where(newer, come, stay) + seen
         self._back.append(np.where(newer, source, origin))
 
-    def path(self) -> Ints:
+    def path(self) -> I64:
         """Numbers of the chords of all bars heard, as they seem now that the last one is known."""
         states = np.zeros(len(self._back), np.int64)
         at = int(self._likelihood.argmax())
@@ -132,7 +130,7 @@ class ChordEar:
         return states
 
 
-def detect_chords(vectors: F64) -> Ints:
+def detect_chords(vectors: F64) -> I64:
     """Numbers of the chords of all bars, [bars] from [bars, 12] (see `bar_vectors`)."""
     ear = ChordEar()
     for vector in vectors:
@@ -140,7 +138,7 @@ def detect_chords(vectors: F64) -> Ints:
     return ear.path()
 
 
-def bar_vectors(pitches: Ints, starts: Ints, lengths: Ints, bars: int, columns: int = 16) -> F64:
+def bar_vectors(pitches: I64, starts: I64, lengths: I64, bars: int, columns: int = 16) -> F64:
     """How long each pitch class sounds in each bar, [bars, 12], rows of length 1 or silent.
 
     Args:
@@ -161,7 +159,7 @@ def bar_vectors(pitches: Ints, starts: Ints, lengths: Ints, bars: int, columns: 
     return made
 
 
-def lagged(states: Sequence[int] | Ints) -> Ints:
+def lagged(states: Sequence[int] | I64) -> I64:
     """The same chords a bar late, the first one twice: what released weights know as the chord of a bar."""
     given = np.asarray(states, np.int64)
     return np.concatenate((given[:1], given))

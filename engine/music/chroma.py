@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F64
 from engine.music.audio import Audio
 from engine.music.beats import power_frames
 from engine.music.chords import chord_of, detect_chords
@@ -15,7 +15,6 @@ from engine.music.harmony import Chord
 
 __all__ = ["pitch_classes", "sounding_chords"]
 
-F64 = npt.NDArray[np.float64]
 
 _WINDOW_S: Final = 0.186
 _CONTRAST: Final = 0.6  # of the pitch classes' range to their mean: notes have more, drums and noise have less

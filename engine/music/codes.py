@@ -13,14 +13,12 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import EngineError
+from engine.music.arrays import I64, Mask
 
 __all__ = ["MONO_DELAYS", "STEREO_DELAYS", "PatternError", "Plan", "coarse_first", "delayed", "flattened", "parallel"]
 
-I64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 MONO_DELAYS: Final = (0, 1, 2, 3)
 STEREO_DELAYS: Final = (0, 0, 1, 1, 2, 2, 3, 3)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64, Mask
 from engine.music.bars import COLUMN, Bars
 from engine.music.keys import key_shift
 from engine.music.score import ROLES, Score
@@ -15,7 +15,6 @@ from engine.music.tokens import floor_code
 
 __all__ = ["DRUM", "UNMAPPED", "NoteTable", "shift_of", "table_of"]
 
-Ints = npt.NDArray[np.int64]
 
 DRUM: Final = ROLES.index("drum")
 UNMAPPED: Final = "in tracks that are no part of a band"
@@ -30,21 +29,21 @@ class NoteTable:
         start, length: ticks. velocity: 1..127.
     """
 
-    role: Ints
-    column: Ints
-    pitch: Ints
-    start: Ints
-    length: Ints
-    velocity: Ints
+    role: I64
+    column: I64
+    pitch: I64
+    start: I64
+    length: I64
+    velocity: I64
 
     def __len__(self) -> int:
         return len(self.role)
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> "NoteTable":
+    def where(self, keep: Mask) -> "NoteTable":
         """The notes for which `keep` ([N]) is true."""
         return NoteTable(*(getattr(self, name)[keep] for name in self.__slots__))
 
-    def moved(self, shift: int) -> Ints:
+    def moved(self, shift: int) -> I64:
         """Pitches in the key of the grid; drums stay."""
         return np.where(self.role == DRUM, self.pitch, self.pitch + shift)
 
@@ -55,7 +54,7 @@ class NoteTable:
             bounds = [0, *edges.tolist(), len(self)]
             yield from map(slice, bounds[:-1], bounds[1:])
 
-    def doubled(self) -> npt.NDArray[np.bool_]:
+    def doubled(self) -> Mask:
         """[N] which rows repeat role, column and pitch of the row before."""
         same = (np.diff(self.role) == 0) & (np.diff(self.column) == 0) & (np.diff(self.pitch) == 0)
         return np.concatenate((np.zeros(min(1, len(self)), np.bool_), same))

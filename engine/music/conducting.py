@@ -8,8 +8,8 @@ import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32, F64
 from engine.music.units import TICKS_PER_BEAT
 
 __all__ = [
@@ -29,8 +29,6 @@ __all__ = [
     "tempo_values",
 ]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 # Decays and pitches by which the time since the last line is written, so that linear layers can draw the envelope
 # of a drum (seconds) and the wave of its body (Hz) from them.

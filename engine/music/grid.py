@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ShapeError
+from engine.music.arrays import I64, Mask
 from engine.music.bars import COLUMN, COLUMNS, Bars
 from engine.music.chords import NO_STATE, bar_vectors, detect_chords, lagged, state_of
 from engine.music.columns import DRUM, NoteTable, shift_of, table_of
@@ -27,8 +27,6 @@ from engine.music.vocabulary import KINDS, PAD, UNITS, Dictionary
 
 __all__ = ["DOUBLED", "VELOCITIES", "Encoded", "chord_cells", "decode", "encode", "give_back"]
 
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 DOUBLED: Final = "same pitch twice in one column"
 _LONGEST: Final = 64  # sixteenths of a note that tell of the chord: a pedal for an hour says no more
@@ -53,13 +51,13 @@ class Encoded:
         states: [bars] numbers of the chords, not late, in the key of the grid (see `engine.music.chords`).
     """
 
-    grid: Ints = field(repr=False)
+    grid: I64 = field(repr=False)
     shift: int
     bars: Bars
     roles: tuple[str | None, ...]
     kept: Mapping[tuple[int, int], tuple[Note, ...]] = field(repr=False)
     losses: Mapping[str, int]
-    states: Ints = field(repr=False)
+    states: I64 = field(repr=False)
 
     def told(self) -> str:
         """What was lost and which meters were mapped, in words; empty if all could be said."""
@@ -116,7 +114,7 @@ def _kept(table: NoteTable) -> dict[tuple[int, int], tuple[Note, ...]]:
     return {(int(table.role[g.start]), int(table.column[g.start])): tuple(notes[g]) for g in table.groups()}
 
 
-def _tracks(table: NoteTable, dictionary: Dictionary, shift: int, columns: int, lost: Counter[str]) -> Ints:
+def _tracks(table: NoteTable, dictionary: Dictionary, shift: int, columns: int, lost: Counter[str]) -> I64:
     """A grid without chords."""
     grid = np.full((14, columns), PAD, np.int64)
     spelling = Spelling(dictionary)
@@ -134,7 +132,7 @@ def _tracks(table: NoteTable, dictionary: Dictionary, shift: int, columns: int, 
     return grid
 
 
-def _states(table: NoteTable, shift: int, bars: int, chords: Sequence[Chord | None] | None) -> Ints:
+def _states(table: NoteTable, shift: int, bars: int, chords: Sequence[Chord | None] | None) -> I64:
     """[bars] numbers of the chords in the key of the grid."""
     if chords:
         states = [state_of(None if chord is None else chord.transposed(shift)) for chord in chords[:bars]]
@@ -144,7 +142,7 @@ def _states(table: NoteTable, shift: int, bars: int, chords: Sequence[Chord | No
     return detect_chords(bar_vectors(heard.moved(shift), heard.column, length, bars))
 
 
-def chord_cells(states: Ints, dictionary: Dictionary) -> Ints:
+def chord_cells(states: I64, dictionary: Dictionary) -> I64:
     """[2, n] tokens of root and kind of chords by number; EMPTY where there is none."""
     root, kind = np.divmod(np.maximum(states, 1) - 1, len(KINDS))
     made = np.stack((root + dictionary.roots.start, kind + dictionary.kinds.start))
@@ -152,7 +150,7 @@ def chord_cells(states: Ints, dictionary: Dictionary) -> Ints:
 
 
 def decode(
-    grid: Ints,
+    grid: I64,
     dictionary: Dictionary,
     shift: int = 0,
     *,
@@ -183,7 +181,7 @@ def decode(
     return whole if score is None else replace(whole, tempos=score.tempos, meters=score.meters)
 
 
-def _notes(grid: Ints, role: int, dictionary: Dictionary, shift: int, bars: Bars, like: Encoded | None) -> list[Note]:
+def _notes(grid: I64, role: int, dictionary: Dictionary, shift: int, bars: Bars, like: Encoded | None) -> list[Note]:
     made: list[Note] = []
     same: set[int] = set()
     if like is not None:
@@ -210,7 +208,7 @@ def _notes(grid: Ints, role: int, dictionary: Dictionary, shift: int, bars: Bars
     return made
 
 
-def give_back(score: Score, encoded: Encoded, grid: Ints, dictionary: Dictionary, targets: Mask) -> Score:
+def give_back(score: Score, encoded: Encoded, grid: I64, dictionary: Dictionary, targets: Mask) -> Score:
     """The score with the target cells of a grid in the place of what was there; everything else note for note.
 
     Args:

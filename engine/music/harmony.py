@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import EngineError
+from engine.music.arrays import F32
 
 __all__ = [
     "MODES",
@@ -23,7 +23,7 @@ __all__ = [
     "recognise",
 ]
 
-Vector = npt.NDArray[np.float32]
+Vector = F32
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 

@@ -3,8 +3,8 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64
 from engine.music.harmony import MODES
 
 __all__ = ["SHIFTS", "fold_shift", "key_shift"]
@@ -12,10 +12,8 @@ __all__ = ["SHIFTS", "fold_shift", "key_shift"]
 SHIFTS: Final = ("near", "down", "none")
 """Rules: the nearer way (-6..+5), the published one (majors downwards, minors -2..+9), or no shift at all."""
 
-Ints = npt.NDArray[np.int64]
 
-
-def _profiles() -> Ints:
+def _profiles() -> I64:
     """[24, 12]: 12 major scales, then 12 natural minor ones; 1 in the scale and -1 outside."""
     table = np.full((24, 12), -1, np.int64)
     for row in range(24):
@@ -32,7 +30,7 @@ def fold_shift(shift: int) -> int:
     return (shift + 6) % 12 - 6
 
 
-def key_shift(pitches: Ints, weights: Ints, rule: str = "near") -> int:
+def key_shift(pitches: I64, weights: I64, rule: str = "near") -> int:
     """Semitones to add to pitched notes.
 
     Args:

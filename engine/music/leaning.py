@@ -6,13 +6,11 @@ So a part tells the chord in the course of a bar, be it by full chords or note b
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from engine.music.arrays import F64, I64, Mask
 
 __all__ = ["leaning", "outside", "sounded"]
 
-F64 = npt.NDArray[np.float64]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _BAR: Final = 16  # columns
 
@@ -40,7 +38,7 @@ def leaning(classes: Mask, tones: Mask, heard: Mask, pull: float) -> F64:
     return np.asarray(pull * (share - outside(tones, classes)), np.float64)
 
 
-def sounded(tokens: Ids, low: int, classes: Mask) -> Mask:
+def sounded(tokens: I64, low: int, classes: Mask) -> Mask:
     """[B, L, 12] the pitch classes that a part sounds anywhere in each column's bar.
 
     Args:

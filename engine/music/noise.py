@@ -11,14 +11,12 @@ values are made from them here, by Box and Muller's method.
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ShapeError
+from engine.music.arrays import F32, U64
 
 __all__ = ["keyed_normal", "keyed_truncated_normal", "keyed_uniform"]
 
-F32 = npt.NDArray[np.float32]
-U64 = npt.NDArray[np.uint64]
 
 _WORD: Final = 2**64
 _MANY: Final = 2**32  # raw words a key may be asked for: words of one key never meet those of another

@@ -9,8 +9,8 @@ from collections import Counter
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64
 from engine.music.bars import COLUMN, COLUMNS
 from engine.music.chords import NO_STATE, bar_vectors, detect_chords
 from engine.music.columns import DRUM, NoteTable
@@ -20,13 +20,12 @@ from engine.music.vocabulary import KINDS, PAD, UNITS, Dictionary
 
 __all__ = ["LAST", "ZERO", "published_grid"]
 
-Ints = npt.NDArray[np.int64]
 
 ZERO: Final = "shorter than half a sixteenth"
 LAST: Final = "in the last event of the piece"
 
 
-def published_grid(table: NoteTable, dictionary: Dictionary, shift: int, lost: Counter[str]) -> tuple[Ints, Ints]:
+def published_grid(table: NoteTable, dictionary: Dictionary, shift: int, lost: Counter[str]) -> tuple[I64, I64]:
     """The grid [14, L] and the chords [bars], not late, of a table made with `even`.
 
     Args:
@@ -64,7 +63,7 @@ def published_grid(table: NoteTable, dictionary: Dictionary, shift: int, lost: C
     return grid, states[1:]
 
 
-def _chords(table: NoteTable, pitch: Ints, length: Ints) -> Ints:
+def _chords(table: NoteTable, pitch: I64, length: I64) -> I64:
     """Chords as published: one more than bars are heard (or two, the count being rounded to even), late by one."""
     heard = (table.role != DRUM) & (pitch >= 1) & (pitch <= 127)
     end = int((table.column + length)[heard].max(initial=0))

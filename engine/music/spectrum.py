@@ -7,12 +7,10 @@ hop 256, no centring, no padding; synthesis window divided by 1.5, the overlap s
 import numpy as np
 import numpy.typing as npt
 
+from engine.music.arrays import C64, F32, F64
 from engine.music.audio import Audio
 
 __all__ = ["frames_in", "hann", "istft_frames", "mel_matrix", "overlap_add", "stft"]
-
-F32 = npt.NDArray[np.float32]
-C64 = npt.NDArray[np.complex64]
 
 
 def hann(window: int) -> F32:
@@ -62,7 +60,7 @@ def mel_matrix(sample_rate: int, window: int, bands: int, low_hz: float = 30.0, 
     """Triangular mel filters [bands, window // 2 + 1] (HTK mel scale, 2595 log10(1 + f / 700)), each of unit sum."""
     high = sample_rate / 2 if high_hz is None else high_hz
 
-    def to_mel(f: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def to_mel(f: npt.ArrayLike) -> F64:
         return np.asarray(2595.0 * np.log10(1.0 + np.asarray(f, np.float64) / 700.0))
 
     edges = 700.0 * (10.0 ** (np.linspace(to_mel(low_hz), to_mel(high), bands + 2) / 2595.0) - 1.0)

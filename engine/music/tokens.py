@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F64, I64
 from engine.music.vocabulary import UNITS, Dictionary
 
 __all__ = ["FOLDED", "THINNED", "UNKNOWN", "Spelling", "floor_code", "length_token", "nearest_codes", "split_of"]
@@ -19,15 +19,13 @@ _UNITS: Final = np.array(UNITS)
 _BETWEEN: Final = (_UNITS[1:-1] + _UNITS[2:]) / 2  # halfway between the lengths of tokens 0 and 1, 1 and 2, ...
 _REMEMBERED: Final = 100_000
 
-Ints = npt.NDArray[np.int64]
 
-
-def nearest_codes(lengths: npt.NDArray[np.float64] | Ints) -> Ints:
+def nearest_codes(lengths: F64 | I64) -> I64:
     """Tokens 0..14 of the lengths nearest to those given, in sixteenths. Nothing is shorter than one sixteenth."""
     return np.searchsorted(_BETWEEN, lengths, "right").astype(np.int64)
 
 
-def floor_code(units: Ints) -> Ints:
+def floor_code(units: I64) -> I64:
     """Codes 0..15 of the longest table entries that fit, as published; 0 has no token, code k is token k - 1."""
     return np.searchsorted(_UNITS, units, "right").astype(np.int64) - 1
 

@@ -16,9 +16,9 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import EngineError
+from engine.music.arrays import I64, U64, Mask
 from engine.music.score import ROLES
 
 __all__ = ["DURATIONS", "KINDS", "PAD", "ROOTS", "UNITS", "Dictionary", "VocabularyError"]
@@ -189,7 +189,7 @@ class Dictionary:
         return (*range(PAD + 1), *range(self._kinds.stop, len(self._words)))
 
     @cached_property
-    def parts(self) -> npt.NDArray[np.int64]:
+    def parts(self) -> I64:
         """int64 [tokens + 2, 2]: of a duration its length tokens, of the lowest note and of all others; else -1."""
         table = np.full((len(self._words) + 2, 2), -1, np.int64)
         table[:DURATIONS] = np.arange(DURATIONS)[:, None]
@@ -198,7 +198,7 @@ class Dictionary:
         return table
 
     @cached_property
-    def length_classes(self) -> npt.NDArray[np.int64]:
+    def length_classes(self) -> I64:
         """int64 [tokens + 2]: place of a token in `lengths`, -1 of all that stand in no duration row."""
         table = np.full(len(self._words) + 2, -1, np.int64)
         table[list(self.lengths)] = np.arange(len(self.lengths))
@@ -235,7 +235,7 @@ class Dictionary:
         return self._pitches[token] if 0 <= token < len(self._pitches) else ()
 
     @cached_property
-    def masks(self) -> Mapping[str, npt.NDArray[np.uint64]]:
+    def masks(self) -> Mapping[str, U64]:
         """By role uint64 [tokens of the role, 2]: bit p of the two words says that pitch p (0..127) sounds.
 
         A token that sounds a pitch outside 0..127 has all bits set, so that it is part of nothing.
@@ -250,7 +250,7 @@ class Dictionary:
         return MappingProxyType(made)
 
     @cached_property
-    def classes(self) -> Mapping[str, npt.NDArray[np.bool_]]:
+    def classes(self) -> Mapping[str, Mask]:
         """By role bool [tokens of the role, 12]: which pitch classes a token sounds."""
         made = {}
         for role, tokens in self._ranges.items():

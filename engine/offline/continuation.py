@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.audio.level import limited
 from engine.audio.resample import Resampler
@@ -22,12 +21,12 @@ from engine.models.musicgen.conditioning import TempoAndChords, over_detected_ch
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
 from engine.models.musicgen.prompt import channels_of, codes_of, melody_of
 from engine.models.musicgen.state import MusicgenState
+from engine.music.arrays import I64
 from engine.music.audio import Audio, read_audio
 from engine.protocols.streamer import Job, Progress
 
 __all__ = ["ContinueTask", "Continued", "continued", "first_bundle"]
 
-I64 = npt.NDArray[np.int64]
 
 _FADE: Final = 3  # frames over which the given sound fades into what the codec makes of it
 _PIECE: Final = 10  # frames that are turned into sound at a time: fewer make the codec slower

@@ -5,18 +5,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.conductor import Conductor
 from engine.errors import RecordError, ShapeError
+from engine.music.arrays import F32
 from engine.music.audio import Audio
 from engine.music.spectrum import hann, mel_matrix
 from engine.music.units import TICKS_PER_BEAT
 
 __all__ = ["Picture", "draw", "mel_levels", "save_picture"]
 
-F32 = npt.NDArray[np.float32]
 
 _WINDOW: Final = 2048
 _RANGE_DB: Final = 80.0  # from the loudest down to black

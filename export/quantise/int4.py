@@ -14,12 +14,12 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
+from engine.music.arrays import F32, I8
 from export.parity import run_graph
 
 __all__ = ["to_int8_rows"]
 
 Array = npt.NDArray[np.generic]
-F32 = npt.NDArray[np.float32]
 
 _FEW: Final = 4096
 """Weights with fewer values than this stay as they are: they cost nothing."""
@@ -112,7 +112,7 @@ def _rows(model: onnx.ModelProto, lefts: Sequence[str], examples: Mapping[str, A
     return {name: np.asarray(values, np.float32) for name, values in zip(lefts, seen, strict=True)}
 
 
-def _round(matrix: F32, step: F32, rows: F32) -> npt.NDArray[np.int8]:
+def _round(matrix: F32, step: F32, rows: F32) -> I8:
     """[inputs, outputs] whole numbers -127..127 that, times `step` [outputs], stand for `matrix`.
 
     One input after the other is rounded, and what that got wrong is made good by those that are still to come, as far

@@ -4,11 +4,11 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from engine.music.arrays import F64
 
 __all__ = ["AT_ONE", "bilinear", "multiplications"]
 
-F64 = npt.NDArray[np.float64]
 
 _POINTS: Final = (Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-2), Fraction(1, 2), Fraction(-1, 2))
 """Where polynomials are evaluated, beside infinity: small numbers first, they keep rounding errors small."""

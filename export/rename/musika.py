@@ -14,16 +14,16 @@ from typing import Any, Final, Literal
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from engine.music.arrays import F32
 from export.errors import WeightsError
 from training.models.musika import M22, M44, MusikaConfig, build, save
 
 __all__ = ["FILES", "POSITIONS_22", "POSITIONS_44", "convert", "names_44", "read"]
 
-Array = npt.NDArray[np.float32]
+Array = F32
 Layers = list[tuple[str, dict[str, Array]]]
 
 FILES: Final = {

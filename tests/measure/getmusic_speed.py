@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from engine.graphs.graph import Graph, open_graph
 from engine.models.getmusic.model import Filled, FillSettings, Getmusic
+from engine.music.arrays import I64, Mask
 from engine.music.bandfeatures import BAND_FEATURES
 from engine.music.vocabulary import Dictionary
 from engine.protocols.streamer import Job
@@ -33,8 +33,7 @@ DICTIONARY = Path(__file__).resolve().parents[3] / "shared" / "data" / "parity" 
 BUILDS = ("fp32", "int8")
 LENGTHS = (32, 96, 128, 192, 512)
 STEPS = (4, 8, 12, 16, 25, 50)
-Grid = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+Grid = I64
 
 
 def checkpoint(given: Path | None, folder: Path) -> Path:

@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
 from engine.bundles.bundle import describe, open_musicgen
 from engine.models.musicgen.model import Musicgen, together
 from engine.models.musicgen.state import Conditions
+from engine.music.arrays import F64, I64
 from engine.music.audio import read_audio
 from engine.processes import cores
-
-I64 = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

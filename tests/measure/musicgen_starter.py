@@ -14,23 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.audio.level import limited
 from engine.bundles.bundle import open_musicgen
 from engine.conductor import Conductor
 from engine.models.musicgen.conditioning import TempoAndChords, led_by_ear, over_detected_chords
 from engine.models.musicgen.model import Musicgen, MusicgenControls
+from engine.music.arrays import F32, F64, Mask
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from training.config import Data
 from training.data.described import PARTS, Described, Played, attributes
 from training.evaluate.sound import chord_recovery
 from training.evaluate.words import asked_text, taught
-
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 _HELD = Data(pieces=64, bars=10, seed=900_004)  # no recipe trains on these
 _WORDS_S, _HEARD_S, _NEW_S = 8.0, 6.0, 8.0
@@ -114,7 +110,7 @@ def percent(values: Sequence[bool] | Sequence[float] | F64) -> float:
 # words
 
 
-def asked(prompts: int) -> list[tuple[str, Bools, float]]:
+def asked(prompts: int) -> list[tuple[str, Mask, float]]:
     """Genre, parts and tempo of each prompt; every other one asks for a single part."""
     rng = np.random.default_rng(2026)
     tempos = rng.permutation(np.linspace(92.0, 148.0, prompts).round())
@@ -155,7 +151,7 @@ def words(band: Band, prompts: int, lessons: int) -> dict[str, object]:
     return figures
 
 
-def _parts(pairs: Sequence[tuple[Bools, Bools]]) -> dict[str, float]:
+def _parts(pairs: Sequence[tuple[Mask, Mask]]) -> dict[str, float]:
     right = np.stack([wanted == heard for wanted, heard in pairs])
     shares = {part: percent(share) for part, share in zip(PARTS, right.T, strict=True)}
     return {**shares, "parts": percent(right.ravel()), "all four parts": percent(right.all(axis=1))}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F64
 from engine.music.audio import Audio, read_audio, to_stereo
 from engine.music.beats import track_beats
 from training.data.corpus import Corpus, CorpusEntry, DataError, checksum
@@ -106,7 +106,7 @@ class Folder(Corpus):
     def audio(self, entry: CorpusEntry, sample_rate: int) -> Audio:
         return read_stereo(self._paths[entry.checksum], sample_rate)
 
-    def rhythm(self, entry: CorpusEntry) -> tuple[float, npt.NDArray[np.float64]]:
+    def rhythm(self, entry: CorpusEntry) -> tuple[float, F64]:
         audio = self.audio(entry, _ANALYSIS_RATE)
         return track_beats(audio, _ANALYSIS_RATE)[0], onset_times(audio, _ANALYSIS_RATE)
 

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.music.arrays import F32, I64, Mask
 from engine.music.bandfeatures import BAND_FEATURES, UNKNOWN, band_features, densities, registers
 from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
@@ -22,9 +23,6 @@ from training.data.masks import TRACKS, Chances, choose_rows, choose_targets, hi
 
 __all__ = ["PartProfile", "chord_vectors", "live_batch", "live_example", "question", "stream_places", "stream_view"]
 
-Ids = npt.NDArray[np.int64]
-F32 = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 _QUALITIES: Final = tuple(QUALITIES)
@@ -50,7 +48,7 @@ class PartProfile:
                 pitches = [pitch for pitch in dictionary.pitches(token) if pitch >= 0]
                 self.sums[token], self.counts[token] = sum(pitches), len(pitches)
 
-    def of(self, grid: Ids) -> tuple[F32, F32]:
+    def of(self, grid: I64) -> tuple[F32, F32]:
         """Density and register [6, L] of [14, L]; -1 where a role is not there."""
         cells = grid[: 2 * TRACKS : 2]
         density = densities(self.counts[cells] > 0)
@@ -74,7 +72,7 @@ def chord_vectors(window: Window, dictionary: Dictionary) -> tuple[F32, F32]:
     return np.maximum(chroma, basses).astype(np.float32) * known, basses.astype(np.float32)
 
 
-def question(tokens: Ids, truth: Ids, asked: Mask, weight: F32, dictionary: Dictionary, *, onsets_only: bool) -> Arrays:
+def question(tokens: I64, truth: I64, asked: Mask, weight: F32, dictionary: Dictionary, *, onsets_only: bool) -> Arrays:
     """Cells that are asked for, by row, with what they hold and how much each counts.
 
     Args:
@@ -105,7 +103,7 @@ def question(tokens: Ids, truth: Ids, asked: Mask, weight: F32, dictionary: Dict
     return found
 
 
-def stream_places(columns: int, window: int) -> Ids:
+def stream_places(columns: int, window: int) -> I64:
     """[L] rotary place of each column of the two streams: finished columns first, then all columns again in windows."""
     return np.concatenate([np.arange(columns - window), np.arange(columns)]).astype(np.int64)
 
@@ -134,11 +132,11 @@ class _Part:
         targets: cells that are to be found.
     """
 
-    tokens: Ids
-    truth: Ids
+    tokens: I64
+    truth: I64
     given: Mask
     hidden: Mask
-    t: Ids
+    t: I64
     weight: F32
     features: F32
     targets: int = 0
@@ -147,7 +145,7 @@ class _Part:
 class _Told:
     """What is known of a stretch besides its grid: chords, densities, registers."""
 
-    def __init__(self, drawn: Window, grid: Ids, dictionary: Dictionary, wishes: PartProfile) -> None:
+    def __init__(self, drawn: Window, grid: I64, dictionary: Dictionary, wishes: PartProfile) -> None:
         self._chroma, self._bass = chord_vectors(drawn, dictionary)
         self._density, self._register = wishes.of(grid)
 
@@ -160,7 +158,7 @@ class _Told:
 
 
 def _open_window(
-    grid: Ids, columns: slice, share: float, told: _Told, chords: bool, words: Dictionary, chances: Chances,
+    grid: I64, columns: slice, share: float, told: _Told, chords: bool, words: Dictionary, chances: Chances,
     rng: np.random.Generator,
 ) -> _Part:  # fmt: skip
     """One window with hidden cells."""

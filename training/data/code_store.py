@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32, I16, I64
 from engine.music.audio import Audio
 from training.data.captions import caption
 from training.data.corpus import Corpus, CorpusEntry, DataError
@@ -19,9 +19,6 @@ from training.data.store import Store
 
 __all__ = ["CodeStore", "CodeWindow", "described_window"]
 
-I16 = npt.NDArray[np.int16]
-I64 = npt.NDArray[np.int64]
-F32 = npt.NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 

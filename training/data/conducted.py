@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32, I16, I64
 from engine.music.audio import Audio
 from engine.music.conducting import chord_gates, clock_features, frame_features
 from engine.music.units import samples_per_tick
@@ -20,7 +20,6 @@ from training.data.synth import conditions, stems
 
 __all__ = ["Crop", "RenderedPiece", "crop", "draw_batch", "render_piece", "render_pieces", "style_normals", "told"]
 
-F32 = npt.NDArray[np.float32]
 _NORMAL = NormalDist()
 
 
@@ -29,8 +28,8 @@ class RenderedPiece:
     """A piece and its sound, [2, N] int16 each: pitched stems and drums."""
 
     piece: Piece
-    tones: npt.NDArray[np.int16]
-    beats: npt.NDArray[np.int16]
+    tones: I16
+    beats: I16
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Crop:
     frame: F32
     controls: F32
     style: F32
-    start: npt.NDArray[np.int64]
+    start: I64
 
 
 def style_normals(style: Style, rng: np.random.Generator) -> F32:
@@ -74,7 +73,7 @@ def render_piece(seed: int, *, bars: int, sample_rate: int) -> RenderedPiece:
     tones = layers["bass"] + layers["chords"] + layers["arp"]
     scale = np.float32(32767.0 / 1.5)  # stems may pass 1 before the mix is limited
 
-    def packed(audio: Audio) -> npt.NDArray[np.int16]:
+    def packed(audio: Audio) -> I16:
         return np.clip(np.round(audio * scale), -32768, 32767).astype(np.int16)
 
     return RenderedPiece(piece, packed(tones), packed(layers["drums"]))

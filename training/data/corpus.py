@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import EngineError
+from engine.music.arrays import F32, F64
 from engine.music.audio import Audio
 from engine.music.units import samples_per_tick
 from training.config import Data
@@ -33,8 +33,6 @@ __all__ = [
     "to_compose",
 ]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 

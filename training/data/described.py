@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.music import conducting
+from engine.music.arrays import F32, F64
 from engine.music.audio import Audio, soft_limit
 from engine.music.conducting import STEP_FEATURES
 from engine.music.harmony import Key
@@ -24,8 +24,6 @@ from training.data.voices import STEMS
 
 __all__ = ["PARTS", "STEP_FEATURES", "Attributes", "Described", "Played", "attributes", "step_features"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 PARTS: Final = ("drums", "bass", "chords", "arp")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64, U8, U16
 from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
 from engine.music.tokens import Spelling
@@ -20,9 +20,6 @@ from training.data.corpus import DataError
 
 __all__ = ["BAR", "DICTIONARY_FILE", "PAD", "Grids", "StoreEntry", "Transposer", "Window", "read_shard", "write_shard"]
 
-Ids = npt.NDArray[np.int64]
-U16 = npt.NDArray[np.uint16]
-U8 = npt.NDArray[np.uint8]
 
 BAR: Final = 16
 PAD: Final = 15
@@ -63,14 +60,14 @@ class Window:
         first: its first column there.
     """
 
-    grid: Ids
+    grid: I64
     chords: U8
     entry: StoreEntry
     first: int
 
 
 def write_shard(
-    path: Path, entries: Sequence[StoreEntry], grids: Sequence[Ids], chords: Sequence[U8], more: Any
+    path: Path, entries: Sequence[StoreEntry], grids: Sequence[I64], chords: Sequence[U8], more: Any
 ) -> None:
     """Write a shard, beside and moved into place.
 
@@ -195,7 +192,7 @@ class Transposer:
 
     def moved(self, window: Window, shift: int) -> Window:
         """The window `shift` semitones higher, -6..5; drums stay."""
-        grid: Ids = self._table[shift - self.LOW][window.grid]
+        grid: I64 = self._table[shift - self.LOW][window.grid]
         chords = window.chords.copy()
         sounding = chords[1] != _NONE
         for row in (0, 2):

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from engine.music.arrays import I64, Mask
 
 __all__ = ["BAR", "PAD", "TRACKS", "Chances", "Shown", "choose_rows", "choose_targets", "hide", "published"]
 
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 PAD: Final = 15
 BAR: Final = 16
@@ -56,18 +55,18 @@ class Shown:
         hidden: [14, L] bool: targets that are masked.
     """
 
-    tokens: Ids
+    tokens: I64
     given: Mask
     targets: Mask
     hidden: Mask
 
 
-def _tracks(chosen: npt.NDArray[np.bool_]) -> Mask:
+def _tracks(chosen: Mask) -> Mask:
     """[6] by track to [14] by row; chord rows are never chosen."""
     return np.concatenate([np.repeat(chosen, 2), np.zeros(2, bool)])
 
 
-def choose_rows(grid: Ids, empty: int, chances: Chances, rng: np.random.Generator) -> Ids:
+def choose_rows(grid: I64, empty: int, chances: Chances, rng: np.random.Generator) -> I64:
     """The grid with some instruments taken out (their rows EMPTY); at least one stays.
 
     Args:
@@ -87,14 +86,14 @@ def choose_rows(grid: Ids, empty: int, chances: Chances, rng: np.random.Generato
     return made
 
 
-def _subset(names: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def _subset(names: I64, rng: np.random.Generator) -> Mask:
     """A random number of them, 1 to all."""
     chosen = np.zeros(TRACKS, bool)
     chosen[rng.permutation(names)[: int(rng.integers(1, len(names) + 1))]] = True
     return chosen
 
 
-def choose_targets(grid: Ids, empty: int, chances: Chances, rng: np.random.Generator) -> Mask:
+def choose_targets(grid: I64, empty: int, chances: Chances, rng: np.random.Generator) -> Mask:
     """[14, W] which cells of a window are to be found; pitch and duration of an onset always together.
 
     Args:
@@ -126,7 +125,7 @@ def choose_targets(grid: Ids, empty: int, chances: Chances, rng: np.random.Gener
 
 
 def hide(
-    grid: Ids, targets: Mask, share: float, mask: int, rng: np.random.Generator, *, together: bool = True
+    grid: I64, targets: Mask, share: float, mask: int, rng: np.random.Generator, *, together: bool = True
 ) -> Shown:
     """Hide a share of the targets.
 
@@ -149,7 +148,7 @@ def hide(
     return Shown(tokens, there & ~targets, targets, hidden)
 
 
-def published(grid: Ids, empty: int, rng: np.random.Generator) -> tuple[Ids, Mask]:
+def published(grid: I64, empty: int, rng: np.random.Generator) -> tuple[I64, Mask]:
     """Conditions and targets as the published training draws them.
 
     Returns:

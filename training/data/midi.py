@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import EngineError
+from engine.music.arrays import I64, U16
 from engine.music.bars import COLUMN, Bars
 from engine.music.columns import shift_of, table_of
 from engine.music.grid import encode
@@ -36,7 +36,6 @@ from training.data.tunes import Item, Pack
 
 __all__ = ["StoreSettings", "Summary", "main", "prepare"]
 
-Ids = npt.NDArray[np.int64]
 log = logging.getLogger(__name__)
 
 _FORMAT: Final = 2
@@ -256,7 +255,7 @@ def _of_bars(chords: Sequence[Chord]) -> list[Chord | None]:
 
 def _grid(
     piece: NotePiece, dictionary: Dictionary, settings: StoreSettings
-) -> tuple[StoreEntry, Ids, Any, Counter[str]]:
+) -> tuple[StoreEntry, I64, Any, Counter[str]]:
     """One piece as whole bars of tokens; roles without notes are EMPTY, and nothing else is."""
     encoded = encode(piece.score, dictionary, roles=ROLES, chords=_of_bars(piece.chords) or None)
     columns = BAR * max(1, -(-piece.score.end // (4 * 480)))
@@ -309,9 +308,7 @@ def _grids(
             advance()
 
 
-def _count(
-    summary: Summary, entries: Sequence[StoreEntry], cells: npt.NDArray[np.uint16], dictionary: Dictionary
-) -> None:
+def _count(summary: Summary, entries: Sequence[StoreEntry], cells: U16, dictionary: Dictionary) -> None:
     summary.pieces += len(entries)
     summary.bars += cells.shape[1] // BAR
     summary.held_out += sum(entry.held_out for entry in entries)

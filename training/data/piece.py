@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import EngineError
+from engine.music.arrays import F32
 from engine.music.harmony import Chord, Key
 from engine.music.units import TICKS_PER_BEAT
 
@@ -84,7 +84,7 @@ class Style:
         }
         return cls(**cast("dict[str, int]", values))
 
-    def vector(self) -> npt.NDArray[np.float32]:
+    def vector(self) -> F32:
         """Float32 [27]: the twelve numbers as they are, then each pattern choice one-hot. All in 0..1."""
         parts: list[float] = []
         for field in fields(self):

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import U8
 from engine.music.harmony import NO_CHORD, QUALITIES, Chord
 from engine.music.score import ROLES, Note, Score, TempoChange, Track
 
 __all__ = ["PROGRAMS", "NotePiece", "chord_rows", "read_pieces", "rows_chords", "side_of", "tune_of", "write_pieces"]
 
-U8 = npt.NDArray[np.uint8]
 PROGRAMS: Final = {"lead": 80, "bass": 32, "drum": 0, "guitar": 25, "piano": 0, "string": 48}
 """General MIDI programs by role, GETMusic's."""
 _QUALITIES: Final = tuple(QUALITIES)

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32, I16, I64
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
 from training.data.corpus import Corpus, CorpusEntry, DataError, density_curve, split
 
 __all__ = ["CONDITIONS", "Item", "Latents", "Samples", "Store"]
 
-I16 = npt.NDArray[np.int16]
-F32 = npt.NDArray[np.float32]
 Item = TypeVar("Item", I16, F32)
 log = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ class Store(ABC, Generic[Item]):
         self._lengths: dict[str, int] = {}
         self.train: tuple[CorpusEntry, ...] = ()
         self.held_out: tuple[CorpusEntry, ...] = ()
-        self._ends: dict[bool, npt.NDArray[np.int64]] = {}
+        self._ends: dict[bool, I64] = {}
 
     @abstractmethod
     def _make(self, entry: CorpusEntry) -> Item: ...

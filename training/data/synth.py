@@ -13,6 +13,7 @@ from typing import Final, get_args
 import numpy as np
 import numpy.typing as npt
 
+from engine.music.arrays import F32
 from engine.music.audio import Audio, soft_limit, write_audio
 from engine.music.harmony import Chord
 from engine.music.units import samples_per_tick
@@ -81,7 +82,7 @@ def stems(piece: Piece, sample_rate: int = 44100, *, loop: bool = False) -> dict
     return {name: _closed(layer, count, loop, sample_rate) for name, layer in layers.items()}
 
 
-def conditions(piece: Piece, ticks: npt.ArrayLike) -> dict[str, npt.NDArray[np.float32]]:
+def conditions(piece: Piece, ticks: npt.ArrayLike) -> dict[str, F32]:
     """What holds at each of T ticks (any numbers; they wrap at the end of the piece).
 
     Returns:

@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32
 from training.data.piece import Style
 
 __all__ = ["STEMS", "Sound", "drum", "tone"]
 
-Sound = npt.NDArray[np.float32]
+Sound = F32
 """[N] float32; a voice's peak is near 1 before its level in the mix."""
 
 # instrument -> the stem it is mixed into.

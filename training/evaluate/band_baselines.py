@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
 from training.data.grids import BAR, Grids
@@ -12,7 +12,6 @@ from training.evaluate.bands import ACCOMPANIMENT
 
 __all__ = ["BarLibrary", "chord_random", "copy_bar"]
 
-Ids = npt.NDArray[np.int64]
 
 # Semitones above the root of the chord kinds of a grid, in the order of their tokens.
 _KINDS = ((0, 4, 7), (0, 3, 7), (0, 4, 8), (0, 3, 6), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6, 10))
@@ -22,7 +21,7 @@ def _rows(roles: Sequence[str]) -> list[int]:
     return [row for role in roles for row in (2 * ROLES.index(role), 2 * ROLES.index(role) + 1)]
 
 
-def copy_bar(grid: Ids, first: int, seed_bar: Ids, roles: Sequence[str] = ACCOMPANIMENT) -> Ids:
+def copy_bar(grid: I64, first: int, seed_bar: I64, roles: Sequence[str] = ACCOMPANIMENT) -> I64:
     """Every bar is the bar before it.
 
     Args:
@@ -36,7 +35,7 @@ def copy_bar(grid: Ids, first: int, seed_bar: Ids, roles: Sequence[str] = ACCOMP
     return made
 
 
-def _chord_of(grid: Ids, column: int, dictionary: Dictionary) -> tuple[int, int] | None:
+def _chord_of(grid: I64, column: int, dictionary: Dictionary) -> tuple[int, int] | None:
     root, kind = int(grid[12, column]), int(grid[13, column])
     if root not in dictionary.roots or kind not in dictionary.kinds:
         return None
@@ -44,13 +43,13 @@ def _chord_of(grid: Ids, column: int, dictionary: Dictionary) -> tuple[int, int]
 
 
 def chord_random(
-    grid: Ids,
+    grid: I64,
     first: int,
     rates: Mapping[str, float],
     dictionary: Dictionary,
     rng: np.random.Generator,
     roles: Sequence[str] = ACCOMPANIMENT,
-) -> Ids:
+) -> I64:
     """Single tones of the bar's chord at random, as densely as tracks play on the whole; drums at random.
 
     Args:
@@ -102,7 +101,7 @@ class BarLibrary:
         self.rates = {role: there / max(1, whole) for role, (there, whole) in counts.items()}
         """Share of columns with an onset, by role."""
 
-    def retrieve(self, grid: Ids, first: int, rng: np.random.Generator, roles: Sequence[str] = ACCOMPANIMENT) -> Ids:
+    def retrieve(self, grid: I64, first: int, rng: np.random.Generator, roles: Sequence[str] = ACCOMPANIMENT) -> I64:
         """Each bar from `first` on is a bar of the training set with its chord, drawn at random."""
         made = grid.copy()
         rows = _rows(roles)

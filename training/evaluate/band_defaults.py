@@ -1,8 +1,8 @@
 """How real bands play, a few stretches of it: what a network is told of parts that nobody wished anything of."""
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32
 from engine.music.bandfeatures import STRETCH, packed
 from training.data.band_batches import PartProfile
 from training.data.corpus import DataError
@@ -21,7 +21,7 @@ def usual_playing(grids: Grids, count: int = 1024, *, seed: int = 0) -> str:
         DataError: hardly any stretch has a lead and four other roles.
     """
     rng, wishes = np.random.default_rng(seed), PartProfile(grids.dictionary)
-    rows: list[npt.NDArray[np.float32]] = []
+    rows: list[F32] = []
     pieces = grids.pieces(held_out=False)
     for _ in range(_TRIES * count):
         piece = int(rng.choice(pieces))

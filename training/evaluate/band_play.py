@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from engine.music.arrays import F32, I64, Mask
 from engine.music.bandfeatures import band_features
 from engine.music.harmony import QUALITIES
 from engine.music.score import ROLES
@@ -20,14 +20,11 @@ from training.models.getmusic_live import GetmusicLive
 
 __all__ = ["live_player", "past_view", "play_on"]
 
-Ids = npt.NDArray[np.int64]
-F32 = npt.NDArray[np.float32]
 
-
-def past_view(columns: int, window: int) -> npt.NDArray[np.bool_]:
+def past_view(columns: int, window: int) -> Mask:
     """[L, L]: finished bars see themselves and earlier ones, the last `window` columns see everything."""
     bars = np.arange(columns) // BAR
-    view: npt.NDArray[np.bool_] = bars[None] <= bars[:, None]
+    view: Mask = bars[None] <= bars[:, None]
     view[columns - window :] = True
     view[: columns - window, columns - window :] = False
     return view
@@ -68,7 +65,7 @@ def play_on(
     chords: bool = True,
     temperature: float = 1.0,
     pull: float = 0.0,
-) -> list[Ids]:
+) -> list[I64]:
     """Play everything from column `first` on; what is before it, and tracks that are not played, is given.
 
     Args:
@@ -111,9 +108,7 @@ def play_on(
     return list(made)
 
 
-def _told(
-    drawn: Sequence[Window], dictionary: Dictionary, wishing: bool, chords: bool
-) -> tuple[F32, npt.NDArray[np.bool_]]:
+def _told(drawn: Sequence[Window], dictionary: Dictionary, wishing: bool, chords: bool) -> tuple[F32, Mask]:
     """Features [B, F, L], and pitch classes [B, L, 12] of the chords, all where none is known.
 
     Chords are those of the grid, one a bar: what simple players are told, and what is measured.

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
 from training.data.corpus import DataError
@@ -15,8 +15,7 @@ from training.task import Table
 
 __all__ = ["Player", "choose_songs", "measure"]
 
-Ids = npt.NDArray[np.int64]
-Player = Callable[[Sequence[Window], int, bool], list[Ids]]
+Player = Callable[[Sequence[Window], int, bool], list[I64]]
 """Plays everything from a column of stretches of music on; told, if so, how dense and how high the real tracks are."""
 
 
@@ -85,17 +84,17 @@ def _from(window: Window, first: int) -> Window:
 
 def _players(
     windows: Sequence[Window], first: int, play: Player, library: BarLibrary, dictionary: Dictionary, seed: int
-) -> dict[str, Callable[[], list[Ids]]]:
+) -> dict[str, Callable[[], list[I64]]]:
     rng = np.random.default_rng(seed)
     grids = [each.grid for each in windows]
 
-    def kept(made: Ids, real: Ids) -> Ids:
+    def kept(made: I64, real: I64) -> I64:
         """Tracks that the real piece does not have stay empty for everybody."""
         absent = (real == dictionary.empty).all(axis=1)
         made[absent] = dictionary.empty
         return made
 
-    def copied() -> list[Ids]:
+    def copied() -> list[I64]:
         made = []
         for grid in grids:
             # Where nothing was played before, the first bar is one of the training set with its chord.

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F64, I64, Mask
 from engine.music.chords import NO_STATE, bar_vectors, detect_chords
 from engine.music.score import ROLES
 from engine.music.vocabulary import KINDS, PAD, UNITS, Dictionary
 
 __all__ = ["ACCOMPANIMENT", "Bands", "Comparison", "compare", "divergence"]
 
-Ids = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 
 ACCOMPANIMENT: Final = ("bass", "drum", "guitar", "piano", "string")
 _BAR: Final = 16
@@ -89,29 +87,29 @@ class Bands:
             for token in tokens:
                 self._sounds[token, [pitch for pitch in dictionary.pitches(token) if 0 <= pitch < 128]] = 1.0
 
-    def onsets(self, grid: Ids, role: str) -> npt.NDArray[np.bool_]:
+    def onsets(self, grid: I64, role: str) -> Mask:
         """[L] where a role begins something."""
         span = self.dictionary.ranges[role]
         row = grid[2 * ROLES.index(role)]
-        begun: npt.NDArray[np.bool_] = (row >= span.start) & (row < span.stop)
+        begun: Mask = (row >= span.start) & (row < span.stop)
         return begun
 
-    def pitches(self, grid: Ids, role: str) -> F64:
+    def pitches(self, grid: I64, role: str) -> F64:
         """[128] how often each pitch is struck."""
         row = grid[2 * ROLES.index(role)]
         return np.asarray(self._sounds[row[self.onsets(grid, role)]].sum(axis=0), np.float64)
 
-    def durations(self, grid: Ids, role: str) -> F64:
+    def durations(self, grid: I64, role: str) -> F64:
         """[15] how often each length is written at an onset; one of two parts counts half for either."""
         parts = self.dictionary.parts[grid[2 * ROLES.index(role) + 1][self.onsets(grid, role)]]
         return np.bincount(parts[parts >= 0], minlength=PAD) / 2.0
 
-    def gaps(self, grid: Ids, role: str) -> F64:
+    def gaps(self, grid: I64, role: str) -> F64:
         """[65] columns between onsets, the last bin all that are longer."""
         places = np.nonzero(self.onsets(grid, role))[0]
         return np.bincount(np.minimum(np.diff(places), _IOI), minlength=_IOI + 1).astype(np.float64)
 
-    def heard(self, grid: Ids, role: str) -> Ids:
+    def heard(self, grid: I64, role: str) -> I64:
         """[bars] the chord of each bar as it is heard from one track alone, numbered as in `engine.music.chords`."""
         pitches, starts, lengths = [], [], []
         track = ROLES.index(role)
@@ -124,14 +122,14 @@ class Bands:
         which, when, long = (np.array(values, np.int64) for values in (pitches, starts, lengths))
         return detect_chords(bar_vectors(which, when, long, grid.shape[1] // _BAR))
 
-    def written(self, grid: Ids) -> Ids:
+    def written(self, grid: I64) -> I64:
         """[bars] the chords of the chord rows in the same numbers."""
         roots, kinds = self.dictionary.roots, self.dictionary.kinds
         root, kind = grid[12, ::_BAR], grid[13, ::_BAR]
         known = (root >= roots.start) & (root < roots.stop) & (kind >= kinds.start) & (kind < kinds.stop)
         return np.where(known, 1 + len(KINDS) * (root - roots.start) + kind - kinds.start, NO_STATE)
 
-    def right_chords(self, grid: Ids, wanted: Ids, roles: Sequence[str]) -> tuple[int, int]:
+    def right_chords(self, grid: I64, wanted: I64, roles: Sequence[str]) -> tuple[int, int]:
         """(right, judged) bars of pitched tracks: those in which they play; `wanted` as of `written`."""
         right = judged = 0
         for role in roles:
@@ -143,7 +141,7 @@ class Bands:
         return right, judged
 
 
-def compare(real: Sequence[Ids], made: Sequence[Ids], bands: Bands, roles: Sequence[str] = ACCOMPANIMENT) -> Comparison:
+def compare(real: Sequence[I64], made: Sequence[I64], bands: Bands, roles: Sequence[str] = ACCOMPANIMENT) -> Comparison:
     """Measure playing against real playing.
 
     Args:
@@ -189,7 +187,7 @@ def compare(real: Sequence[Ids], made: Sequence[Ids], bands: Bands, roles: Seque
     )
 
 
-def _rates(real: Ids, made: Ids, bands: Bands, role: str) -> tuple[float, float, float]:
+def _rates(real: I64, made: I64, bands: Bands, role: str) -> tuple[float, float, float]:
     """Onsets a bar, how far that is from the real number, share of columns that rest."""
     bars = real.shape[1] / _BAR
     there, wanted = bands.onsets(made, role).sum() / bars, bands.onsets(real, role).sum() / bars

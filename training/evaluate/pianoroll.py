@@ -3,14 +3,13 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import I64, U8, Mask
 from engine.music.score import ROLES
 from engine.music.vocabulary import UNITS, Dictionary
 
 __all__ = ["piano_roll"]
 
-Pixels = npt.NDArray[np.uint8]
 
 _COLOURS: Final = np.array(
     [[250, 200, 70], [90, 150, 250], [230, 110, 90], [120, 200, 120], [190, 140, 240], [110, 210, 220]], np.uint8
@@ -20,7 +19,7 @@ _ACROSS, _UP = 4, 2  # pixels to a column and to a semitone
 _LOW, _HIGH = 24, 96
 
 
-def piano_roll(grid: npt.NDArray[np.int64], dictionary: Dictionary, new: npt.NDArray[np.bool_] | None = None) -> Pixels:
+def piano_roll(grid: I64, dictionary: Dictionary, new: Mask | None = None) -> U8:
     """Draw [14, L]; lead on top.
 
     Args:

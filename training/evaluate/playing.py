@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from engine.music.arrays import I64
 from engine.music.audio import Audio, soft_limit
 from training.config import Data
 from training.data.captions import caption
@@ -23,7 +23,6 @@ from training.tasks.musicgen_play import play
 
 __all__ = ["PlayingScore", "listen", "playing_table"]
 
-I64 = npt.NDArray[np.int64]
 _BARS: Final = 4
 _SEED: Final = 900_002  # of a corpus that no recipe trains on
 _PROMPT: Final = 2  # bars that a continuation is given

@@ -8,18 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32, I64, Mask
 from engine.music.leaning import leaning, sounded
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
 
 __all__ = ["Predict", "Question", "draw_classes", "fill"]
-
-Ids = npt.NDArray[np.int64]
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class Question:
         asked: [B, 6, L] which columns of which tracks, pitch and duration both.
     """
 
-    tokens: Ids
+    tokens: I64
     given: Mask
     share: float
     features: F32
@@ -44,7 +39,7 @@ Predict = Callable[[Question], tuple[tuple[F32, ...], F32]]
 the dictionary] in the order of ``np.nonzero(asked)``."""
 
 
-def draw_classes(logits: F32, rng: np.random.Generator, temperature: float = 1.0) -> Ids:
+def draw_classes(logits: F32, rng: np.random.Generator, temperature: float = 1.0) -> I64:
     """One class for each row of [M, n], in double precision."""
     if not len(logits):
         return np.zeros(0, np.int64)
@@ -56,7 +51,7 @@ def draw_classes(logits: F32, rng: np.random.Generator, temperature: float = 1.0
 
 
 def fill(
-    tokens: Ids,
+    tokens: I64,
     targets: Mask,
     features: F32,
     predict: Predict,
@@ -67,7 +62,7 @@ def fill(
     temperature: float = 1.0,
     tones: Mask | None = None,
     pull: float = 0.0,
-) -> Ids:
+) -> I64:
     """Find all targets.
 
     Args:
@@ -107,7 +102,7 @@ def fill(
 
 
 def _pulled(
-    pitch: tuple[F32, ...], made: Ids, asked: Mask, tones: Mask, pull: float, dictionary: Dictionary
+    pitch: tuple[F32, ...], made: I64, asked: Mask, tones: Mask, pull: float, dictionary: Dictionary
 ) -> tuple[F32, ...]:
     """The logits drawn to the chords, with rests as likely as before."""
     drawn = []
@@ -125,7 +120,7 @@ def _pulled(
 
 
 def _write(
-    made: Ids,
+    made: I64,
     reveal: Mask,
     pitch: tuple[F32, ...],
     duration: F32,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ShapeError
+from engine.music.arrays import F32, F64
 from engine.music.audio import Audio
 from engine.music.beats import FLOOR_DB, log_mel, onset_envelope, track_beats
 from engine.music.chroma import pitch_classes
@@ -30,8 +30,6 @@ __all__ = [
     "onset_times",
 ]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 MEL_BANDS = 64
 CONTEXT = (0, 4, 8)  # frames within one feature: at 44.1 kHz now, 93 ms and 186 ms later, so rhythm leaves a trace

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from engine.music.arrays import F64, Mask
 from engine.music.audio import Audio
 from training.config import Data
 from training.data.described import PARTS, Described, attributes
@@ -23,8 +23,6 @@ from training.tasks.musicgen_play import play
 
 __all__ = ["PartClassifier", "asked_text", "taught", "words_table"]
 
-F64 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 _SEED: Final = 900_003  # of a corpus that no recipe trains on
 _SECONDS: Final = 5.0
 _RIDGE: Final = 3.0  # of the listener's weights, in the scale of its normalised features
@@ -43,7 +41,7 @@ class PartClassifier:
     scale: F64
     weights: F64
 
-    def hears(self, audio: Audio, sample_rate: int) -> Bools:
+    def hears(self, audio: Audio, sample_rate: int) -> Mask:
         """[parts] of sound [C, N]."""
         features = (_features(audio, sample_rate) - self.mean) / self.scale
         return np.asarray(np.append(features, 1.0) @ self.weights > 0.0)
@@ -66,7 +64,7 @@ def _through(codec: Encodec, audio: Audio) -> Audio:
 
 def taught(
     through: Callable[[Audio], Audio], rate: int, count: int, first: int = 0
-) -> tuple[PartClassifier, list[tuple[Audio, Bools]]]:
+) -> tuple[PartClassifier, list[tuple[Audio, Mask]]]:
     """A listener taught with `count` pieces, and a quarter as many more that it has not heard.
 
     Args:
@@ -88,7 +86,7 @@ def taught(
     return PartClassifier(mean, scale, np.asarray(weights, np.float64)), heard[count:]
 
 
-def asked_text(genre: str, parts: Bools) -> str:
+def asked_text(genre: str, parts: Mask) -> str:
     """Words that ask for parts: "techno with drums and bass"."""
     names = [_NAMES[part] for part, wanted in zip(PARTS, parts, strict=True) if wanted]
     return f"{genre} with {'only ' if len(names) == 1 else ''}{' and '.join(names)}"
@@ -117,13 +115,13 @@ def words_table(made: MusicgenParts, prompts: int, lessons: int = 200) -> Table:
     return Table("Parts asked for by words and heard", tuple(rows))
 
 
-def _row(name: str, pairs: Sequence[tuple[Bools, Bools]]) -> tuple[str, ...]:
+def _row(name: str, pairs: Sequence[tuple[Mask, Mask]]) -> tuple[str, ...]:
     right = np.stack([asked == heard for asked, heard in pairs])
     return (name, *(f"{share:.0%}" for share in right.mean(axis=0)), f"{right.all(axis=1).mean():.0%}")
 
 
 @torch.no_grad()
-def _played(made: MusicgenParts, genre: str, parts: Bools, seed: int, guidance: float) -> Audio:
+def _played(made: MusicgenParts, genre: str, parts: Mask, seed: int, guidance: float) -> Audio:
     frames, length = round(_SECONDS * made.codec.config.frame_rate), int(made.notes["text_length"])
     numbers = torch.from_numpy(made.vocabulary.numbers(asked_text(genre, parts), length))[None]
     mask = (numbers > 0).float()

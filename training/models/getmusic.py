@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.music.absorbing import STEPS
+from engine.music.arrays import Mask
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
 
@@ -95,7 +95,7 @@ class Cells:
     duration: Tensor
 
     @classmethod
-    def of(cls, asked: npt.NDArray[np.bool_]) -> "Cells":
+    def of(cls, asked: Mask) -> "Cells":
         """From a mask [B, 12, L] (or more rows, which are left alone), in the order of ``np.nonzero``."""
         length = asked.shape[2]
         pitch = []

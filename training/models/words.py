@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from engine.music.arrays import I64
 
 __all__ = ["PAD", "UNKNOWN", "WordVocabulary"]
 
@@ -40,7 +41,7 @@ class WordVocabulary:
     def __len__(self) -> int:
         return len(_SPECIAL) + len(self.words)
 
-    def numbers(self, text: str, length: int) -> npt.NDArray[np.int64]:
+    def numbers(self, text: str, length: int) -> I64:
         """``[length]``: the numbers of a text's words, cut off or filled up with 0."""
         found = re.findall(self.pattern, text.lower())[:length]
         row = np.full(length, PAD, np.int64)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from engine.music.arrays import F32
 from engine.music.audio import Audio
 from training.config import RecipeError
 from training.losses import log_magnitude, samples_for, synthesise
@@ -31,7 +31,6 @@ __all__ = [
     "to_audio",
 ]
 
-F32 = npt.NDArray[np.float32]
 BLOCK_FRAMES = 64
 """Level-1 latents that a decoder sees together, in both variants."""
 

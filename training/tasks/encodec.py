@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
+from engine.music.arrays import F32
 from training.config import Recipe
 from training.data.corpus import open_corpus
 from training.data.described import Described
@@ -29,7 +29,6 @@ from training.tasks.encodec_losses import Balancer, MelDistance, believed, doubt
 
 __all__ = ["TrainCodec"]
 
-F32 = npt.NDArray[np.float32]
 _HEARD: Final = 8  # held-out crops that are measured while training goes on
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from engine.music.arrays import I64
 from engine.music.audio import Audio
 from engine.music.conducting import CHARACTER, FRAME_FEATURES, GUIDED_FEATURES
 from training.config import Recipe, RecipeError
@@ -39,7 +39,6 @@ from training.tasks.musicgen_reading import learned_to_read
 
 __all__ = ["TrainLM", "encoded"]
 
-I64 = npt.NDArray[np.int64]
 _HELD_ITEMS: Final = 16
 _AT_ONCE: Final = 500  # frames that are encoded together
 _PREVIEW_S: Final = 8.0

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from engine.music.arrays import F32, I64
 from engine.music.codes import MONO_DELAYS, delayed
 from engine.music.conducting import CHARACTER, GUIDED_FEATURES
 from training.data.code_store import CodeWindow
@@ -21,9 +21,6 @@ __all__ = ["ConditionDropout", "TokenBatches"]
 
 _HARMONY: Final = slice(-GUIDED_FEATURES, -len(CHARACTER))
 _CHARACTER: Final = -len(CHARACTER)
-
-I64 = npt.NDArray[np.int64]
-F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

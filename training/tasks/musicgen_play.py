@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from engine.music.arrays import I64
 from engine.music.codes import delayed
 from training.models.musicgen import LM, KeyValues, guided
 
 __all__ = ["play"]
-
-I64 = npt.NDArray[np.int64]
 
 
 @torch.no_grad()

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
 
+from engine.music.arrays import F32
 from engine.music.conducting import tempo_value
 from training.data.captions import caption
 from training.data.described import PARTS, Attributes, Described, attributes
@@ -27,7 +27,6 @@ from training.models.words import PAD, UNKNOWN, WordVocabulary
 
 __all__ = ["TARGETS", "character", "learned_to_read", "read", "targets"]
 
-F32 = npt.NDArray[np.float32]
 
 _KEYS: Final = 24
 TARGETS: Final = len(PARTS) + 1 + 3 + _KEYS

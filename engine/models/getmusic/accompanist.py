@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.models.getmusic.board import Limits
 from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
 from engine.models.getmusic.model import FillSettings, Getmusic, GetmusicControls
+from engine.music.arrays import F32, I64, Mask
 from engine.music.bandfeatures import UNKNOWN
 from engine.music.grid import decode, encode
 from engine.music.harmony import Chord
@@ -26,9 +26,6 @@ from engine.protocols.streamer import work
 
 __all__ = ["GetmusicAccompanist"]
 
-F32 = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _SPARE_S: Final = 0.02  # for drawing, and for the way of the answer
 _RESERVE_STEPS: Final = 4
@@ -154,7 +151,7 @@ class _Sheet:
         tones = tones_of(self._beats, self._grid.shape[1], COLUMNS // BEATS)
         self._limits = limits_of(model.dictionary, shift=self._shift, tones=tones, pull=pull)
 
-    def question(self, number: int) -> tuple[Ids, Mask, F32 | None, Limits, int]:
+    def question(self, number: int) -> tuple[I64, Mask, F32 | None, Limits, int]:
         """Grid, targets, features, limits and number of the first bar, for the `number`-th bar wanted."""
         request, network = self._request, self._model.network
         last = self._line + (number + 1) * COLUMNS
@@ -172,7 +169,7 @@ class _Sheet:
         limits = self._limits.between(first, last)
         return grid[:, first:], targets[:, first:], features, limits, self._first + first // COLUMNS
 
-    def keep(self, number: int, made: Ids) -> Mapping[str, tuple[Note, ...]]:
+    def keep(self, number: int, made: I64) -> Mapping[str, tuple[Note, ...]]:
         """Take what was made for a bar into the grid; its notes by role."""
         start = self._line + number * COLUMNS
         bar = made[:, -COLUMNS:]

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.models.getmusic.network import TRACK_ROWS, Prediction, Rows
 from engine.models.getmusic.plan import BAR, PlanWindow, draws_of
+from engine.music.arrays import F32, F64, I64, Mask
 from engine.music.leaning import leaning, outside, sounded
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
@@ -16,10 +16,6 @@ from engine.sampling import Drawn, draw, draw_or_rest
 
 __all__ = ["Board", "Choice", "Limits", "Sight"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _ORDER, _DRAW = 21, 22  # what random numbers are for; models of other families use numbers below
 _TRACKS: Final = len(ROLES)
@@ -74,7 +70,7 @@ class Limits:
     scale: Collection[str] = ()
     pull: float = 0.0
 
-    def allowed(self, track: int, columns: Ids) -> Mask | None:
+    def allowed(self, track: int, columns: I64) -> Mask | None:
         """[M, n] what may sound of a track at these columns; None for everything."""
         role = ROLES[track]
         ever, classes = self.ever.get(role), self.classes.get(role)
@@ -88,7 +84,7 @@ class Limits:
         """The same of columns `first` to `last`, the latter left out."""
         return self if self.tones is None else replace(self, tones=self.tones[first:last])
 
-    def lean(self, track: int, batch: Ids, columns: Ids, row: Ids, first: int) -> F64 | None:
+    def lean(self, track: int, batch: I64, columns: I64, row: I64, first: int) -> F64 | None:
         """[M, n] what is added to the logits of a track's tokens; None for nothing.
 
         Args:
@@ -111,8 +107,8 @@ class Board:
         block: columns at the end of a window in which the network decides; those before it are its past.
     """
 
-    def __init__(self, grid: Ids, targets: Mask, limits: Limits, settings: Choice, first_bar: int, block: int) -> None:
-        self.tokens: Ids = np.repeat(np.asarray(grid, np.int64)[None], settings.variations, axis=0)
+    def __init__(self, grid: I64, targets: Mask, limits: Limits, settings: Choice, first_bar: int, block: int) -> None:
+        self.tokens: I64 = np.repeat(np.asarray(grid, np.int64)[None], settings.variations, axis=0)
         """[variations, 14, L]: as given, and what was decided in windows that are closed."""
         self.made: Mask = np.zeros(targets.shape, np.bool_)
         self.log_p: F64 = np.zeros((settings.variations, *targets.shape))
@@ -154,7 +150,7 @@ class Sight:
         """Of the targets seen here, how many are open; 0..1."""
         return float(self._open.sum()) / self._waiting
 
-    def question(self, t: int) -> tuple[Ids, Ids, int, Mask]:
+    def question(self, t: int) -> tuple[I64, I64, int, Mask]:
         """What to ask the network, see `Network.predict`."""
         self._asked = self._own & self._open
         return self._tokens, np.repeat(self._given[None], len(self._tokens), axis=0), t, self._asked
@@ -172,7 +168,7 @@ class Sight:
                 odd = np.where(own[:, track], self._odd[:, track], -np.inf)
                 self._mask(track, np.argsort(-odd, axis=1, kind="stable")[:, :count])
 
-    def decide(self, prediction: Prediction, counts: Ids | None) -> None:
+    def decide(self, prediction: Prediction, counts: I64 | None) -> None:
         """Draw cells that were asked for and are open.
 
         Args:
@@ -195,7 +191,7 @@ class Sight:
 
     # inside
 
-    def _conditions(self, waiting: Mask) -> Ids:
+    def _conditions(self, waiting: Mask) -> I64:
         """[14, W] 1 for what is given: no target, and of a track that is there; its empty end, too.
 
         What a network keeps as its past and where it decides are looked at apart, as in its training.
@@ -218,14 +214,14 @@ class Sight:
             ]
         )
 
-    def _mask(self, track: int, columns: Ids) -> None:
+    def _mask(self, track: int, columns: I64) -> None:
         """Open [B, M] columns of a track again."""
         rows = np.arange(len(columns))[:, None]
         for row in (2 * track, 2 * track + 1):
             self._open[rows, row, columns] = True
             self._tokens[rows, row, columns] = self._rows.mask
 
-    def _decide_pairs(self, prediction: Prediction, counts: Ids | None) -> None:
+    def _decide_pairs(self, prediction: Prediction, counts: I64 | None) -> None:
         """Pitch and length of a cell at once: a rest has no length, a note has one."""
         settings = self._board.settings
         u = self._draws(3, _DRAW, self.turn)
@@ -283,7 +279,7 @@ class Sight:
             low, high = np.where(share > wanted, middle, low), np.where(share > wanted, high, middle)
         return np.asarray((low + high) / 2.0, np.float64)
 
-    def _write(self, track: int, batch: Ids, columns: Ids, pitch: Drawn, length: Drawn) -> None:
+    def _write(self, track: int, batch: I64, columns: I64, pitch: Drawn, length: Drawn) -> None:
         sounds = pitch.ids != self._rows.counts[track]
         self._tokens[batch, 2 * track, columns] = self._rows.tokens(track, pitch.ids)
         lengths = self._rows.lengths(length.ids + (length.ids >= PAD))  # drawn from logits without PAD
@@ -301,10 +297,10 @@ class Sight:
         np.put_along_axis(first, order[:, :count], True, axis=1)
         return first & waiting
 
-    def _decide_rows(self, prediction: Prediction, counts: Ids | None) -> None:
+    def _decide_rows(self, prediction: Prediction, counts: I64 | None) -> None:
         """As the original release: pitch and duration apart, in an order that hardly minds how certain they are."""
         u = self._draws(4, _DRAW, self.turn)
-        drawn: Ids = np.zeros(self._asked.shape, np.int64)
+        drawn: I64 = np.zeros(self._asked.shape, np.int64)
         log_p, late = np.zeros(self._asked.shape), np.full(self._asked.shape, np.inf)
         tracks = np.nonzero(self._asked[:, 1::2])[1]
         for row in range(TRACK_ROWS):

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ManifestError
+from engine.music.arrays import F32, I64
 from engine.music.bandfeatures import COLUMNS, STRETCH, UNKNOWN, unpacked
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
@@ -19,7 +19,6 @@ from engine.sampling import uniforms
 
 __all__ = ["FACT", "Usual", "played"]
 
-F32 = npt.NDArray[np.float32]
 
 FACT: Final = "usual"
 _TRACKS: Final = len(ROLES)
@@ -84,7 +83,7 @@ def _known(values: F32) -> F32:
     return np.asarray(np.where(known, values, 0.0).sum(axis=1) / np.maximum(1, known.sum(axis=1)), np.float32)
 
 
-def played(tokens: npt.NDArray[np.int64], dictionary: Dictionary, role: str) -> tuple[float, float] | None:
+def played(tokens: I64, dictionary: Dictionary, role: str) -> tuple[float, float] | None:
     """Density and register of what a pitch row ([L]) plays; None if it plays nothing."""
     own = dictionary.ranges[role]
     there = tokens[(tokens >= own.start) & (tokens < own.stop)]

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.models.getmusic.board import Limits
 from engine.models.getmusic.network import Network, Rows
+from engine.music.arrays import F32, Mask
 from engine.music.bandfeatures import COLUMNS, band_features
 from engine.music.harmony import Chord
 from engine.music.score import ROLES
@@ -15,8 +15,6 @@ from engine.music.vocabulary import PAD, Dictionary
 
 __all__ = ["PULL", "conducted", "limits_of", "rows_of", "tones_of", "usual_pull"]
 
-F32 = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 PULL: Final = 2.0
 """Nats towards the tones of the chord that a conducted network is given where nobody says otherwise."""

@@ -18,7 +18,6 @@ from functools import cached_property
 from typing import Annotated, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.controls import Live
 from engine.errors import ControlError, EngineError, ManifestError, ShapeError
@@ -29,16 +28,13 @@ from engine.models.getmusic.limits import rows_of
 from engine.models.getmusic.network import Network, network_of
 from engine.models.getmusic.plan import PLANS, PlanWindow, blocks, official_passes, quotas, windows
 from engine.music.absorbing import STEPS, step_of
+from engine.music.arrays import F32, F64, I64, Mask
 from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
 from engine.protocols.streamer import Job, Progress
 
 __all__ = ["FillSettings", "Filled", "Getmusic", "GetmusicControls"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _AGAIN: Final = 1 << 16  # number of the first pass that draws odd cells again
 _WARMTH: Final = "warmth"
@@ -127,7 +123,7 @@ class Filled:
         complete: whether every planned pass was made.
     """
 
-    grids: Ids
+    grids: I64
     made: Mask
     log_p: F64
     passes: int
@@ -175,7 +171,7 @@ class Getmusic:
 
     def fill(
         self,
-        grid: Ids,
+        grid: I64,
         targets: Mask,
         settings: FillSettings | None = None,
         *,
@@ -213,7 +209,7 @@ class Getmusic:
         return replace(settings, temperature=warmth * settings.temperature, temperatures=own)
 
     def _run(
-        self, grid: Ids, targets: Mask, settings: FillSettings, limits: Limits, features: F32 | None, first_bar: int
+        self, grid: I64, targets: Mask, settings: FillSettings, limits: Limits, features: F32 | None, first_bar: int
     ) -> Job[Filled]:
         network = self.network
         view = windows(targets, network.context) if network.window == network.context else blocks(

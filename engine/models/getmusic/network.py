@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ManifestError, ShapeError
 from engine.graphs.graph import Array, Graph
+from engine.music.arrays import F32, I64, Mask
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
 
 __all__ = ["TRACK_ROWS", "CachedNetwork", "FullNetwork", "Network", "Prediction", "Rows", "network_of"]
 
-F32 = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 TRACK_ROWS: Final = 2 * len(ROLES)
 """Rows of a grid that belong to the six tracks, pitch and duration by turns; two rows of chords follow."""
@@ -52,11 +49,11 @@ class Rows:
     def mask(self) -> int:
         return self.size + 1
 
-    def tokens(self, track: int, choices: Ids) -> Ids:
+    def tokens(self, track: int, choices: I64) -> I64:
         """Token ids of choices 0..n of a track, n being PAD."""
         return np.where(choices == self.counts[track], PAD, choices + self.lows[track])
 
-    def lengths(self, choices: Ids) -> Ids:
+    def lengths(self, choices: I64) -> I64:
         """Token ids of choices among the logits of durations."""
         return np.where(choices <= PAD, choices, choices - PAD - 1 + self.size - self.splits)
 
@@ -95,7 +92,7 @@ class Network(Protocol):
         """The last columns of a grid in which cells may be open; all of `context` where the network sees both ways."""
         ...
 
-    def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
+    def predict(self, tokens: I64, given: I64, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
         """What cells may hold.
 
         Args:
@@ -120,7 +117,7 @@ class FullNetwork:
         self.context = self.window = _whole(graph.manifest.facts, "context")
         self.conducted = "features" in graph.inputs
 
-    def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
+    def predict(self, tokens: I64, given: I64, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
         """See `Network.predict`."""
         feeds = _feeds(tokens, given, t, asked)
         if self.conducted:
@@ -146,7 +143,7 @@ class CachedNetwork:
         self.conducted = "features" in window.inputs
         self._kept: tuple[tuple[bytes, ...], dict[str, Array]] | None = None
 
-    def predict(self, tokens: Ids, given: Ids, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
+    def predict(self, tokens: I64, given: I64, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
         """See `Network.predict`; the columns before the last `window` must be the same in the whole batch."""
         length = tokens.shape[2]
         past = max(0, length - self.window)
@@ -161,7 +158,7 @@ class CachedNetwork:
             feeds["features"] = np.repeat(whole[:, :, past:], batch, axis=0)
         return _prediction(self._graph.run(feeds))
 
-    def _remember(self, tokens: Ids, given: Ids, features: F32 | None) -> tuple[Array, Array]:
+    def _remember(self, tokens: I64, given: I64, features: F32 | None) -> tuple[Array, Array]:
         """Keys and values [1, layers, heads, P, d] of past columns."""
         if not tokens.shape[2]:
             # Of a port's sizes the batch and the past are free: here one, and none.
@@ -214,7 +211,7 @@ def _expect(graph: Graph, names: tuple[str, ...], rows: Rows) -> None:
         raise ManifestError(f"getmusic: {size} lengths, its dictionary {PAD + 1 + rows.splits}; export again")
 
 
-def _feeds(tokens: Ids, given: Ids, t: int, asked: Mask) -> dict[str, Array]:
+def _feeds(tokens: I64, given: I64, t: int, asked: Mask) -> dict[str, Array]:
     length = tokens.shape[2]
     batch, tracks, columns = np.nonzero(asked[:, 1::2])
     feeds: dict[str, Array] = {
@@ -233,7 +230,7 @@ def _prediction(made: Mapping[str, Array]) -> Prediction:
     return Prediction(tuple(made[role] for role in ROLES), made["duration"])
 
 
-def _conducted(graph: Graph, features: F32 | None, tokens: Ids) -> F32:
+def _conducted(graph: Graph, features: F32 | None, tokens: I64) -> F32:
     """[B, F, L] float32."""
     wanted = graph.inputs["features"].shape[1]
     fits = features is not None and (not isinstance(wanted, int) or features.shape[0] == wanted)

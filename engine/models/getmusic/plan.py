@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ShapeError
+from engine.music.arrays import F64, I64, Mask
 from engine.sampling import uniforms
 
 __all__ = ["BAR", "PLANS", "PlanWindow", "blocks", "draws_of", "official_passes", "quotas", "windows"]
 
-F64 = npt.NDArray[np.float64]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 BAR: Final = 16
 """Columns of a bar."""
@@ -29,7 +26,7 @@ PLANS: Final = ("cosine", "linear", "official")
 _OFFICIAL_STEPS: Final = 99
 
 
-def quotas(count: int, steps: int, plan: str) -> Ids:
+def quotas(count: int, steps: int, plan: str) -> I64:
     """[steps] how many of `count` cells each pass decides; they add up to `count`.
 
     Args:
@@ -47,7 +44,7 @@ def quotas(count: int, steps: int, plan: str) -> Ids:
     return np.asarray(-np.diff(np.floor(count * left + 0.5).astype(np.int64)), np.int64)
 
 
-def official_passes(count: int) -> Ids:
+def official_passes(count: int) -> I64:
     """[99] how many of `count` cells (pitch and duration apart) the official sampler decides at t = 99, 98, ... 1.
 
     Source:

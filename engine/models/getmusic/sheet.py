@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ControlError
 from engine.models.getmusic.board import Limits
 from engine.models.getmusic.defaults import played
 from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
 from engine.models.getmusic.model import Getmusic
+from engine.music.arrays import F32, I64, Mask
 from engine.music.bars import COLUMNS, Bars
 from engine.music.chords import chord_of
 from engine.music.grid import Encoded, decode, encode
@@ -25,9 +25,6 @@ from engine.music.vocabulary import PAD
 
 __all__ = ["Sheet", "Wanted"]
 
-F32 = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _MOST_BARS: Final = 512
 _VELOCITIES: Final = {"lead": 100, "bass": 92, "drum": 92, "guitar": 78, "piano": 84, "string": 64}
@@ -110,7 +107,7 @@ class Sheet:
         """Ticks of all bar lines that are seen, from that of `first_bar` on."""
         return [self._score.tick_of_bar(bar) for bar in range(self.first_bar, self.last_bar + 2)]
 
-    def notes(self, grid: Ids) -> dict[str, tuple[Note, ...]]:
+    def notes(self, grid: I64) -> dict[str, tuple[Note, ...]]:
         """The new notes of a filled grid by role, where and as loud as they are to be in the score."""
         cells = np.where(np.repeat(self.targets, 2, axis=0), grid[:12], PAD)
         cells = np.concatenate([cells, grid[12:]])

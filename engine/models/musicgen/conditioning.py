@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.conductor import Bars, Conductor, Span, chord_in
 from engine.errors import ManifestError
 from engine.music import conducting
+from engine.music.arrays import F32
 from engine.music.audio import Audio
 from engine.music.beats import detect_pulse
 from engine.music.chroma import sounding_chords
@@ -30,7 +30,6 @@ __all__ = [
     "timed_by_ear",
 ]
 
-F32 = npt.NDArray[np.float32]
 
 _TEMPO: Final = re.compile(r"\b(\d{2,3})(?:\.\d+)? ?bpm\b", re.IGNORECASE)
 _LEAST_BPM: Final = 20.0

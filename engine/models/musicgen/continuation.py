@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.conductor import Conductor, Span
 from engine.controls import with_value
@@ -27,12 +26,12 @@ from engine.models.musicgen.prompt import codes_of, longest_prompt, melody_of
 from engine.models.musicgen.sequence import Sequence, SequenceRunner
 from engine.models.musicgen.state import Conditions
 from engine.models.musicgen.timing import time_from
+from engine.music.arrays import I64
 from engine.music.audio import Audio, read_audio, write_audio
 from engine.protocols.streamer import Moment
 
 __all__ = ["Continuation", "planned_continuation", "planned_rewind", "rehearsed"]
 
-I64 = npt.NDArray[np.int64]
 
 _REHEARSED_HZ: Final = 48000  # seldom a model's own rate, so that changing it is rehearsed, too
 _REHEARSED_CHORD_HZ: Final = (220.0, 261.6, 329.6)

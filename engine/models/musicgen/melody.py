@@ -8,14 +8,12 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.music.arrays import F32, F64, I64
 from engine.music.spectrum import hann
 
 __all__ = ["CLASSES", "chroma_filters", "melody_classes", "no_melody"]
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 
 CLASSES: Final = 12
 
@@ -64,6 +62,6 @@ def no_melody(count: int) -> F32:
     return _one_hot(np.zeros(count, np.int64))
 
 
-def _one_hot(classes: npt.NDArray[np.int64]) -> F32:
+def _one_hot(classes: I64) -> F32:
     rows: F32 = np.eye(CLASSES, dtype=np.float32)[classes]
     return rows

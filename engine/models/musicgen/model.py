@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
@@ -26,13 +25,12 @@ from engine.models.musicgen.facts import facts_of, latency_of
 from engine.models.musicgen.melody import melody_classes, no_melody
 from engine.models.musicgen.state import HEAD, UNKNOWN, Conditions, KVCache, MusicgenState
 from engine.models.t5 import TextEncoder
+from engine.music.arrays import F32, I64
 from engine.music.audio import Audio
 from engine.sampling import draw, uniforms
 
 __all__ = ["ROLES", "Musicgen", "MusicgenControls", "apart", "controls_for", "together"]
 
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
 
 ROLES: Final = ("lm", *DECODER)
 """Graphs that a bundle must have; beside them may be ``condition``, ``text`` and those of the encoder."""

@@ -4,15 +4,13 @@ import math
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ControlError
 from engine.models.musicgen.model import Musicgen, together
+from engine.music.arrays import I64
 from engine.music.audio import Audio, read_audio
 
 __all__ = ["channels_of", "codes_of", "longest_prompt", "melody_of"]
-
-I64 = npt.NDArray[np.int64]
 
 
 def longest_prompt(model: Musicgen) -> int:

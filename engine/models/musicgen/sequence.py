@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.audio.level import limited
 from engine.conductor import Span
@@ -19,12 +18,11 @@ from engine.models.musicgen.conditioning import Harmony, step_features
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
 from engine.models.musicgen.prompt import longest_prompt
 from engine.models.musicgen.state import Conditions, MusicgenState
+from engine.music.arrays import F32, I32, I64
 from engine.music.audio import Audio
 
 __all__ = ["Sequence", "SequenceRunner", "When"]
 
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
 
 When = Callable[[int], Span | None]
 """The musical time of one frame, by the samples from the next one that sounds to the frame's first."""
@@ -49,7 +47,7 @@ class Sequence:
     lm: MusicgenState
     sound: DecodeState
     ready: Audio
-    emitted: npt.NDArray[np.int32]
+    emitted: I32
     at: int = 0
     kept: int = 0
     frames: int = 0
@@ -174,5 +172,5 @@ class SequenceRunner:
     def _decoder(self) -> DecodeState:
         return self.model.codec.begin_decode(self.model.facts.streams)
 
-    def _memory(self) -> npt.NDArray[np.int32]:
+    def _memory(self) -> I32:
         return np.zeros((self.model.facts.codebooks, self._remembered), np.int32)

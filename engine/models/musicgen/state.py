@@ -4,14 +4,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.graphs.graph import Array, BoundGraph
+from engine.music.arrays import F32, I64
 
 __all__ = ["HEAD", "UNKNOWN", "Conditions", "KVCache", "MusicgenState"]
 
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
 
 HEAD: Final = 64
 """Width of a head of attention."""

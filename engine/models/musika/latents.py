@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.errors import ManifestError
 from engine.graphs.manifest import Manifest
+from engine.music.arrays import F32, I64
 from engine.music.noise import keyed_normal, keyed_truncated_normal
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "style_vector",
 ]
 
-F32 = npt.NDArray[np.float32]
 
 # Purposes of keyed random numbers; block noise is drawn in `engine.models.musika.streamer`.
 _ANCHOR: Final = 1
@@ -159,7 +158,7 @@ class Glide:
     length: float
 
 
-def shares(glide: Glide, latents: npt.NDArray[np.int64]) -> F32:
+def shares(glide: Glide, latents: I64) -> F32:
     """[T] how much of a glide's place holds at each of these latents, 0..1; the first latent has already moved."""
     done = (latents - glide.start + 1) / max(glide.length, 1.0)
     return np.clip(done, 0.0, 1.0).astype(np.float32)

@@ -19,13 +19,13 @@ from itertools import islice
 from typing import Annotated, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
 from engine.graphs.graph import Graph
 from engine.models.musika.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard
+from engine.music.arrays import F32
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
 from engine.music.noise import keyed_normal
@@ -41,7 +41,6 @@ __all__ = [
     "musika_controls",
 ]
 
-F32 = npt.NDArray[np.float32]
 
 _BLOCK_NOISE: Final = 5  # purposes 1..4 are in `engine.models.musika.latents`
 _GROUP: Final = 8  # blocks at most in one run of the decoder when many are wanted

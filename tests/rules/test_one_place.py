@@ -1,0 +1,18 @@
+"""A fact is declared in one place of the project."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def modules() -> Iterator[tuple[str, str]]:
+    for room in ("engine", "bridge", "training", "export"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
+def test_array_types_are_declared_in_music_arrays_and_nowhere_else() -> None:
+    alias = re.compile(r"^[A-Z]+\d+ *(?::[^=]+)?= *npt\.NDArray", re.M)
+    assert [name for name, text in modules() if alias.search(text)] == ["engine/music/arrays.py"]
