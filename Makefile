@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
-.PHONY: live test lint docs clean
+.PHONY: live test lint mutate docs clean
 
 # What plays needs no torch; what tests and trains does. Both live in one environment, the second on top.
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -31,6 +31,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Breaks one line at a time in a copy of the tree: each must turn a test red. ARGS="--only band --jobs 2" for less.
+mutate: $(VENV)/.dev
+	$(BIN)/python -m tests.mutate $(ARGS)
 
 # Written beside its place first: a page that cannot be made leaves the old one as it was.
 docs: $(VENV)/.runtime
