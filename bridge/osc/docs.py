@@ -174,7 +174,7 @@ def main() -> int:
     from engine.band.controls import BandControls
     from engine.models.musicgen.streamer import WordedControls
     from engine.models.musika.streamer import MusikaControls
-    from engine.models.musika_live import MusikaLiveControls
+    from engine.models.musika_live.streamer import MusikaLiveControls
     from engine.models.tone import ToneControls
 
     published = "musika, playing a bundle of the published networks"

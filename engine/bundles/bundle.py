@@ -188,7 +188,7 @@ def open_streamer(reference: str, *, threads: int = 0, provider: str = "cpu", pa
         from engine.models.musika.streamer import MusikaStreamer
 
         return MusikaStreamer(graph("generator"), graph("decoder"))
-    from engine.models.musika_live import MusikaLive
+    from engine.models.musika_live.streamer import MusikaLive
 
     return MusikaLive(graph("generator"), graph("decoder"))
 
@@ -269,7 +269,7 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
         from engine.models.musicgen.streamer import live_controls
 
         return live_controls(controls_for(facts), worded=bool(facts.get("tokenizer")))
-    from engine.models.musika_live import MusikaLiveControls
+    from engine.models.musika_live.streamer import MusikaLiveControls
 
     return MusikaLiveControls()
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from engine.conductor import Conductor
 from engine.graphs.graph import open_graph
-from engine.models.musika_live import Follow, LiveStyle, MusikaLive, MusikaLiveControls
+from engine.models.musika_live.streamer import Follow, LiveStyle, MusikaLive, MusikaLiveControls
 from engine.music.audio import Audio
 from engine.music.harmony import Chord
 from engine.offline.spectrogram import mel_levels

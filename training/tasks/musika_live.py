@@ -334,7 +334,7 @@ class _Generating(Task):
 
 
 def _unit(uniform: Tensor) -> Tensor:
-    """Values in 0..1 to noise of unit variance; see `engine.models.musika_live` for why even numbers will do."""
+    """Values in 0..1 to noise of unit variance; why even numbers will do: `engine.models.musika_live.streamer`."""
     return (uniform - 0.5) * math.sqrt(12.0)
 
 

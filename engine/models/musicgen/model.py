@@ -20,7 +20,7 @@ import numpy as np
 from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
 from engine.graphs.graph import Array, BoundGraph, Graph
-from engine.models.encodec import DECODER, ENCODER, Codec
+from engine.models.encodec.codec import DECODER, ENCODER, Codec
 from engine.models.musicgen.facts import facts_of, latency_of
 from engine.models.musicgen.melody import melody_classes, no_melody
 from engine.models.musicgen.state import HEAD, UNKNOWN, Conditions, KVCache, MusicgenState

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.audio.level import limited
 from engine.conductor import Span
-from engine.models.encodec import DecodeState
+from engine.models.encodec.codec import DecodeState
 from engine.models.musicgen.conditioning import Harmony, step_features
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
 from engine.models.musicgen.prompt import longest_prompt

@@ -13,7 +13,7 @@ import torch
 from engine.conductor import Conductor
 from engine.graphs.graph import open_graph
 from engine.graphs.manifest import Manifest
-from engine.models.musika_live import Follow, LiveStyle, MusikaLive, MusikaLiveControls
+from engine.models.musika_live.streamer import Follow, LiveStyle, MusikaLive, MusikaLiveControls
 from engine.music.conducting import CLOCK_FEATURES
 from engine.music.harmony import parse_progression
 from export.graphs.musika_live import export

@@ -14,7 +14,7 @@ import torch
 
 from engine.errors import BundleError, ManifestError, ShapeError
 from engine.graphs.graph import open_graph
-from engine.models.encodec import DECODER, Codec
+from engine.models.encodec.codec import DECODER, Codec
 from export.graphs.encodec import facts, graphs
 from export.write import write_bundle
 from training.models.encodec import ENCODEC_24, ENCODEC_32, Encodec, EncodecConfig
