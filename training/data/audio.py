@@ -11,7 +11,7 @@ from engine.music.arrays import F64
 from engine.music.audio import Audio, read_audio, to_stereo
 from engine.music.beats import track_beats
 from training.data.corpus import Corpus, CorpusEntry, DataError, checksum
-from training.evaluate.sound import onset_times
+from training.data.onsets import onset_times
 
 __all__ = ["ENDINGS", "Folder", "find_audio", "read_stereo"]
 

@@ -4,36 +4,24 @@ A corpus is a folder of sound files or a number of composed pieces; everything a
 """
 
 import hashlib
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from engine.errors import EngineError
 from engine.music.arrays import F32, F64
 from engine.music.audio import Audio
-from engine.music.units import samples_per_tick
-from training.config import Data
-from training.data.compose import Genre, Piece, compose
-from training.data.synth import render
 
 __all__ = [
-    "Composed",
     "Corpus",
     "CorpusEntry",
     "DataError",
     "checksum",
     "density_curve",
-    "open_corpus",
     "split",
-    "to_compose",
 ]
-
-log = logging.getLogger(__name__)
 
 
 class DataError(EngineError):
@@ -130,66 +118,3 @@ class Corpus(ABC):
     @abstractmethod
     def rhythm(self, entry: CorpusEntry) -> tuple[float, F64]:
         """Tempo in bpm and onset times in seconds."""
-
-
-def to_compose(data: Data) -> Iterator[tuple[str, int, Genre]]:
-    """Name, seed and genre of every piece that a recipe has composed."""
-    for index in range(data.pieces):
-        genre: Genre = data.genres[index % len(data.genres)]
-        seed = data.seed * 1_000_003 + index
-        yield f"{genre}-{seed:06d}", seed, genre
-
-
-class Composed(Corpus):
-    """Pieces that are composed and rendered when they are asked for; the same numbers give the same corpus.
-
-    Args:
-        data: its `pieces`, `bars`, `genres` and `seed`.
-    """
-
-    def __init__(self, data: Data) -> None:
-        self._made: dict[str, tuple[int, Genre]] = {}
-        self._bars = data.bars
-        entries = []
-        for name, seed, genre in to_compose(data):
-            piece = compose(seed, genre, bars=data.bars)
-            # By its notes, not by its seed: when the composer learns something new, cached sound is made anew.
-            digest = checksum([repr(asdict(piece)).encode()])
-            self._made[digest] = (seed, genre)
-            entries.append(CorpusEntry(name, digest, piece.duration_s))
-        self.entries = tuple(entries)
-
-    def piece(self, entry: CorpusEntry) -> Piece:
-        """The piece behind an entry."""
-        seed, genre = self._made[entry.checksum]
-        return _composed(seed, genre, self._bars)
-
-    def audio(self, entry: CorpusEntry, sample_rate: int) -> Audio:
-        return render(self.piece(entry), sample_rate)
-
-    def rhythm(self, entry: CorpusEntry) -> tuple[float, F64]:
-        piece = self.piece(entry)
-        ticks = np.unique([hit.start_tick for hit in piece.hits])  # struck together is heard as one
-        return piece.tempo_bpm, ticks.astype(np.float64) * samples_per_tick(piece.tempo_bpm, 1)
-
-
-@lru_cache(maxsize=64)
-def _composed(seed: int, genre: Genre, bars: int) -> Piece:
-    return compose(seed, genre, bars=bars)
-
-
-def open_corpus(data: Data) -> Corpus:
-    """The corpus that a recipe asks for.
-
-    Raises:
-        DataError: the folder holds nothing that can be read.
-    """
-    if not data.folder:
-        return Composed(data)
-    # Only here: composed pieces must train on machines without sound file libraries.
-    from training.data.audio import Folder
-
-    corpus = Folder(Path(data.folder), Path(data.cache))
-    for problem in corpus.problems:
-        log.warning("%s", problem)
-    return corpus

@@ -17,7 +17,8 @@ from engine.music.harmony import Key
 from engine.music.units import samples_per_tick
 from training.config import Data
 from training.data.compose import compose
-from training.data.corpus import Corpus, CorpusEntry, checksum, to_compose
+from training.data.composed import to_compose
+from training.data.corpus import Corpus, CorpusEntry, checksum
 from training.data.piece import TICKS_PER_BAR, Genre, Piece
 from training.data.synth import conditions, stems
 from training.data.voices import STEMS

@@ -18,8 +18,8 @@ from training.data.described import PARTS, Described, Played, attributes, step_f
 from training.data.synth import stems
 from training.evaluate.sound import beat_report, chord_recovery
 from training.models.musicgen_files import MusicgenParts
+from training.models.musicgen_sampling import sample_codes
 from training.task import Table
-from training.tasks.musicgen_play import play
 
 __all__ = ["PlayingScore", "listen", "playing_table"]
 
@@ -126,7 +126,7 @@ def _played(made: MusicgenParts, piece: Played, seed: int, guidance: float) -> A
     numbers = torch.from_numpy(made.vocabulary.numbers(words, int(notes["text_length"])))[None]
     mask = (numbers > 0).float()
     features = step_features(piece, 0, frames, config.hop, config.sample_rate)
-    codes = play(
+    codes = sample_codes(
         made.lm,
         frames,
         context=made.lm.condition(made.text(numbers, mask), mask),
@@ -145,7 +145,7 @@ def _gone_on(made: MusicgenParts, piece: Played, seed: int) -> Audio:
     config, whole = made.codec.config, _coded(made, piece)
     known = round(_PROMPT * 240.0 / piece.piece.tempo_bpm * config.frame_rate)
     features = torch.zeros(1, made.lm.config.features, whole.shape[1]) if made.lm.config.features else None
-    codes = play(
+    codes = sample_codes(
         made.lm,
         whole.shape[1],
         features=features,

@@ -16,6 +16,7 @@ from engine.music.audio import Audio
 from engine.music.beats import FLOOR_DB, log_mel, onset_envelope, track_beats
 from engine.music.chroma import pitch_classes
 from engine.music.harmony import NO_CHORD, Chord
+from training.data.onsets import onset_times
 
 __all__ = [
     "BeatReport",
@@ -27,7 +28,6 @@ __all__ = [
     "gaussian",
     "log_mel_features",
     "onset_rate",
-    "onset_times",
 ]
 
 
@@ -141,28 +141,6 @@ def frechet(features_a: F32 | Gaussian, features_b: F32 | Gaussian) -> float:
     cross = np.sqrt(np.maximum(np.linalg.eigvalsh((inner + inner.T) / 2.0), 0.0)).sum()
     distance = ((a.mean - b.mean) ** 2).sum() + np.trace(a.cov) + np.trace(b.cov) - 2.0 * cross
     return max(0.0, float(distance))
-
-
-def onset_times(audio: Audio, rate: int, threshold_db: float = 1.0) -> F64:
-    """Seconds of note starts: local maxima of the onset envelope.
-
-    Args:
-        audio: [C, N].
-        rate: Hz.
-        threshold_db: how far a peak must rise above the mean of the 0.2 s around it.
-    Returns:
-        Ascending times, at least 50 ms apart (the stronger of two wins).
-    """
-    envelope, fps = onset_envelope(audio, rate)
-    reach = max(1, round(0.1 * fps))
-    padded = np.pad(envelope, reach)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    near = max(1, round(0.05 * fps))
-    peaks = np.lib.stride_tricks.sliding_window_view(np.pad(envelope, near), 2 * near + 1).max(axis=1)
-    found = np.flatnonzero((envelope >= peaks) & (envelope > windows.mean(axis=1) + threshold_db))
-    if len(found):
-        found = found[np.concatenate([[True], np.diff(found) > near])]
-    return np.asarray(found / fps, np.float64)
 
 
 def onset_rate(audio: Audio, rate: int) -> float:

@@ -18,8 +18,8 @@ from training.data.described import PARTS, Described, attributes
 from training.evaluate.sound import log_mel_features
 from training.models.encodec import Encodec
 from training.models.musicgen_files import MusicgenParts
+from training.models.musicgen_sampling import sample_codes
 from training.task import Table
-from training.tasks.musicgen_play import play
 
 __all__ = ["PartClassifier", "asked_text", "taught", "words_table"]
 
@@ -129,7 +129,7 @@ def _played(made: MusicgenParts, genre: str, parts: Mask, seed: int, guidance: f
     features = torch.zeros(1, made.lm.config.features, frames)
     if made.lm.config.character:
         features[:, -made.lm.config.character :] = made.lm.read(said, mask)[:, :, None]
-    codes = play(
+    codes = sample_codes(
         made.lm,
         frames,
         context=made.lm.condition(said, mask),

@@ -8,7 +8,7 @@ does not, `--set precision=32-true` is faster.
 
 from training.config import Data, Optim, Recipe
 from training.tasks.musicgen import TrainLM
-from training.tasks.musicgen_asking import ConditionDropout
+from training.tasks.musicgen_batches import ConditionDropout
 
 __all__ = ["RECIPE"]
 

@@ -6,6 +6,6 @@
 - ``getmusic``: our band that plays live.
 - ``getmusic_published``: GETMusic's network as it was published.
 - ``encodec``: codecs; ``encodec_losses`` and ``encodec_books``: what they minimise, how codebooks follow.
-- ``musicgen``: language models of codes; ``musicgen_asking``: what they are told and asked; ``musicgen_play``: playing
-  from them while they learn.
+- ``musicgen``: language models of codes; ``musicgen_batches``: their steps and conditions; ``caption_pretraining``:
+  their text encoder, first.
 """

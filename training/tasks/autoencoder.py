@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from training.config import Recipe
-from training.data.corpus import open_corpus
+from training.data.opening import open_corpus
 from training.data.store import Samples
 from training.discriminator import SpectrogramCritic
 from training.evaluate.sound import frechet, log_mel_features

@@ -16,8 +16,8 @@ from torch.optim import Adam, Optimizer
 
 from engine.music.arrays import F32
 from training.config import Recipe
-from training.data.corpus import open_corpus
 from training.data.described import Described
+from training.data.opening import open_corpus
 from training.data.store import Samples
 from training.evaluate.codes import codec_table, score_codec
 from training.models.encodec import ENCODEC_32, Encodec, EncodecConfig, init_weights

@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 from engine.music.audio import Audio
 from engine.music.beats import track_beats
 from training.config import Recipe, RecipeError
-from training.data.corpus import Corpus, open_corpus
+from training.data.corpus import Corpus
+from training.data.opening import open_corpus
 from training.data.store import CONDITIONS, Latents
 from training.evaluate.sound import Gaussian, frechet, gaussian, log_mel_features, onset_rate
 from training.losses import adversarial, hinge, next_switch, norm_penalty, penalty_weight, r1_penalty

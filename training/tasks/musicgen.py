@@ -20,8 +20,8 @@ from engine.music.conducting import CHARACTER, FRAME_FEATURES, GUIDED_FEATURES
 from training.config import Recipe, RecipeError
 from training.data.captions import PATTERN, caption_words, words_in
 from training.data.code_store import CodeStore, CodeWindow, described_window
-from training.data.corpus import open_corpus
 from training.data.described import STEP_FEATURES, Described
+from training.data.opening import open_corpus
 from training.evaluate.codes import HELD, foretold_table
 from training.evaluate.playing import playing_table
 from training.evaluate.words import words_table
@@ -29,13 +29,13 @@ from training.models.encodec import Encodec
 from training.models.encodec_stream import StreamState, step, streams
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 from training.models.musicgen_files import MUSICGEN_FILE, MusicgenParts, load_codec, load_musicgen, save_musicgen
+from training.models.musicgen_sampling import sample_codes
 from training.models.t5 import T5Config, T5Encoder
 from training.models.words import WordVocabulary
 from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
+from training.tasks.caption_pretraining import learned_to_read
 from training.tasks.codec import digest
-from training.tasks.musicgen_asking import ConditionDropout, TokenBatches
-from training.tasks.musicgen_play import play
-from training.tasks.musicgen_reading import learned_to_read
+from training.tasks.musicgen_batches import ConditionDropout, TokenBatches
 
 __all__ = ["TrainLM", "encoded"]
 
@@ -229,7 +229,7 @@ class _NextTokenTask(Task):
         frames = min(self._settings.frames, round(_PREVIEW_S * config.frame_rate))
         window = self._held(1, frames)[0]
         batch = self._asking.moved(self._asking.ways([window])["told"], lm)
-        codes = play(
+        codes = sample_codes(
             lm,
             frames,
             context=lm.condition(text(batch["pieces"], batch["mask"]), batch["mask"]),

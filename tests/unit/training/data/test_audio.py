@@ -9,7 +9,8 @@ import pytest
 from engine.music.audio import write_audio
 from training.config import Data
 from training.data.audio import Folder, find_audio, read_stereo
-from training.data.corpus import DataError, open_corpus
+from training.data.corpus import DataError
+from training.data.opening import open_corpus
 
 RATE = 8000
 

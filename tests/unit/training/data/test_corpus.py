@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 
 from engine.music.conducting import tempo_value
-from training.config import Data
 from training.data.corpus import (
-    Composed,
     Corpus,
     CorpusEntry,
     DataError,
     checksum,
     density_curve,
-    open_corpus,
     split,
 )
 from training.data.store import CONDITIONS, Latents, Samples
@@ -59,24 +56,6 @@ def test_both_sides_have_pieces_where_that_is_possible() -> None:
         assert len(split(entries(count), 0.9)[0]) >= 1
     assert split(entries(4), 0.0) == (tuple(sorted(entries(4), key=lambda e: e.checksum)), ())
     assert split(entries(1), 0.1) == ((entries(1)[0],),) * 2
-
-
-def test_composed_pieces_are_known_by_what_they_are() -> None:
-    data = Data(pieces=3, bars=1)
-    corpus, again = Composed(data), open_corpus(data)
-    assert corpus.entries == again.entries
-    assert len({entry.checksum for entry in corpus.entries}) == 3
-    assert not {e.checksum for e in Composed(Data(pieces=3, bars=1, seed=1)).entries} & {
-        e.checksum for e in corpus.entries
-    }
-    entry = corpus.entries[0]
-    audio = corpus.audio(entry, RATE)
-    assert audio.shape[0] == 2
-    assert audio.shape[1] == pytest.approx(entry.duration_s * RATE, abs=2)
-    tempo, onsets = corpus.rhythm(entry)
-    assert tempo == corpus.piece(entry).tempo_bpm
-    assert np.all(np.diff(onsets) > 0)
-    assert onsets[-1] < entry.duration_s
 
 
 def test_density_counts_onsets_per_second() -> None:

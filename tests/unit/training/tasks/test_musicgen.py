@@ -23,13 +23,13 @@ from training.evaluate.words import asked_text, taught
 from training.loop import fit
 from training.models.encodec import Encodec, EncodecConfig, init_weights
 from training.models.musicgen_files import CODEC_FILE, MUSICGEN_FILE, load_codec, load_musicgen, save_codec
+from training.models.musicgen_sampling import sample_codes
 from training.models.words import PAD, UNKNOWN, WordVocabulary
 from training.recipes.musicgen_live import RECIPE as LIVE
 from training.recipes.musicgen_small import RECIPE as SMALL
 from training.task import TrainingError
 from training.tasks.musicgen import TrainLM, encoded
-from training.tasks.musicgen_asking import ConditionDropout, TokenBatches
-from training.tasks.musicgen_play import play
+from training.tasks.musicgen_batches import ConditionDropout, TokenBatches
 
 CODEC = EncodecConfig(
     sample_rate=8000, ratios=(8, 5, 4), filters=4, width=8, lstm=1, codebooks=4, entries=16, causal=True, reflect=False
@@ -223,7 +223,7 @@ def test_playing_keeps_the_prompt_and_hears_guidance(tmp_path: Path, codec_file:
         generator = torch.Generator().manual_seed(1)
         context = 3.0 * torch.ones(1, 2, 64)
         how = {"context": context, "features": features, "prompt": prompt, "delays": (0, 1, 2, 3)}
-        made.append(play(lm, 12, generator=generator, guidance=guidance, top_k=8, **how))  # type: ignore[arg-type]
+        made.append(sample_codes(lm, 12, generator=generator, guidance=guidance, top_k=8, **how))  # type: ignore[arg-type]
     assert all((codes[:, :5] == prompt).all() and codes.shape == (4, 12) for codes in made)
     assert all(codes.min() >= 0 and codes.max() < 16 for codes in made)
     assert (made[0] == made[1]).all()
@@ -234,7 +234,7 @@ def test_playing_draws_from_what_one_pass_over_all_steps_gives(tmp_path: Path, c
     torch.manual_seed(0)
     task = _recipe(tmp_path, codec_file).task.build(_recipe(tmp_path, codec_file))
     lm = task.modules()["lm"].eval()
-    codes = play(lm, 9, delays=(0, 1, 2, 3), generator=torch.Generator().manual_seed(0), top_k=1)
+    codes = sample_codes(lm, 9, delays=(0, 1, 2, 3), generator=torch.Generator().manual_seed(0), top_k=1)
     plan = delayed(9)
     sequence = torch.from_numpy(plan.sequence(codes, 16))
     with torch.no_grad():

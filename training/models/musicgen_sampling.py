@@ -1,4 +1,4 @@
-"""Playing from a language model while it learns: plain, with a cache, for previews and measurements."""
+"""Codes drawn from a language model in torch, with a key-value cache: for previews and measurements."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from engine.music.arrays import I64
 from engine.music.codes import delayed
 from training.models.musicgen import LM, KeyValues, guided
 
-__all__ = ["play"]
+__all__ = ["sample_codes"]
 
 
 @torch.no_grad()
-def play(
+def sample_codes(
     lm: LM,
     frames: int,
     *,
@@ -33,11 +33,11 @@ def play(
     Args:
         frames: how many, the prompt's among them.
         context: ``[1, L, D]`` as `LM.condition` gives it. features: ``[1, features, frames]``.
-        prompt: ``[K, T]``, what has been played.
+        prompt: ``[K, T]``, codes to continue.
         delays: of the codebooks.
-        guidance: 1 asks the network once, more asks it a second time without `context` and goes away from that.
-        top_k: of the likeliest codes one is drawn.
-        guided_features: the last so many of them are asked for, and guidance goes away from them as well.
+        guidance: classifier-free guidance scale; 1 runs the network once, more also runs it without `context`.
+        top_k: codes are drawn among this many of the likeliest.
+        guided_features: number of last features that the unconditional pass leaves out as well.
     Returns:
         ``[K, frames]``, the prompt unchanged.
     """
@@ -47,20 +47,21 @@ def play(
     known = 0 if prompt is None else prompt.shape[1]
     if prompt is not None:
         np.put_along_axis(sequence, plan.steps[:, :known], prompt, axis=1)
-    wanted, asked = plan.unknown(known), 2 if guidance != 1.0 and context is not None else 1
-    heard = context if context is None or asked == 1 else torch.cat([context, torch.zeros_like(context)])
-    told = None
+    wanted, passes = plan.unknown(known), 2 if guidance != 1.0 and context is not None else 1
+    contexts = context if context is None or passes == 1 else torch.cat([context, torch.zeros_like(context)])
+    conditions = None
     if features is not None:
-        # Behind the last frame only late codebooks are said; they are told what held last.
-        told = torch.cat([features, features[:, :, -1:].expand(-1, -1, plan.length - frames)], dim=2)
-        told = told.transpose(1, 2).repeat(asked, 1, 1).to(device)
+        # Behind the last frame only delayed codebooks are left; they keep the last frame's features.
+        conditions = torch.cat([features, features[:, :, -1:].expand(-1, -1, plan.length - frames)], dim=2)
+        conditions = conditions.transpose(1, 2).repeat(passes, 1, 1).to(device)
         if guided_features:
-            told[1:, :, -guided_features:] = 0.0
+            conditions[1:, :, -guided_features:] = 0.0
     cache, fed = KeyValues(), 0
     for step in range(plan.first_unknown(known), plan.length):
-        codes = torch.from_numpy(sequence[:, fed:step])[None].expand(asked, -1, -1).to(device)
-        logits = lm(codes, heard if not fed else None, cache, None if told is None else told[:, fed:step])[:, :, -1]
-        drawn = _draw((guided(logits, guidance) if asked == 2 else logits)[0], temperature, top_k, generator)
+        codes = torch.from_numpy(sequence[:, fed:step])[None].expand(passes, -1, -1).to(device)
+        held = None if conditions is None else conditions[:, fed:step]
+        logits = lm(codes, None if fed else contexts, cache, held)[:, :, -1]
+        drawn = _draw((guided(logits, guidance) if passes == 2 else logits)[0], temperature, top_k, generator)
         sequence[:, step] = np.where(wanted[:, step], drawn.cpu().numpy(), sequence[:, step])
         fed = step
     return plan.codes(sequence)

@@ -1,0 +1,29 @@
+"""The corpus that a recipe asks for: a folder of sound files, or composed pieces."""
+
+import logging
+from pathlib import Path
+
+from training.config import Data
+from training.data.composed import Composed
+from training.data.corpus import Corpus
+
+__all__ = ["open_corpus"]
+
+log = logging.getLogger(__name__)
+
+
+def open_corpus(data: Data) -> Corpus:
+    """The corpus that a recipe asks for.
+
+    Raises:
+        DataError: the folder holds nothing that can be read.
+    """
+    if not data.folder:
+        return Composed(data)
+    # Only here: composed pieces must train on machines without sound file libraries.
+    from training.data.audio import Folder
+
+    corpus = Folder(Path(data.folder), Path(data.cache))
+    for problem in corpus.problems:
+        log.warning("%s", problem)
+    return corpus
