@@ -1,11 +1,19 @@
-"""Bridge: translates between engine and the outside: OSC, MIDI, sound cards, terminal.
+"""Bridge: connects engine to the outside: OSC, MIDI, sound cards, browsers, the terminal.
 
-- ``osc/``: bytes to messages, the address space made from controls and commands, the sockets.
-- ``midi/``: MIDI messages to notes, chords and commands; device ports; clock; notes that leave at their time.
-- ``audio/``: sound devices and the null device, one shape.
-- ``band``, ``band_time``, ``band_guest``: the live band's ports and work, under a clock of its own, a MIDI clock or a
-  session; the band as a session's guest. ``accompany``, ``band_options``, ``band_view``: alone, its flags, its picture.
-- ``band_sound``, ``band_fluid``: the band heard without a synthesizer: plain tones, or a soundfont through FluidSynth.
-- ``ear``: the live input of a performance.
-- ``settings``, ``app``, ``view``: flags and TOML to frozen settings; a Session and its ports; the terminal view.
+The map, low to high: each line imports only from lines above it. Every folder's docstring is its own map.
+
+- ``audio/``: audio outputs and inputs: on a sound device, a file, or none.
+- ``osc/``: the OSC server and its address space.
+- ``midi/``: MIDI inputs and outputs, clock, keys, knobs and pedals.
+- ``settings``: one TOML file and flags, as frozen values.
+- ``live_input``: the live input of a performance.
+- ``band/``: the live band, alone or in a session.
+- ``web/``: what browsers and OSCQuery clients see.
+- ``view``: the terminal's picture of a performance.
+- ``app``: a session and its ports, started and stopped in order.
+- ``OSC.md``: all OSC addresses, generated from the code.
+- ``devices``: `ripieno devices`.
+- ``doctor``: `ripieno doctor`, which checks this machine.
+- ``bench``: OSC messages per second.
+- ``__main__``: `ripieno live` and `ripieno addresses`.
 """

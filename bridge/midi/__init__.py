@@ -1,11 +1,13 @@
-"""MIDI: keys become chords and knobs controls; a clock is followed or sent; a band's notes leave at their time.
+"""MIDI: devices, each in a process of its own, because drivers may end the process they are in.
 
-- ``notes``: MIDI messages to the keys held and to control values; pure.
-- ``pedals``: foot switches that ask for what an OSC message would; pure.
-- ``clock``: a MIDI clock followed, and one sent; pure.
-- ``sources``, ``sinks``: which inputs and outputs there are, and which one a name means.
-- ``ports``, ``driver``: an input opened by name, lost and found again; the process that owns it, because drivers may
-  end the process they are in.
-- ``orders``: what whoever owns an output of notes is told, a port or a synthesizer.
-- ``out``, ``sender``: an output, watched likewise; the process that owns it and keeps the time of every note.
+- ``clock``: MIDI clock in and out, as a line of musical time (pure).
+- ``notes``: messages to held keys and control values (pure).
+- ``pedals``: foot switches mapped to OSC addresses (pure).
+- ``sources``: which inputs there are, and which one a name means.
+- ``sinks``: which outputs there are, and which one a name means.
+- ``output_commands``: what a MIDI port or a synthesizer is sent by a band.
+- ``driver``: the process of an input: stamps messages as they arrive.
+- ``ports``: an input opened by name, lost and found again.
+- ``sender``: the process of an output: sends each note at its time.
+- ``out``: an output, watched, and opened again when it was lost.
 """

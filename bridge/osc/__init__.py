@@ -1,14 +1,17 @@
-"""OSC: one table of addresses, made from controls and commands, and the sockets that serve it.
+"""OSC: one table of addresses, derived from controls and commands, and the server on top of it.
 
-- ``wire``: bytes to frozen messages and bundles, and back; any bytes at all (pure).
-- ``pattern``: which names an OSC pattern hits, in bounded time (pure).
-- ``space``: an address and its arguments to commands, queries or refusals (pure).
-- ``space_docs``: the same table as OSCQuery JSON and as ``OSC.md`` (pure).
-- ``replies``: events and refusals as the messages that tell of them (pure).
-- ``clients``: who is answered where, and how often.
+- ``wire``: bytes to frozen messages and bundles, and back (pure).
+- ``pattern``: which addresses an OSC pattern matches, in bounded time (pure).
+- ``table``: the table: one Method per address.
+- ``docs``: the table as OSCQuery JSON and as the page of addresses (pure).
+- ``space``: an address and its arguments to a command, a query or a refusal (pure).
+- ``replies``: events and refusals to OSC messages (pure).
+- ``clients``: which client is answered where, and how often.
+- ``builtins``: the server's own addresses: ping, status, voices, reply ports, telemetry.
+- ``coalesce``: many values for one control in a short time to the last of them.
+- ``sockets``: the UDP and TCP sockets on one port.
 - ``tcp``: framing and connections of OSC over TCP.
 - ``server``: the thread that receives, posts and answers.
-- ``query``: OSCQuery over HTTP.
 """
 
 __all__: list[str] = []

@@ -1,1 +1,4 @@
-"""What browsers and OSCQuery clients see."""
+"""What browsers and OSCQuery clients see.
+
+- ``oscquery``: the address space as JSON over HTTP.
+"""

@@ -1,1 +1,10 @@
-"""Sound on its way: rings, mixer, recordings, live input, and streaming signal processing."""
+"""Sound on its way: float32, [C, N] (channels, samples), positions in samples of the session.
+
+- ``level``: gains that change without a click, peaks, soft limiting.
+- ``overlap``: equal-power crossfades.
+- ``resample``: streaming sample-rate conversion, aligned to the first sample.
+- ``ring``: the buffer from a voice's process to the mixer, in shared memory: one writer, one reader.
+- ``mixer``: all voices to one mix: lanes that start, stop, pause and change over, each with a fade.
+- ``input``: the latest seconds of the live input.
+- ``record``: sound to files while it plays.
+"""

@@ -1,1 +1,5 @@
-"""The commands that work on files."""
+"""Commands for whole files.
+
+- ``continuation``: `ripieno continue`.
+- ``infill``: `ripieno infill`.
+"""

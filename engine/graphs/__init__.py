@@ -1,1 +1,6 @@
-"""ONNX graphs: what a file says about itself, and one loaded file as a function."""
+"""ONNX graphs: the only part of engine that runs them.
+
+- ``manifest``: what a graph file says about itself: inputs, outputs, state, facts of the model, licence.
+- ``metadata``: the manifest read from a file without loading the graph.
+- ``graph``: a loaded graph as a function: (inputs, state) to outputs, with the state updated in place.
+"""

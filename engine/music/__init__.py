@@ -1,18 +1,29 @@
-"""What music is: pure functions and frozen data over numpy. The one part of engine that training imports.
+"""What music is: pure functions and frozen data over numpy. The one part of engine that training and export share.
 
-- ``arrays``: names of array types, by the type of their numbers.
-- ``units``: samples, seconds, frames and ticks into one another.
-- ``audio``: the Audio array; sound files in and out.
-- ``spectrum``: short-time Fourier transforms, the numpy reference that torch code must match.
-- ``harmony``: chords, keys, progressions, and the chord that a set of held keys makes.
+- ``arrays``: types of numpy arrays.
+- ``units``: samples, seconds, frames and ticks (480 per quarter note) into one another.
+- ``audio``: audio arrays; sound files read and written.
+- ``spectrum``: short-time Fourier transforms, the reference that torch code must match.
+- ``noise``: random numbers by place: the same key gives the same numbers.
+- ``codes``: codebook delay patterns of language models of sound.
+- ``absorbing``: GETMusic's absorbing diffusion: how likely a cell is hidden at each step.
+- ``harmony``: chords, keys and progressions; the chord of a set of held keys.
 - ``score``: notes, tracks, tempo and meter maps.
-- ``midievents``, ``midifile``: scores from MIDI files and back, with all else that a file holds.
-- ``roles``: which part of a band each track of any file plays.
-- ``bars``: bars of any meter as bars of sixteen columns. ``columns``: notes as arrays in these columns.
-- ``vocabulary``: dictionaries of tokens. ``tokens``: notes struck together as one token, or the nearest there is.
-- ``keys``, ``chords``: the shift into the key of a grid; one chord a bar, heard from notes.
-- ``beats``: the pulse of a sound, and its onsets. ``chroma``: its pitch classes and chords.
-- ``absorbing``: the diffusion that hides cells. ``bandfeatures``: what a conducted band is told of each column;
-  ``leaning``: how its notes are drawn to the chord.
-- ``grid``: Score <-> GETMusic's grid. ``published``: the published way there, cell by cell.
+- ``midievents``: the bytes of a MIDI file as events.
+- ``midifile``: a score from a MIDI file and back, with all else that the file holds.
+- ``bars``: bars of any meter as bars of sixteen columns.
+- ``roles``: the part of the band that each track of a MIDI file plays.
+- ``vocabulary``: the tokens of a GETMusic grid.
+- ``tokens``: notes struck together as one token, or the nearest there is.
+- ``keys``: the shift into the key of a grid.
+- ``columns``: notes as arrays in the columns of a grid.
+- ``chords``: one chord per bar, estimated from notes.
+- ``published``: notes to a grid as the published GETMusic does it.
+- ``grid``: a score to GETMusic's grid and back.
+- ``pulse``: musical time as a straight line through one moment.
+- ``conducting``: beat and harmony of a frame as numbers, the same in training and live.
+- ``bandfeatures``: beat, chord and settings of a grid column as numbers, the same in training and live.
+- ``leaning``: how notes are drawn towards the chord.
+- ``beats``: beats and onsets, estimated from sound.
+- ``chroma``: pitch classes and chords, estimated from sound.
 """

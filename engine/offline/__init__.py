@@ -1,1 +1,9 @@
-"""Work on files: a sound rendered, a MIDI file infilled, a sound continued, and pictures of each."""
+"""Whole files, without a sound card.
+
+- ``render``: a streamer into a sound file: the same steps as live, so the same sound.
+- ``spectrogram``: a sound as a picture: spectrogram, level, bars and chords.
+- ``pianoroll``: notes as a picture.
+- ``continuation``: a sound file continued, or sound from text alone.
+- ``infill_options``: the options of an infill, as one text.
+- ``infill``: a MIDI file in, MIDI files with some bars of some tracks made anew out.
+"""

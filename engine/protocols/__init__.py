@@ -1,1 +1,5 @@
-"""What a model must offer to be played."""
+"""What a model must offer to be played.
+
+- ``streamer``: Streamer, which makes endless sound chunk by chunk, and Job, which ends; with the timing they declare.
+- ``accompanist``: one bar of accompaniment, asked for and answered in notes.
+"""

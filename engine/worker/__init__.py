@@ -1,1 +1,7 @@
-"""The process of one voice: its orders, its turn, its background tasks, and the process seen from outside."""
+"""A voice's own process: the model steps here, and the session only reads the ring.
+
+- ``orders``: what session and worker send each other: frozen, picklable.
+- ``background``: continuations made beside the sound, in a thread.
+- ``worker``: one turn of a voice: take commands, step the model, fill the ring.
+- ``process``: a worker seen from its session, in a process of its own or in this one.
+"""

@@ -1,1 +1,13 @@
-"""MusicGen: a language model over codec codes, with a KV cache."""
+"""MusicGen: a language model over the codes of EnCodec.
+
+- ``conditioning``: musical time and harmony as the model receives them with each step.
+- ``facts``: what the graphs of a bundle declare, checked once.
+- ``melody``: a sound's strongest pitch class at each moment, as a condition.
+- ``state``: keys and values of the past (the cache), and the codes.
+- ``model``: the graphs as one model: conditions, prefill, a step, the choice of the next codes.
+- ``prompt``: a sound as codes that the model continues.
+- ``sequence``: one sequence from step to sound: drawn, decoded, cut to any length.
+- ``timing``: the musical time of a chunk.
+- ``continuation``: continuations made beside the sound that plays, from a prompt or from an earlier bar.
+- ``streamer``: the live voice: controls, state and Streamer; changes to a continuation at a given sample.
+"""
