@@ -257,9 +257,10 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
 
         return ToneControls()
     if family == "musika":
+        from engine.models.musika.facts import MusikaFacts
         from engine.models.musika.streamer import musika_controls
 
-        return musika_controls(facts)
+        return musika_controls(MusikaFacts.from_mapping(facts))
     if family == "getmusic":
         from engine.models.getmusic.model import GetmusicControls
 

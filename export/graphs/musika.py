@@ -15,6 +15,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from engine.models.musika.facts import MusikaFacts, NoiseLayer, named_conditions
 from export.parity import parity
 from export.quantise.int8 import to_fp16, to_int8
 from export.quantise.products import as_products
@@ -109,39 +110,37 @@ def _noise_names(network: nn.Module) -> list[str]:
     return names
 
 
-def facts(config: MusikaConfig, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
+def facts(config: MusikaConfig, networks: Mapping[str, nn.Module], notes: Mapping[str, Any]) -> MusikaFacts:
     """What the engine must know to play these networks.
 
-    ``noise`` lists every noise layer: graph, layer, values, and whether they are drawn for each patch (both channels at
-    once) or for each block of one channel.
+    Args:
+        notes: of the checkpoint; ``conditions`` names what the generator takes beside anchors and style.
+    Raises:
+        ValueError: the conditions are unknown, or not as many as the generator has channels for.
     """
     noise = []
     for graph, names, per in (("generator", ("generator",), "patch"), ("decoder", ("decoder2", "decoder"), "block")):
         for name in names:
             if name in networks:
                 layers = zip(_noise_names(networks[name]), _layers(networks[name]), strict=True)
-                noise += [{"graph": graph, "layer": f"{name}.{n}", "length": k, "per": per} for n, k in layers]
-    return {
-        "variant": config.variant,
-        "sample_rate": config.sample_rate,
-        "channels": 2,
-        "hop": config.hop,
-        "window": 4 * config.hop,
-        "bins": config.bins,
-        "mu": config.mu,
-        "sigma": config.sigma,
-        "amplitude_floor": _FLOOR,
-        "latent": config.latent,
-        "seq_len": config.seq_len,
-        "block": config.block,
-        "block_frames": 64,
-        "frames_per_latent": config.frames_per_latent,
-        "condition": config.condition,
-        "anchor_spacing": config.anchor_spacing,
-        "first_position": config.first_position,
-        "truncation": _TRUNCATION,
-        "noise": noise,
-    }
+                noise += [NoiseLayer(graph=graph, layer=f"{name}.{n}", length=k, per=per) for n, k in layers]
+    return MusikaFacts(
+        variant=config.variant,
+        sample_rate=config.sample_rate,
+        hop=config.hop,
+        latent=config.latent,
+        seq_len=config.seq_len,
+        block=config.block,
+        block_frames=config.block * config.frames_per_latent,
+        anchor_spacing=config.anchor_spacing,
+        first_position=config.first_position,
+        mu=config.mu,
+        sigma=config.sigma,
+        floor=_FLOOR,
+        truncation=_TRUNCATION,
+        conditions=named_conditions(notes.get("conditions"), config.condition),
+        noise=tuple(noise),
+    )
 
 
 def _modules(config: MusikaConfig, networks: Mapping[str, nn.Module], build: str) -> dict[str, nn.Module]:
@@ -232,6 +231,7 @@ def _graph(
 def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
     """Write a bundle of the Musika checkpoint `checkpoint` (``.safetensors`` with its ``.json``) into `outdir`."""
     config, networks, notes = load(checkpoint)
+    told = facts(config, networks, notes)
     made = graphs(config, networks, build)
     numbers = {role: number for role, (_, number) in made.items()}
     identity = write_bundle(
@@ -239,7 +239,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
         {role: graph for role, (graph, _) in made.items()},
         family="musika",
         build=build,
-        facts=facts(config, networks),
+        facts=told.to_mapping(),
         parity=numbers,
         source=str(notes.get("source", "")),
         licence=str(notes.get("licence", "")),

@@ -13,18 +13,16 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from engine.models.musika.facts import CONDITIONS
 from engine.music.arrays import F32, I16, I64
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
 from training.data.corpus import Corpus, CorpusEntry, DataError, density_curve, split
 
-__all__ = ["CONDITIONS", "Item", "Latents", "Samples", "Store"]
+__all__ = ["Item", "Latents", "Samples", "Store"]
 
 Item = TypeVar("Item", I16, F32)
 log = logging.getLogger(__name__)
-
-CONDITIONS = ("density", "tempo")
-"""Rows kept beside latents: note density 0..1, and log2(bpm / 120)."""
 
 
 class Store(ABC, Generic[Item]):
@@ -135,6 +133,8 @@ class Samples(Store[I16]):
 
 class Latents(Store[F32]):
     """Latents of both channels, [2 * latent + 2, T]: below the latents, the rows of `CONDITIONS`.
+
+    Density is 0..1, tempo log2(bpm / 120).
 
     Args:
         cache: folder for all encoders.

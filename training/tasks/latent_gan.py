@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from engine.models.musika.facts import CONDITIONS
 from engine.music.audio import Audio
 from engine.music.beats import track_beats
 from training.config import Recipe, RecipeError
 from training.data.corpus import Corpus
 from training.data.opening import open_corpus
-from training.data.store import CONDITIONS, Latents
+from training.data.store import Latents
 from training.evaluate.sound import Gaussian, frechet, gaussian, log_mel_features, onset_rate
 from training.losses import adversarial, hinge, next_switch, norm_penalty, penalty_weight, r1_penalty
 from training.models.musika import MusikaConfig, build, interpolate, patch_positions, save, training_coordinates

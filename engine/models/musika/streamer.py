@@ -12,7 +12,7 @@ Source: Pasini & Schlueter, "Musika! Fast Infinite Waveform Music Generation", I
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -24,7 +24,8 @@ from engine.conductor import Span
 from engine.controls import Live
 from engine.errors import ManifestError
 from engine.graphs.graph import Graph
-from engine.models.musika.latents import Glide, Layout, Place, coordinates, mix, patch_noise, shares, still_heard
+from engine.models.musika.facts import MusikaFacts
+from engine.models.musika.latents import Glide, Place, coordinates, mix, patch_noise, shares, still_heard
 from engine.music.arrays import F32
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
@@ -84,19 +85,12 @@ class MusikaDensityControls:
     mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
 
 
-def musika_controls(facts: Mapping[str, Any]) -> MusikaControls | MusikaDensityControls:
-    """The default controls of a bundle with these facts.
-
-    Raises:
-        ManifestError: a fact is of the wrong kind.
-    """
-    try:
-        names = facts.get("conditions")
-        has_density = "density" in names if names is not None else int(facts.get("condition", 0)) > 0
-        truncation = min(3.9, max(0.1, float(facts.get("truncation", 2.0))))
-    except (TypeError, ValueError) as error:
-        raise ManifestError(f"musika: a fact of the bundle does not fit ({error}); export it again") from None
-    return MusikaDensityControls(truncation=truncation) if has_density else MusikaControls(truncation=truncation)
+def musika_controls(facts: MusikaFacts) -> MusikaControls | MusikaDensityControls:
+    """The default controls of a bundle with these facts: density only where its generator takes it."""
+    truncation = min(3.9, max(0.1, facts.truncation))
+    if "density" in facts.conditions:
+        return MusikaDensityControls(truncation=truncation)
+    return MusikaControls(truncation=truncation)
 
 
 @dataclass(slots=True)
@@ -137,15 +131,15 @@ class MusikaStreamer:
     """
 
     def __init__(self, generator: Graph, decoder: Graph) -> None:
-        self.layout = layout = Layout.of(generator.manifest)
+        self.facts = facts = MusikaFacts.from_mapping(generator.manifest.facts)
         for graph, names in ((generator, {"coordinates", "noise"}), (decoder, {"latents", "noise"})):
             if set(graph.inputs) != names:
                 raise ManifestError(f"musika {graph.manifest.role} has inputs {sorted(graph.inputs)}; export it again")
         self._generator, self._decoder = generator, decoder
-        frames = layout.block
-        self._spec = StreamSpec(sample_rate=layout.sample_rate, channels=2, chunk=layout.chunk, frames=frames)
+        frames = facts.block
+        self._spec = StreamSpec(sample_rate=facts.sample_rate, channels=2, chunk=facts.chunk, frames=frames)
         self._threads = threading.local()
-        self._defaults = musika_controls(generator.manifest.facts)
+        self._defaults = musika_controls(facts)
 
     @property
     def spec(self) -> StreamSpec:
@@ -158,9 +152,9 @@ class MusikaStreamer:
 
     def begin(self, seed: int) -> MusikaState:
         """The state before the first step; `seed` chooses the path and all noise, the style is a control."""
-        layout = self.layout
-        tail = np.zeros((2, 3 * layout.hop), np.float32)
-        return MusikaState(seed=seed, path=seed, tail=tail, latents=np.zeros((2 * layout.latent, 0), np.float32))
+        facts = self.facts
+        tail = np.zeros((2, 3 * facts.hop), np.float32)
+        return MusikaState(seed=seed, path=seed, tail=tail, latents=np.zeros((2 * facts.latent, 0), np.float32))
 
     def fork(self, state: MusikaState) -> MusikaState:
         """An independent equal state."""
@@ -193,7 +187,7 @@ class MusikaStreamer:
 
     def _plan(self, state: MusikaState, controls: Controls, span: Span) -> tuple[F32, F32]:
         """Latents [2, latent, block] and noise [2, block noise] of the next block; all but the tail moves on."""
-        layout = self.layout
+        facts = self.facts
         place = self._place(controls, span)
         if state.jump is not None:
             self._restart(state, place, state.jump)
@@ -205,64 +199,64 @@ class MusikaStreamer:
         elif state.glides[-1].place != place:
             self._aim(state, place, controls)
             self._remake(state, self._patch(state, place))
-        piece = state.latents[:, state.cursor : state.cursor + layout.block]
-        latents = np.ascontiguousarray(piece.reshape(2, layout.latent, layout.block))
-        noise = [keyed_normal(layout.block_noise, state.seed, _BLOCK_NOISE, side, state.block) for side in (0, 1)]
-        state.cursor += layout.block
+        piece = state.latents[:, state.cursor : state.cursor + facts.block]
+        latents = np.ascontiguousarray(piece.reshape(2, facts.latent, facts.block))
+        noise = [keyed_normal(facts.block_noise, state.seed, _BLOCK_NOISE, side, state.block) for side in (0, 1)]
+        state.cursor += facts.block
         state.block += 1
         return latents, np.stack(noise)
 
     def _place(self, controls: Controls, span: Span) -> Place:
         style = controls.style
         values = {"tempo": _tempo(float(span.tempo_bpm[0])), "density": float(getattr(controls, "density", 0.0))}
-        condition = tuple(values[name] for name in self.layout.conditions)
+        condition = tuple(values[name] for name in self.facts.conditions)
         return Place(style.seed, style.other, style.blend, style.wander, controls.truncation, condition)
 
     def _aim(self, state: MusikaState, place: Place, controls: Controls) -> None:
         """Add a glide to `place` if that is not where the last one goes."""
-        latent = state.block * self.layout.block
+        latent = state.block * self.facts.block
         if not state.glides:
             state.glides = (Glide(place, latent, 0.0),)
         elif state.glides[-1].place != place:
-            length = controls.style.glide * self.layout.latent_rate
+            length = controls.style.glide * self.facts.latent_rate
             state.glides = (*still_heard(state.glides, latent), Glide(place, latent, length))
 
     def _next_patch(self, state: MusikaState) -> None:
         """Make the patch at the state's position, from all places whose glides have not ended before it."""
-        begins = state.block * self.layout.block
+        begins = state.block * self.facts.block
         state.patch += 1
         state.glides = still_heard(state.glides, begins)
         latents = self._patch(state, state.glides[0].place)
-        times = begins + np.arange(self.layout.seq_len)
+        times = begins + np.arange(self.facts.seq_len)
         for glide in state.glides[1:]:
             latents = mix(latents, self._patch(state, glide.place), shares(glide, times))
         state.latents, state.cursor = latents, 0
 
     def _remake(self, state: MusikaState, new: F32) -> None:
         """Let the running patch glide to `new` by the last glide; what has sounded stays as it was."""
-        times = state.block * self.layout.block - state.cursor + np.arange(self.layout.seq_len)
+        times = state.block * self.facts.block - state.cursor + np.arange(self.facts.seq_len)
         state.latents = mix(state.latents, new, shares(state.glides[-1], times))
 
     def _restart(self, state: MusikaState, place: Place, seed: int) -> None:
         """Begin the path of `seed` at its first patch, gliding out of what is left of the running one."""
         rest = state.latents[:, state.cursor :]
-        begins = state.block * self.layout.block
+        begins = state.block * self.facts.block
         state.path, state.position, state.jump = seed, 0, None
         state.glides = (Glide(place, begins, 0.0),)
         self._next_patch(state)
-        block = self.layout.block
+        block = self.facts.block
         if rest.shape[1] >= block:
             share = ((np.arange(block) + 1.0) / block).astype(np.float32)
             state.latents[:, :block] = mix(rest[:, :block], state.latents[:, :block], share)
 
     def _patch(self, state: MusikaState, place: Place) -> F32:
         """[2 * latent, seq_len] of the running patch, at one place."""
-        layout = self.layout
-        told = coordinates(layout, state.path, place, state.position)
-        noise = patch_noise(layout, state.seed, state.patch)
+        facts = self.facts
+        told = coordinates(facts, state.path, place, state.position)
+        noise = patch_noise(facts, state.seed, state.patch)
         latents: F32 = self._generator.run({"coordinates": told, "noise": noise})["latents"]
-        if latents.shape != (1, 2 * layout.latent, layout.seq_len):
-            raise ManifestError(f"musika generator made {latents.shape} for {layout.seq_len} latents; export it again")
+        if latents.shape != (1, 2 * facts.latent, facts.seq_len):
+            raise ManifestError(f"musika generator made {latents.shape} for {facts.seq_len} latents; export it again")
         return np.array(latents[0])
 
     def _sound(self, latents: F32, noise: F32) -> F32:
@@ -272,7 +266,7 @@ class MusikaStreamer:
         the same order, a quarter of all its frames at a time, whatever it is decoded with.
         """
         out = self._decoder.run({"latents": latents, "noise": noise})
-        count, hop = self.layout.block_frames, self.layout.hop
+        count, hop = self.facts.block_frames, self.facts.hop
         pairs = out["magnitude"].shape[0]
         if out["magnitude"].shape[1:] != (count, 2 * hop + 1):
             raise ManifestError(f"musika decoder made blocks {out['magnitude'].shape[1:]}; export it again")
@@ -286,7 +280,7 @@ class MusikaStreamer:
 
     def _join(self, state: MusikaState, sound: F32) -> Audio:
         """Finished samples [2, chunk * blocks] of blocks from `_sound`; the state's tail moves on."""
-        count, hop = self.layout.block_frames, self.layout.hop
+        count, hop = self.facts.block_frames, self.facts.hop
         for block in sound:
             block[:, :3] += state.tail.reshape(2, 3, hop)
             state.tail = block[:, count:].reshape(2, 3 * hop)
@@ -297,7 +291,7 @@ class MusikaStreamer:
         """This thread's own."""
         scratch: _Scratch | None = getattr(self._threads, "scratch", None)
         if scratch is None:
-            scratch = self._threads.scratch = _Scratch(self.layout)
+            scratch = self._threads.scratch = _Scratch(self.facts)
         return scratch
 
 
@@ -307,17 +301,17 @@ class _Scratch:
     New arrays of this size come from the system and go back to it each time, which takes longer than the sums.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        bins, frames = 2 * layout.hop + 1, layout.block_frames
+    def __init__(self, facts: MusikaFacts) -> None:
+        bins, frames = 2 * facts.hop + 1, facts.block_frames
         # dB to power: 10^(dB / 10) = exp(scale * magnitude + shift).
         per_db = np.log(10.0) / 10.0
-        self._scale, self._shift = np.float32(layout.sigma * per_db), np.float32(layout.mu * per_db)
-        self._floor = np.float32(layout.floor)
+        self._scale, self._shift = np.float32(facts.sigma * per_db), np.float32(facts.mu * per_db)
+        self._floor = np.float32(facts.floor)
         # 1.5 is the sum of a Hann window's square at 75 % overlap.
-        self._window = hann(4 * layout.hop) / np.float32(1.5)
+        self._window = hann(4 * facts.hop) / np.float32(1.5)
         self._amplitude, self._angle, self._part = (np.empty((frames, bins), np.float32) for _ in range(3))
         self._spectrum = np.empty((frames, bins), np.complex64)
-        self._frames = np.empty((frames, 4 * layout.hop), np.float32)
+        self._frames = np.empty((frames, 4 * facts.hop), np.float32)
 
     def frames(self, magnitude: F32, phase: F32) -> F32:
         """Windowed frames [F, window] of magnitude and phase [F, bins]; good until the next call."""

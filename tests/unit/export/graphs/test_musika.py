@@ -1,5 +1,6 @@
 """Graphs of Musika at toy width, from networks to bundle."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from engine.bundles.bundle import describe, open_streamer
+from engine.conductor import Conductor
 from engine.graphs.manifest import METADATA_KEY, Manifest
+from engine.models.musika.facts import MusikaFacts
 from export.graphs.musika import BUILDS, export, facts, graphs
 from export.parity import run_graph
 from training.models.layers import Noise
@@ -98,7 +102,7 @@ def test_a_block_does_not_depend_on_the_batch_to_the_last_bit(build_name: str) -
 
 @pytest.mark.parametrize("config", [M44, M22], ids=lambda config: config.variant)
 def test_facts_list_the_noise_that_the_graphs_take(config: MusikaConfig) -> None:
-    told = facts(config, _networks(config))
+    told = facts(config, _networks(config), {}).to_mapping()
     for role, per in (("generator", "patch"), ("decoder", "block")):
         graph, _ = _made(config, "fp32")[role]
         width = next(s for s in graph.graph.input if s.name == "noise").type.tensor_type.shape.dim[1].dim_value
@@ -131,3 +135,30 @@ def test_bundle_is_one_set_with_source_and_parity(tmp_path: Path) -> None:
         assert (manifest.build, manifest.source, manifest.licence) == ("int8", "toy", "MIT")
         assert manifest.parity == made.parity[role] > 0
         assert manifest.facts["amplitude_floor"] == 1e-7
+
+
+@pytest.mark.parametrize("names", [("tempo",), ("tempo", "density"), ("density", "tempo")])
+def test_conditions_reach_the_engine_by_name(names: tuple[str, ...], tmp_path: Path) -> None:
+    """A generator that was trained with the tempo only must be played with the tempo, not with a density."""
+    config = replace(M44, condition=len(names))
+    networks = {name: network for name, network in _networks(config).items() if not name.startswith("encoder")}
+    save(tmp_path / "a.safetensors", config, networks, {"conditions": list(names)})
+    export(tmp_path / "a.safetensors", tmp_path / "bundle")
+    info = describe(str(tmp_path / "bundle"))
+    assert MusikaFacts.from_mapping(info.facts).conditions == names
+    assert hasattr(info.controls, "density") == ("density" in names)
+
+
+def test_a_voice_of_a_generator_with_tempo_only_follows_the_tempo(tmp_path: Path) -> None:
+    config = replace(M44, condition=1)
+    save(tmp_path / "a.safetensors", config, _networks(config), {"conditions": ["tempo"]})
+    export(tmp_path / "a.safetensors", tmp_path / "bundle")
+    voice = open_streamer(str(tmp_path / "bundle"))
+
+    def played(bpm: float) -> bytes:
+        conductor = Conductor(voice.spec.sample_rate)
+        conductor.set_tempo(bpm, 0.0)
+        span = conductor.span(0, voice.spec.frames, voice.spec.hop, voice.spec.sample_rate)
+        return voice.step(voice.begin(1), voice.controls(), span).tobytes()
+
+    assert played(90.0) != played(150.0)

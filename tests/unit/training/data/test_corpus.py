@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.models.musika.facts import CONDITIONS
 from engine.music.conducting import tempo_value
 from training.data.corpus import (
     Corpus,
@@ -14,7 +15,7 @@ from training.data.corpus import (
     density_curve,
     split,
 )
-from training.data.store import CONDITIONS, Latents, Samples
+from training.data.store import Latents, Samples
 
 RATE = 8000
 

@@ -14,10 +14,9 @@ from engine.bundles.bundle import open_streamer
 from engine.conductor import Conductor, Span
 from engine.errors import ManifestError
 from engine.graphs.graph import Graph, open_graph
-from engine.graphs.manifest import Manifest
+from engine.models.musika.facts import MusikaFacts
 from engine.models.musika.latents import (
     Glide,
-    Layout,
     Place,
     coordinates,
     mix,
@@ -154,7 +153,7 @@ def test_a_glide_without_time_arrives_at_once(musika: MusikaStreamer) -> None:
 
 
 def test_a_glide_passes_patch_borders_and_ends_in_the_new_style(musika: MusikaStreamer) -> None:
-    seconds = 1.5 * SEQ_LEN / musika.layout.latent_rate
+    seconds = 1.5 * SEQ_LEN / musika.facts.latent_rate
     gliding, arrived, stayed = (musika.begin(5) for _ in range(3))
     play(musika, 1, state=gliding)
     after = styled(seed=8, glide=seconds)
@@ -230,7 +229,7 @@ def test_state_does_not_grow(musika: MusikaStreamer) -> None:
 def test_patch_grid_of_the_44_khz_release() -> None:
     """Centres of patches lie on an anchor, or a third or two thirds of the way to the next."""
     facts = {**MUSIKA_FACTS, "seq_len": 128, "anchor_spacing": 384, "first_position": 64.5, "latent": 64}
-    layout = layout_of(facts)
+    layout = facts_of(facts)
     anchors = [keyed_truncated_normal(64, 2.0, 3, 1, k) for k in range(3)]
     for position, (knot, third) in enumerate([(0, 1), (0, 2), (1, 0), (1, 1)]):
         told = coordinates(layout, 3, PLACE, position)
@@ -246,7 +245,7 @@ def test_patch_grid_of_the_44_khz_release() -> None:
 
 def test_patch_grid_of_the_22_khz_release() -> None:
     """Whole positions from 0, anchors two patches apart; anchors are never truncated below 1.75, styles are."""
-    layout = layout_of({**MUSIKA_FACTS, "variant": "m22", "anchor_spacing": 32, "first_position": 0.0, "latent": 64})
+    layout = facts_of({**MUSIKA_FACTS, "variant": "m22", "anchor_spacing": 32, "first_position": 0.0, "latent": 64})
     tight = replace(PLACE, truncation=0.5)
     told = coordinates(layout, 3, tight, 0)
     assert np.array_equal(told[0, :64, 0], keyed_truncated_normal(64, 1.75, 3, 1, 0))
@@ -256,7 +255,7 @@ def test_patch_grid_of_the_22_khz_release() -> None:
 
 
 def test_blend_and_wander_go_from_style_to_style_and_keep_the_spread() -> None:
-    layout = layout_of({**MUSIKA_FACTS, "latent": 4000})
+    layout = facts_of({**MUSIKA_FACTS, "latent": 4000})
     styles = {seed: keyed_truncated_normal(4000, 2.0, seed, 2) for seed in (1, 2)}
     assert np.array_equal(style_vector(layout, PLACE, 7), styles[1])
     assert np.allclose(style_vector(layout, replace(PLACE, blend=1.0), 7), styles[2])
@@ -298,7 +297,7 @@ def test_conditions_reach_the_generator(tmp_path: Path) -> None:
     assert not np.array_equal(sound(0.2, 120.0), sound(0.2, 140.0))
     assert np.array_equal(sound(0.2, 120.0), sound(0.2, 120.1))  # jitter of a followed clock
     place = musika._place(replace(controls, density=0.25), spans(musika, 1, 240.0)[0])
-    told = coordinates(musika.layout, 5, place, 0)
+    told = coordinates(musika.facts, 5, place, 0)
     assert told[0, -2:, 0].tolist() == [0.25, 1.0]  # as training tells it: octaves above 120 bpm
 
 
@@ -308,7 +307,7 @@ def test_a_bundle_without_conditions_ignores_the_tempo(musika: MusikaStreamer) -
 
 
 def test_noise_of_a_patch_has_the_size_that_the_manifest_lists() -> None:
-    layout = layout_of(MUSIKA_FACTS)
+    layout = facts_of(MUSIKA_FACTS)
     assert (layout.patch_noise, layout.block_noise) == (SEQ_LEN, 8)
     assert patch_noise(layout, 1, 0).shape == (1, SEQ_LEN)
     assert not np.isin(patch_noise(layout, 1, 0), patch_noise(layout, 1, 1)).any()
@@ -324,6 +323,6 @@ def test_graphs_of_another_shape_are_refused(folder: Path) -> None:
         play(odd, 1)
 
 
-def layout_of(facts: Mapping[str, Any]) -> Layout:
-    """The layout of a generator with these facts."""
-    return Layout.of(Manifest(family="musika", role="generator", bundle="b", facts=facts))
+def facts_of(facts: Mapping[str, Any]) -> MusikaFacts:
+    """Typed facts of a generator."""
+    return MusikaFacts.from_mapping(facts)
