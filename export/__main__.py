@@ -27,7 +27,11 @@ _COMPARED: Final = {"musicgen": ("fp32", "int8", "int4")}
 _EXPORTED: Final = ("musika", "musika_live", "getmusic", "musicgen")
 """Models that bundles are made of."""
 
-_FILES: Final = {("rename", "musicgen"): "musicgen_files", ("graphs", "musicgen"): "musicgen_bundle"}
+_FILES: Final = {
+    ("rename", "musicgen"): "musicgen.files",
+    ("graphs", "musicgen"): "musicgen.bundle",
+    ("graphs", "getmusic"): "getmusic.bundle",
+}
 """Room and model to the file that does it, where that has another name."""
 
 

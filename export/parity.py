@@ -8,6 +8,8 @@ import onnx
 import onnxruntime
 import torch
 
+from engine.graphs.graph import session_options
+
 __all__ = ["difference", "parity", "run_graph"]
 
 
@@ -15,10 +17,7 @@ def run_graph(
     model: onnx.ModelProto, feeds: Mapping[str, npt.NDArray[np.generic]], threads: int = 1
 ) -> list[npt.NDArray[np.generic]]:
     """All outputs of `model` for `feeds`, in graph order."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = session_options(threads)
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     outputs: list[npt.NDArray[np.generic]] = session.run(None, dict(feeds))
     return outputs

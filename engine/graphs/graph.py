@@ -15,10 +15,13 @@ from engine.errors import BundleError, ManifestError, ShapeError
 from engine.graphs.manifest import Manifest
 from engine.graphs.metadata import MAX_FILE, manifest_in
 
-__all__ = ["PROVIDERS", "Array", "BoundGraph", "Graph", "Port", "State", "open_graph"]
+__all__ = ["PROVIDERS", "Array", "BoundGraph", "Graph", "Port", "State", "open_graph", "session_options"]
 
 Array = npt.NDArray[Any]
 State = dict[str, Array]
+
+_EXACT_BYTES: Final = "session.x64quantprecision"
+_SHARED_WEIGHTS: Final = "Attempt to replace the existing tensor"  # what onnxruntime 1.31 says of two products of one
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "cpu": "CPUExecutionProvider",
@@ -179,7 +182,7 @@ def open_graph(path: Path, *, threads: int = 1, provider: str = "cpu") -> Graph:
         raise BundleError(f"{path} cannot be read ({error.strerror}); check the bundle's folder") from None
     try:
         # By its path: a session that is given bytes keeps them all beside the weights that it has made of them.
-        session = onnxruntime.InferenceSession(str(path), _options(threads), providers=[_provider(provider)])
+        session = _session(path, threads, _provider(provider))
     except BundleError:
         raise
     except Exception as error:  # onnxruntime raises a type of its own for each kind of damage
@@ -195,7 +198,27 @@ def open_graph(path: Path, *, threads: int = 1, provider: str = "cpu") -> Graph:
     return Graph(session, manifest, inputs, outputs)
 
 
-def _options(threads: int) -> Any:
+def _session(path: Path, threads: int, provider: str) -> Any:
+    """A session of onnxruntime, exact in 8-bit products where this processor and this graph allow it."""
+    import onnxruntime
+
+    options = session_options(threads)
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:
+        if _SHARED_WEIGHTS not in str(error):
+            raise
+    # A graph exported before each product had weights of its own: it plays as it always has on such a processor.
+    options.add_session_config_entry(_EXACT_BYTES, "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+
+
+def session_options(threads: int) -> Any:
+    """Options of an onnxruntime session: `threads` that sleep when idle, silent, exact in 8-bit products.
+
+    Processors with AVX2 or AVX-512 but without VNNI multiply uint8 by int8 into 16-bit sums that saturate. There
+    onnxruntime keeps the weights as uint8 instead, which is slower and exact; with VNNI or AMX nothing changes.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -206,6 +229,7 @@ def _options(threads: int) -> Any:
     # Idle pool threads would otherwise burn the cores that audio and control need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry(_EXACT_BYTES, "1")
     return options
 
 

@@ -41,8 +41,8 @@ def to_int8_rows(model: onnx.ModelProto, examples: Mapping[str, Array], keep: Co
             rounded so that errors cancel.
         keep: names of matrices that stay fp32.
     Returns:
-        A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat`` and a processor with 8-bit dot
-        products (VNNI, AMX); on older ones sums may saturate.
+        A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat``. Processors with 8-bit dot products
+        (VNNI, AMX) run it fastest; others need `engine.graphs.graph.session_options` to keep sums from saturating.
     """
     work = onnx.ModelProto()
     work.CopyFrom(model)

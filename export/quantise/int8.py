@@ -61,8 +61,8 @@ def to_int8(
         fine: names of weight matrices whose values get 16 bits, as two bytes: what is left of rounding to the first is
             rounded to the second. Twice the work, and only the rounding of weights remains.
     Returns:
-        A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat`` and a processor with 8-bit dot
-        products (VNNI, AMX); on older ones sums may saturate.
+        A new graph. It needs onnxruntime's own operator ``MatMulIntegerToFloat``. Processors with 8-bit dot products
+        (VNNI, AMX) run it fastest; others need `engine.graphs.graph.session_options` to keep sums from saturating.
     """
     work = onnx.ModelProto()
     work.CopyFrom(model)
@@ -210,7 +210,9 @@ class _Quantiser:
         if name in self._fine:
             self._constant(f"{name}.small", self._part_of(f"{name}.step"))
             rest = self._as_bytes(node.input[0], nodes, rest=True)
-            inputs = [rest, f"{name}.i8", "i8.one", f"{name}.small", f"i8.zero{_MIDDLE}"]
+            # Weights of its own: without VNNI onnxruntime turns each product's into uint8, and fails on shared ones.
+            self._added[f"{name}.again.i8"] = _renamed(self._added[f"{name}.i8"], f"{name}.again.i8")
+            inputs = [rest, f"{name}.again.i8", "i8.one", f"{name}.small", f"i8.zero{_MIDDLE}"]
             total = f"{output}.both"
             nodes.append(_sum(inputs, f"{output}.rest"))
             nodes.append(helper.make_node("Add", [f"{output}.sum", f"{output}.rest.sum"], [total]))
@@ -237,6 +239,10 @@ class _Quantiser:
         self._graph.initializer.extend(kept_weights)
         self._model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
         onnx.checker.check_model(self._model)
+
+
+def _renamed(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
+    return numpy_helper.from_array(numpy_helper.to_array(tensor), name)
 
 
 def _zero(values: Array) -> int:

@@ -1,16 +1,18 @@
 """One graph as a function: state moves on in place, and what cannot be run is refused in one line."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 
 from engine.errors import BundleError, EngineError, ManifestError, ShapeError
 from engine.graphs.graph import open_graph
-from engine.graphs.manifest import Manifest
+from engine.graphs.manifest import METADATA_KEY, Manifest
 from engine.graphs.metadata import read_manifest, read_metadata
 from tests.tiny_bundles import counter, model, musika_models
 
@@ -148,3 +150,46 @@ def test_arrays_that_do_not_fit_are_not_bound(path: Path) -> None:
         graph.bind({"x": np.zeros((2, 2), np.float32).T[:1]}, {"y": y}, graph.empty_state())
     with pytest.raises(ShapeError, match="cannot take"):
         graph.bind({"x": np.zeros((3, 3), np.float32)}, {"y": y}, graph.empty_state()).run()
+
+
+def products_of_bytes(weights: Sequence[npt.NDArray[np.int8]], *, shared: bool) -> onnx.ModelProto:
+    """``x`` [3, 512] uint8 times each of `weights` as ``y0``, ``y1`` ...; all times the first if they are shared."""
+    value, constants = onnx.helper.make_tensor_value_info, {"one": np.float32(1.0), "zero": np.uint8(0)}
+    names = ["w0" if shared else f"w{index}" for index in range(len(weights))]
+    arrays = {**constants, **{f"w{index}": array for index, array in enumerate(weights)}}
+    nodes = [
+        onnx.helper.make_node(
+            "MatMulIntegerToFloat", ["x", name, "one", "one", "zero"], [f"y{index}"], domain="com.microsoft"
+        )
+        for index, name in enumerate(names)
+    ]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "bytes",
+        [value("x", onnx.TensorProto.UINT8, [3, 512])],
+        [value(f"y{index}", onnx.TensorProto.FLOAT, [3, 32]) for index in range(len(weights))],
+        [onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in arrays.items() if n in ("one", "zero", *names)],
+    )
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("com.microsoft", 1)]
+    made = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    made.metadata_props.add(key=METADATA_KEY, value=Manifest(family="musika", role="r", bundle="b").to_json())
+    return made
+
+
+WEIGHTS = np.where(np.arange(512 * 32).reshape(512, 32) % 3, 127, -127).astype(np.int8)
+ROWS = np.stack([np.full(512, 255), np.arange(512) % 256, np.zeros(512)]).astype(np.uint8)
+
+
+def test_sums_of_bytes_are_exact_on_every_processor(tmp_path: Path) -> None:
+    """Sums of 255 * 127 overflow 16 bits at once: without VNNI they saturate, unless the session is told not to."""
+    onnx.save(products_of_bytes([WEIGHTS, -WEIGHTS], shared=False), tmp_path / "bytes.onnx")
+    made = open_graph(tmp_path / "bytes.onnx").run({"x": ROWS})
+    wanted = ROWS.astype(np.int64) @ WEIGHTS.astype(np.int64)
+    np.testing.assert_array_equal(made["y0"], wanted)
+    np.testing.assert_array_equal(made["y1"], -wanted)
+
+
+def test_a_graph_whose_products_share_weights_still_opens(tmp_path: Path) -> None:
+    onnx.save(products_of_bytes([WEIGHTS, WEIGHTS], shared=True), tmp_path / "bytes.onnx")
+    made = open_graph(tmp_path / "bytes.onnx").run({"x": ROWS})
+    np.testing.assert_array_equal(made["y0"], made["y1"])

@@ -169,7 +169,9 @@ def test_rounding_of_rows_is_as_fine_as_bytes_allow() -> None:
     got, wanted = run_graph(to_int8_rows(model, {"x": rows}), {"x": rows})[0], rows @ matrix
     error = np.linalg.norm(got - wanted, axis=1) / np.linalg.norm(wanted, axis=1)
     assert error.max() < 0.02  # also of rows that are 10000 times as small as others
-    assert run_graph(to_int8_rows(model, {"x": rows}, keep=["w"]), {"x": rows})[0] == pytest.approx(wanted, rel=1e-4)
+    kept = run_graph(to_int8_rows(model, {"x": rows}, keep=["w"]), {"x": rows})[0]
+    error = np.linalg.norm(kept - wanted, axis=1) / np.linalg.norm(wanted, axis=1)
+    assert error.max() < 1e-6  # float32, whose rounding is relative to a row's terms, not to a sum that cancels
 
 
 def test_errors_of_rounded_weights_cancel_where_inputs_go_together() -> None:
