@@ -38,7 +38,7 @@ mutate: $(VENV)/.dev
 
 # Written beside its place first: a page that cannot be made leaves the old one as it was.
 docs: $(VENV)/.runtime
-	$(BIN)/python -m bridge.osc.space > bridge/OSC.md.new && mv bridge/OSC.md.new bridge/OSC.md
+	$(BIN)/python -m bridge.osc.space > docs/OSC.md.new && mv docs/OSC.md.new docs/OSC.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The server's own addresses: what is asked of it, and where answers go."""
+"""The server's own addresses: queries about the server, and where it sends replies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -16,23 +16,23 @@ Status = Callable[[], Sequence[tuple[str, int | float | str]]]
 
 _PORT: Final = Live(1, 65535, "port")
 _RATE: Final = Live(0.0, 30.0, "messages a second", "Hz")
-_ECHOED: Final = 32  # arguments of a ping that come back
+_ECHOED: Final = 32  # arguments of a ping that are returned
 
 
 class Builtins:
     """Answers for the addresses in `bridge.osc.table.BUILT_IN`.
 
     Args:
-        clients: whom they are about.
-        status: facts of the performance. counters: of the server.
-        port: the server's own, which may not be a reply port.
+        clients: the addresses that replies go to.
+        status: facts of the session. counters: of the server.
+        port: the server's own port, which cannot be a reply port.
     """
 
     def __init__(self, clients: Clients, status: Status, counters: Callable[[], Mapping[str, int]], port: int) -> None:
         self._clients, self._status, self._counters, self._port = clients, status, counters, port
 
     def answer(self, message: Message, client: Client, space: AddressSpace) -> Sequence[Message | Refused]:
-        """What `client` is told, or why not."""
+        """The replies to `client`, or a refusal."""
         args = message.args
         match message.address:
             case "/ping":
@@ -40,9 +40,11 @@ class Builtins:
             case "/reply/to" | "/reply/drop" | "/telemetry":
                 return self._arrange(message.address, args, client)
         if args not in ((), (None,)) and (len(args) > 1 or not isinstance(args[0], int | float)):
-            return [Refused(message.address, _cut(args), "nothing, or a number but 0", "send it alone")]
+            return [
+                Refused(message.address, _cut(args), "no argument, or a number other than 0", "send the address alone")
+            ]
         if args and args[0] == 0:
-            return []  # a button is let go
+            return []  # a button is released
         match message.address:
             case "/status":
                 return [Message(f"/status/{name}", (value,)) for name, value in self._status()]
@@ -60,7 +62,14 @@ class Builtins:
             if kind is int and number == self._port:
                 raise ControlError
         except ControlError:
-            return [Refused(address, _cut(args), BUILT_IN[address][0], "send one such number (no port of this server)")]
+            return [
+                Refused(
+                    address,
+                    _cut(args),
+                    BUILT_IN[address][0],
+                    "send one number in this range, other than the port of this server",
+                )
+            ]
         if address == "/telemetry":
             self._clients.subscribe(client, number)
         elif address == "/reply/to":

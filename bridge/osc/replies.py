@@ -1,6 +1,6 @@
-"""What the server tells: events, refusals and values as messages of ints, floats and texts.
+"""Events, refusals and values as OSC messages of ints, floats and strings.
 
-The address of an event is its name, its values are its fields in order; so a new event needs nothing here.
+The address of an event is its name, its values are its fields in order; so a new event needs no code here.
 """
 
 import re
@@ -18,17 +18,17 @@ __all__ = ["error_message", "event_message", "failure", "telemetry_messages", "v
 
 
 def value_message(address: str, value: Value) -> Message:
-    """The answer to a question for a control's value."""
+    """The reply to a query for a control's value."""
     return Message(address, (value,))
 
 
 def error_message(refused: Refused) -> Message:
-    """What a sender is told whose message could not be taken."""
+    """``/error`` for the sender of a refused message."""
     return Message("/error", (refused.address, refused.got, refused.wanted, refused.remedy))
 
 
 def failure(command: Command, reason: str) -> Refused:
-    """A command that was routed, but that the session could not obey."""
+    """The refusal of a command that was routed, but that the session could not carry out."""
     return Refused(address_of(command), _values_of(command), reason, "nothing was changed")
 
 
@@ -45,7 +45,7 @@ def event_message(event: Event) -> Message:
 
 
 def telemetry_messages(event: Telemetry) -> list[Message]:
-    """The session's telemetry, then one message a voice."""
+    """The session's telemetry, then one message per voice."""
     told = [Message("/telemetry/session", tuple(_plain(event)))]
     return told + [Message("/telemetry/voice", tuple(_plain(voice))) for voice in event.voices]
 

@@ -1,7 +1,7 @@
-"""The address space: what each address means, made from the controls of the voices and the tables of commands.
+"""The address space: the meaning of each address, made from the controls of the voices and the tables of commands.
 
-A message is routed to commands, queries or refusals; nothing that is sent can raise. The same table is read by
-`bridge.osc.docs` for OSCQuery and for OSC.md.
+A message is routed to commands, queries or refusals; no message can raise an error. `bridge.osc.docs` makes OSCQuery
+and docs/OSC.md from the same table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,20 +17,20 @@ from engine.messages.session import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMM
 
 __all__ = ["AddressSpace", "Query", "Refused", "Routed", "address_of", "is_own"]
 
-_SHOWN: Final = 100  # characters of what came, in a refusal
+_SHOWN: Final = 100  # characters of a received value shown in a refusal
 _WORDS: Final = {"now": NOW, "beat": BEAT, "bar": BAR}
 _PATTERNS_KEPT: Final = 128
-_SPELL: Final = "check the spelling; every address is in bridge/OSC.md"
-_WHEN: Final = ", then maybe when: now, beat, bar, or at and the number of a bar"
+_SPELL: Final = "check the spelling; ripieno addresses lists all of them"
+_WHEN: Final = ", then optionally a time: now, beat, bar, or at and a bar number"
 _LAST_BAR: Final = 100_000
 _LOAD: Final = next(name for name, kind in VOICE_COMMANDS.items() if kind is Load)
-_NAME_MOST: Final = 32  # letters of a voice's name
+_NAME_MOST: Final = 32  # longest name of a voice
 _COMMAND_NAMES: Final = {kind: name for name, kind in (*VOICE_COMMANDS.items(), *SESSION_COMMANDS.items())}
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A command to post, and when it is to take effect."""
+    """A command to post, and the time at which it takes effect."""
 
     address: str
     command: Command
@@ -39,7 +39,7 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Somebody asks for the value of the control at `path`."""
+    """A question for the value of the control at `path`."""
 
     address: str
     path: tuple[str, ...]
@@ -47,7 +47,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What came cannot be taken: what it was, what would be, and what to do."""
+    """A refused message: the value received, the accepted range, the remedy."""
 
     address: str
     got: str
@@ -56,15 +56,15 @@ class Refused:
 
 
 class AddressSpace:
-    """Every address and what it does.
+    """Every address and its meaning.
 
-    Threads: any number; it never changes, but for what it remembers of patterns.
+    Threads: any; immutable except for its cache of patterns.
 
     Args:
         voices: name -> its controls, a frozen dataclass (see `engine.controls`).
-        band: controls of the band, if one plays. heard: of the live input, if there is one.
+        band: controls of the band, None without one. heard: controls of the live input, None without one.
     Raises:
-        ControlError: a voice's name cannot be part of an address, or is taken by the session.
+        ControlError: a voice's name cannot be part of an address, or is already used by the session.
     """
 
     def __init__(self, voices: Mapping[str, object], band: object | None = None, heard: object | None = None) -> None:
@@ -73,9 +73,9 @@ class AddressSpace:
         self._hit: dict[str, list[Method]] = {}
 
     def route(self, address: str, args: Sequence[object]) -> list[Routed | Query | Refused]:
-        """What a message asks for; a pattern may ask for several things, a released button for none. Never raises.
+        """Commands, queries or refusals of a message: several for a pattern, none for a released button. Never raises.
 
-        Values may be followed by when: ``now``, ``beat``, ``bar``, or ``at`` and the number of a bar.
+        Values may be followed by a time: ``now``, ``beat``, ``bar``, or ``at`` and a bar number.
         """
         method = self._methods.get(address)
         if method is not None:
@@ -87,25 +87,25 @@ class AddressSpace:
         if found is None:
             hits = matcher(address)
             if hits is None:
-                return [Refused(_cut(address), _cut(address), "a pattern whose brackets close", "correct the pattern")]
+                return [Refused(_cut(address), _cut(address), "a pattern with closed brackets", "correct the pattern")]
             found = [method for name, method in self._methods.items() if hits(name)]
             if len(self._hit) >= _PATTERNS_KEPT:
                 self._hit.clear()
             self._hit[address] = found
         if not found:
-            return [Refused(_cut(address), _cut(address), "a pattern that hits something", _SPELL)]
+            return [Refused(_cut(address), _cut(address), "a pattern that matches an address", _SPELL)]
         return [each for method in found for each in _take(method, args)]
 
     def as_oscquery(self, values: Callable[[tuple[str, ...]], Value | None]) -> dict[str, Any]:
-        """The tree as OSCQuery's JSON; `values` gives the present value of a control's path, None if unknown."""
+        """The tree as OSCQuery JSON; `values` gives the present value of a control's path, None if unknown."""
         return as_oscquery(self._methods, values)
 
     def as_markdown(self) -> str:
-        """The tree as tables for people."""
+        """The tree as Markdown tables."""
         return as_markdown(self.voices, self._methods)
 
     def _of_new_voice(self, address: str) -> Method | None:
-        """``/NAME/load`` makes a voice of that name, if a voice may be called so and there is none yet."""
+        """``/NAME/load`` for a valid name that no voice has yet: it makes a new voice."""
         parts = address.split("/")
         if len(parts) != 3 or parts[2] != _LOAD or parts[1] in self.voices or len(parts[1]) > _NAME_MOST:
             return None
@@ -115,24 +115,26 @@ class AddressSpace:
             return None
 
     def _unknown(self, address: str) -> Refused:
-        """A refusal that names what there is at the deepest part that does exist."""
+        """A refusal that lists the alternatives at the deepest part of the address that exists."""
         parts = address.split("/")[:8]
         known = (*self._methods, *BUILT_IN)
         for depth in range(len(parts) - 1, 0, -1):
             base = "/".join(parts[:depth]) + "/"
             below = dict.fromkeys(name[len(base) :].split("/")[0] for name in known if name.startswith(base))
             if below:
-                return Refused(_cut(address), _cut(address), f"{_cut(base)} and one of " + ", ".join(below), _SPELL)
-        return Refused(_cut(address), _shown([address or "nothing"]), "an address, which begins with /", _SPELL)
+                return Refused(
+                    _cut(address), _cut(address), f"{_cut(base)} followed by one of " + ", ".join(below), _SPELL
+                )
+        return Refused(_cut(address), _shown([address or "nothing"]), "an address that begins with /", _SPELL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Nothing:
-    """The controls of a voice that is not there yet."""
+    """The controls of a voice that does not exist yet."""
 
 
 def address_of(command: Command) -> str:
-    """The address that asks for a command; ``/keys`` for the keys of a MIDI keyboard, which has none."""
+    """The address of a command; ``/keys`` for the keys of a MIDI keyboard, which have no address."""
     if isinstance(command, Set):
         return "/" + "/".join(command.path)
     name = _COMMAND_NAMES.get(type(command), type(command).__name__.lower())
@@ -141,7 +143,7 @@ def address_of(command: Command) -> str:
 
 
 def is_own(address: str) -> bool:
-    """Whether an address is one that this server sends: answering it could go on for ever between two servers."""
+    """Whether the server itself sends this address: answering it could loop for ever between two servers."""
     return address in OWN_ADDRESSES or address.startswith(OWN_BRANCHES)
 
 
@@ -158,12 +160,19 @@ def _take(method: Method, args: Sequence[object]) -> list[Routed | Query | Refus
         return [Routed(method.address, _command(method, {}), when)]
     pressed = values[0]
     if len(values) > 1 or not isinstance(pressed, int | float) or pressed != pressed:
-        return [Refused(method.address, _shown(values), f"nothing, or a number but 0{_WHEN}", "send it alone")]
+        return [
+            Refused(
+                method.address,
+                _shown(values),
+                f"no argument, or a number other than 0{_WHEN}",
+                "send the address alone",
+            )
+        ]
     return [Routed(method.address, _command(method, {}), when)] if pressed else []
 
 
 def _is_button(method: Method, values: Sequence[object]) -> bool:
-    """Whether a lone number presses or lets go, where what might be given begins with a text."""
+    """Whether a single number is a button press or release: where all arguments are optional and the first is text."""
     text = method.required == 0 and method.parameters[0][1] is str
     return text and len(values) == 1 and isinstance(values[0], int | float)
 
@@ -185,13 +194,13 @@ def _take_control(method: Method, args: Sequence[object]) -> list[Routed | Query
 
 
 def _take_command(method: Method, values: list[object], when: When) -> Routed | Refused:
-    """A command with arguments; the words of its only text may come as one argument or as several."""
+    """A command with arguments; the words of a single text argument may arrive as one string or as several."""
     names = method.parameters
     if len(names) == 1 and names[0][1] is str and len(values) > 1:
         values = [" ".join(str(value) for value in values)] if all(map(_is_word, values)) else values
     if len(values) > len(names) or len(values) < method.required:
         wanted = " and ".join(f"{name} ({accepted(live, kind)})" for name, kind, live in names)
-        return Refused(method.address, _shown(values), wanted + _WHEN, "send all of it in this order")
+        return Refused(method.address, _shown(values), wanted + _WHEN, "send these arguments in this order")
     given: dict[str, Value] = {}
     for (name, kind, live), value in zip(names, values, strict=False):
         try:
@@ -202,7 +211,7 @@ def _take_command(method: Method, values: list[object], when: When) -> Routed | 
 
 
 def _split_when(args: Sequence[object]) -> tuple[list[object], When | Refused]:
-    """The values of a message, and the words about time that end it."""
+    """The values of a message, and the time at its end."""
     for count in (2, 1):
         head, tail = args[: len(args) - count], args[len(args) - count :]
         if len(tail) == count and (tail[0] == "at" or (count == 1 and _is_when(tail[0]))):
@@ -215,7 +224,7 @@ def _is_when(word: object) -> bool:
 
 
 def _when(words: Sequence[object]) -> When | Refused:
-    """Time from words: none, one of now, beat, bar, or at and the number of a bar."""
+    """A time from words: none, one of now, beat, bar, or at and a bar number."""
     if not words:
         return NOW
     if len(words) == 1 and isinstance(words[0], str) and words[0] in _WORDS:
@@ -225,7 +234,9 @@ def _when(words: Sequence[object]) -> When | Refused:
             return When("at", int(accept(int, Live(0, _LAST_BAR, "bar"), words[1])))
         except ControlError:
             pass
-    return Refused("", _shown(words), f"now, beat, bar, or at and 0..{_LAST_BAR}", "bars count from 0")
+    return Refused(
+        "", _shown(words), f"now, beat, bar, or at and a bar number 0..{_LAST_BAR}", "bars are counted from 0"
+    )
 
 
 def _is_word(value: object) -> bool:
@@ -233,7 +244,7 @@ def _is_word(value: object) -> bool:
 
 
 def _command(method: Method, given: Mapping[str, Value]) -> Command:
-    """The command of a method, for its voice if it has one."""
+    """The command of a method, addressed to its voice if it has one."""
     owner: Any = method.command
     names = {field.name for field in fields(owner)}
     command: Command = owner(**({"voice": method.path[0]} if "voice" in names else {}), **given)

@@ -1,4 +1,4 @@
-"""The table that everything about addresses is derived from: one `Method` an address."""
+"""The table from which routing, OSCQuery and the reference page are derived: one `Method` per address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +12,25 @@ from engine.messages.session import SESSION_COMMANDS, VOICE_COMMANDS, BandLoad, 
 __all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of"]
 
 BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
-    "/ping": ("anything", "is answered by `/pong` and the same"),
-    "/status": ("", "is answered by `/status/NAME value`, one message a fact"),
-    "/voices": ("", "is answered by `/voices` and the names of all voices"),
-    "/errors": ("", "is answered by `/errors/NAME count`: refused, malformed, dropped and others"),
+    "/ping": ("anything", "Reply with `/pong` and the same arguments."),
+    "/status": ("", "Reply with the state of the session: one message `/status/NAME value` per item."),
+    "/voices": ("", "Reply with `/voices` and the names of all voices."),
+    "/errors": ("", "Reply with `/errors/NAME count`: messages refused, malformed, dropped, and so on."),
     "/reply/to": (
         "PORT",
-        "answers and events go to this port of the sender's machine, too (9001 of this machine: from the start)",
+        "Also send replies and events to this port of the sender's machine; on this machine 9001 is set already.",
     ),
-    "/reply/drop": ("PORT", "no longer"),
-    "/telemetry": ("RATE_HZ 0..30", "telemetry to the sender and its reply ports, at most so often; 0 ends it"),
+    "/reply/drop": ("PORT", "Stop sending to this port of the sender's machine."),
+    "/telemetry": (
+        "RATE_HZ 0..30",
+        "Send telemetry to the sender and its reply ports, at most RATE_HZ times per second; 0 stops it.",
+    ),
 }
-"""Addresses of the server itself: arguments, and what they do."""
+"""Addresses of the server itself: arguments, and what each does."""
 
 OWN_ADDRESSES: Final = frozenset({"/error", "/applied", "/changed", "/pong"})
 OWN_BRANCHES: Final = ("/event/", "/status/", "/errors/", "/telemetry/")
-"""Addresses that the server sends, and beginnings of such; coming in they are never answered."""
+"""Addresses and prefixes that the server itself sends; it never answers a message that arrives at one of them."""
 
 _NOT_IN_NAMES: Final = frozenset(" #*,/?[]{}")  # OSC 1.0: never in the name of a method
 _REQUIRED: Final[Mapping[type, int]] = {
@@ -47,11 +50,11 @@ class Method:
 
     Args:
         kind: ``control``, ``voice`` (a command of one voice) or ``session``.
-        path: the address's parts.
-        parameters: (name, type, annotation) of each argument. required: how many must be given.
-        default: a control's; None for a command.
-        command: the type of the command; None for a control.
-        meaning: in a phrase.
+        path: parts of the address.
+        parameters: (name, type, annotation) of each argument. required: how many of them must be given.
+        meaning: one phrase for the documentation.
+        default: of a control; None for a command.
+        command: type of the command; None for a control.
     """
 
     address: str
@@ -65,7 +68,7 @@ class Method:
 
 
 def accepted(live: Live, kind: type) -> str:
-    """The accepted values in words, as `engine.controls.describe` but with every digit of a whole number."""
+    """The accepted values in words, as `engine.controls.describe`, but with all digits of a whole number."""
     if kind is int and not live.choices:
         return f"{int(live.low)}..{int(live.high)}" + (f" {live.unit}" if live.unit else "")
     return describe(live, kind)
@@ -74,10 +77,12 @@ def accepted(live: Live, kind: type) -> str:
 def methods_of(
     voices: Mapping[str, object], band: object | None = None, heard: object | None = None
 ) -> dict[str, Method]:
-    """Every address of the session, of a band and a live input with these controls, and of these voices.
+    """Every address of the session, the voices, the band and the live input.
 
+    Args:
+        voices: name -> controls. band, heard: controls of the band and of the live input, None without one.
     Raises:
-        ControlError: a voice's name cannot be part of an address, or is taken by the session.
+        ControlError: a voice's name cannot be part of an address, or is already used by the session.
     """
     methods = [_command(tuple(name.split("/")), "session", kind) for name, kind in SESSION_COMMANDS.items()]
     taken = {method.path[0] for method in methods} | {
@@ -90,7 +95,7 @@ def methods_of(
         if not voice or not _NOT_IN_NAMES.isdisjoint(voice) or not voice.isascii() or not voice.isprintable():
             raise ControlError(f"a voice's name is ASCII without space or any of # * , / ? [ ] {{ }}, got {voice!r}")
         if voice in taken:
-            raise ControlError(f"/{voice} belongs to the session; call the voice something else")
+            raise ControlError(f"/{voice} is an address of the session; choose another name for the voice")
         methods += [_command((voice, name), "voice", kind) for name, kind in VOICE_COMMANDS.items()]
         methods += _controls(voice, controls)
     return {method.address: method for method in methods}

@@ -40,10 +40,16 @@ _WAITING: Final = 64  # changes of controls that wait for their sample; more tha
 class InputControls:
     """The live input."""
 
-    gain: Annotated[float, Live(-60.0, 24.0, "level at which the input is heard by the band", "dB")] = 0.0
-    mute: Annotated[bool, Live(0, 1, "the band hears nothing")] = False
+    gain: Annotated[float, Live(-60.0, 24.0, "level of the live input", "dB")] = 0.0
+    mute: Annotated[bool, Live(0, 1, "1: ignore the live input")] = False
     monitor: Annotated[
-        float, Live(MONITOR_OFF_DB, 0.0, "level of the input in the output; -60 is off. Beware of feedback", "dB")
+        float,
+        Live(
+            MONITOR_OFF_DB,
+            0.0,
+            "level of the input in the output mix; -60: off. Feedback risk with open speakers",
+            "dB",
+        ),
     ] = MONITOR_OFF_DB
 
 

@@ -1,4 +1,4 @@
-"""All that can be turned while a band plays, declared once; and how an accompanist works when it is turned so."""
+"""The live controls of a band, declared once, and the settings of its accompanist made from them."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Annotated
@@ -11,8 +11,10 @@ from engine.music.score import ROLES
 
 __all__ = ["BandControls", "Densities", "Registers", "maker_controls", "roles_of", "working"]
 
-_Density = Annotated[float, Live(-1.0, 1.0, "share of sixteenths on which a note begins; below 0 as the band likes")]
-_Register = Annotated[int, Live(-1, 127, "MIDI pitch about which it plays, met by octaves; below 0 as the band likes")]
+_Density = Annotated[float, Live(-1.0, 1.0, "share of sixteenths with a note onset; below 0: the model chooses")]
+_Register = Annotated[
+    int, Live(-1, 127, "MIDI pitch to play around, reached by octave shifts; below 0: the model chooses")
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,11 +42,11 @@ class Registers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandControls(GetmusicControls):
-    """How the band plays: what its network is told, and what its accompanist does. Heard from the next bar made on."""
+    """Controls of the band's model and of its accompanist; a change is audible from the next bar made."""
 
-    dynamics: Annotated[float, Live(0.0, 1.0, "how far the band's loudness follows yours")] = 0.5
-    player: Annotated[str, Live(0, 16, "the role that you play", choices=ROLES)] = "lead"
-    targets: Annotated[str, Live(0, 64, "roles of the band, such as bass,drum; empty: all but yours")] = ""
+    dynamics: Annotated[float, Live(0.0, 1.0, "how far the band's loudness follows yours: 0 not at all")] = 0.5
+    player: Annotated[str, Live(0, 16, "the role you play yourself", choices=ROLES)] = "lead"
+    targets: Annotated[str, Live(0, 64, "roles the band plays, such as bass,drum; empty: all but yours")] = ""
     density: Densities = Densities()
     register: Registers = Registers()
 

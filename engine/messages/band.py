@@ -1,4 +1,4 @@
-"""What bridge and the band say to each other in a performance, part of `engine.messages.session`."""
+"""Commands and events of the band in a session; `engine.messages.session` exports them with all others."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,29 +10,29 @@ __all__ = ["BandCounts", "BandLoad", "BandNote", "BandPlan", "BandStart", "BandS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandStart:
-    """Let the band play, after a stop or a panic; it is there from the next bar line it can reach."""
+    """Start the band after a stop or a panic; it plays from the first bar line for which it has a bar ready."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandStop:
-    """The band falls silent and forgets what it had planned; everything else goes on."""
+    """Stop the band and discard the bars it had prepared; voices and transport keep running."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandLoad:
-    """Another band: it loads beside the one that plays, and takes over between two bars."""
+    """Load another band while the present one plays; it takes over at a bar line."""
 
-    name: Annotated[str, Live(0, 256, "name of the bundle, or house for the band that needs none")] = ""
+    name: Annotated[str, Live(0, 256, "bundle name, or house for the pattern band, which needs no bundle")] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandPlan:
-    """What the band will do in a bar, told before it begins; its notes follow.
+    """The band's plan for a bar, sent before the bar begins; its notes follow as `BandNote` events.
 
     Args:
-        source: ``made``, or the fallback that it is: reserve, repeat, pad, silence.
-        chords: one a beat, each named where it begins; ``-`` where nobody knows.
-        notes: how many. ahead_ms: left until the bar line.
+        source: ``made`` by the model, or the fallback used instead: reserve, repeat, pad, silence.
+        chords: one per beat, named at the beat where it starts; ``-`` where the chord is unknown.
+        notes: number of notes. ahead_ms: time left until the bar line.
     """
 
     bar: int
@@ -44,7 +44,7 @@ class BandPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandNote:
-    """A note of a planned bar: `start` is ticks (480 a beat) from the bar's line, `length` ticks."""
+    """A note of a planned bar. `start`: ticks from the bar line (480 per beat); `length`: ticks."""
 
     bar: int
     role: str
@@ -56,11 +56,13 @@ class BandNote:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BandCounts:
-    """How the band has fared so far, told once a bar.
+    """Counts of the band since it started, sent once per bar.
 
     Args:
-        made, fallbacks: bars made in time, and bars that were not. late, failed: answers that came to nothing.
-        ons, offs, stale, sounding: notes begun, ended, dropped as too late, and sounding now, at the MIDI output.
+        made, fallbacks: bars made in time, and bars replaced by a fallback.
+        late, failed: bars that arrived too late, and bars the model failed to make.
+        ons, offs, stale, sounding: at the MIDI output: note-ons sent, note-offs sent, notes dropped because they were
+            too late, notes sounding now.
     """
 
     made: int

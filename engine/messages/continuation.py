@@ -1,4 +1,4 @@
-"""Commands and events of a continuation; `engine.messages.session` offers them with all others."""
+"""Commands and events of continuing sound; `engine.messages.session` exports them with all others."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -7,32 +7,38 @@ from engine.controls import Live, Value
 
 __all__ = ["Branch", "Choose", "Commit", "Continue", "Prepared", "Rewind", "changed_controls"]
 
-_AS_SET = "below 0: as the control says"
+_AS_SET = "below 0: keep the control's present value"
+_SEED = "same seed, same continuation; below 0: a new one each time"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Continue:
-    """Go on with what was just heard, in its vein: prepared at once, heard at the given time.
+    """Continue the live input, the mix or a sound file: prepared at once, audible from the given time.
 
     Args:
-        file_hash, melody_hash: sha256 of the files, once the session has written or found them.
-        heard_until: the session's sample at which what is heard ends; -1 for a file, which ends where it is gone on.
-        aim: the session's sample from which it is expected to sound.
+        file_hash, melody_hash: sha256 of the files, set by the session once it has written or found them.
+        heard_until: sample of the session at which the prompt ends; -1 for a file, whose prompt is its end.
+        aim: sample of the session from which the continuation is expected to sound.
     """
 
     voice: str = ""
-    source: Annotated[str, Live(0, 128, "input, output, or a sound file of the session folder; empty: as can be")] = ""
-    seconds: Annotated[float, Live(0.0, 60.0, "how much of it is heard; 0: as much as can be", "s")] = 6.0
-    bars: Annotated[int, Live(0, 64, "bars that are heard instead of seconds; 0: seconds")] = 0
-    text: Annotated[str, Live(0, 256, "words; empty: as the control says")] = ""
-    melody: Annotated[str, Live(0, 128, "sound file of the session folder whose melody is followed; empty: none")] = ""
-    length: Annotated[float, Live(0.0, 3600.0, "of new sound; 0: endless", "s")] = 0.0
-    length_bars: Annotated[int, Live(0, 1024, "bars of new sound instead of seconds; 0: seconds")] = 0
+    source: Annotated[
+        str,
+        Live(0, 128, "prompt: input, output, or a sound file in the session folder; empty: input if there is one"),
+    ] = ""
+    seconds: Annotated[float, Live(0.0, 60.0, "length of the prompt; 0: the longest the model takes", "s")] = 6.0
+    bars: Annotated[int, Live(0, 64, "length of the prompt in bars; 0: use seconds")] = 0
+    text: Annotated[str, Live(0, 256, "text prompt; empty: keep the control's present value")] = ""
+    melody: Annotated[str, Live(0, 128, "sound file in the session folder whose melody to follow; empty: none")] = ""
+    length: Annotated[float, Live(0.0, 3600.0, "length of the continuation; 0: endless", "s")] = 0.0
+    length_bars: Annotated[int, Live(0, 1024, "length of the continuation in bars; 0: use length")] = 0
     temperature: Annotated[float, Live(-1.0, 4.0, _AS_SET)] = -1.0
     top_k: Annotated[int, Live(-1, 65535, _AS_SET)] = -1
     guidance: Annotated[float, Live(-1.0, 20.0, _AS_SET)] = -1.0
-    seed: Annotated[int, Live(-1, 2**31 - 1, "same seed, same future; below 0: another each time")] = -1
-    free: Annotated[bool, Live(0, 1, "not over the chords that are heard in it, where none are given")] = False
+    seed: Annotated[int, Live(-1, 2**31 - 1, _SEED)] = -1
+    free: Annotated[bool, Live(0, 1, "1: ignore the chords detected in the prompt; used only where none are set")] = (
+        False
+    )
     file_hash: str = ""
     melody_hash: str = ""
     heard_until: int = -1
@@ -41,33 +47,33 @@ class Continue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rewind:
-    """Go back by some bars and take another way from there, in time."""
+    """Return to the voice's state some bars ago and play a different continuation from there, in time."""
 
     voice: str = ""
-    bars: Annotated[int, Live(1, 64, "how far to go back")] = 1
-    seed: Annotated[int, Live(-1, 2**31 - 1, "same seed, same future; below 0: another each time")] = -1
+    bars: Annotated[int, Live(1, 64, "bars to go back")] = 1
+    seed: Annotated[int, Live(-1, 2**31 - 1, _SEED)] = -1
     aim: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Branch:
-    """Keep this point, for several futures from it; what sounds is the first of them."""
+    """Store the voice's present state for several continuations from it; the first is the one that sounds."""
 
     voice: str = ""
-    futures: Annotated[int, Live(1, 64, "how many there are to choose from")] = 4
+    futures: Annotated[int, Live(1, 64, "number of continuations to choose from")] = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choose:
-    """Play one of the futures of the point that was kept, from there on."""
+    """Play one of the continuations of the stored state."""
 
     voice: str = ""
-    future: Annotated[int, Live(1, 64, "which, the first is 1")] = 1
+    future: Annotated[int, Live(1, 64, "number of the continuation; the first is 1")] = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """The session's own: the future that was asked for as `number` is heard from here on, with these controls."""
+    """Internal to the session: the continuation of command `number` sounds from here on, with these controls."""
 
     voice: str = ""
     number: int = 0
@@ -76,7 +82,7 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """What was asked for as `number` can be heard: `seconds` after it was begun, with `heard` seconds of sound."""
+    """The continuation of command `number` is ready: preparing took `seconds`, from a prompt of `heard` seconds."""
 
     number: int
     voice: str
@@ -85,7 +91,7 @@ class Prepared:
 
 
 def changed_controls(command: Continue | Rewind | Branch | Choose | Commit) -> tuple[tuple[str, Value], ...]:
-    """Controls that change when what a command asks for is heard: (name, value)."""
+    """Controls that change when the command's continuation starts to sound: (name, value)."""
     match command:
         case Commit(values=values):
             return tuple((str(name), value) for name, value in values)

@@ -1,6 +1,7 @@
-"""All that bridge and engine say to each other: frozen commands in, frozen events out.
+"""All messages between bridge and engine: frozen commands go in, frozen events come out.
 
 A command's fields are annotated like controls, so its address and its checks come from the same declaration.
+The first line of a command's docstring is its description on the OSC page.
 """
 
 from collections.abc import Mapping
@@ -80,11 +81,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """When a command is to take effect.
+    """The time at which a command takes effect.
 
     Args:
-        kind: ``now``, ``beat`` (next), ``bar`` (next), ``at`` (first beat of bar `value`) or ``sample`` (the session's
-            sample `value`, which is what a timetag becomes).
+        kind: ``now``, ``beat`` (the next), ``bar`` (the next), ``at`` (first beat of bar `value`) or ``sample``
+            (sample `value` of the session; an OSC timetag becomes this).
     """
 
     kind: str = "now"
@@ -98,7 +99,7 @@ BAR: Final = When("bar")
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Give one control of one voice a value; `path` starts with the voice's name."""
+    """Set one control of one voice; `path` starts with the voice's name."""
 
     path: tuple[str, ...]
     value: Value
@@ -106,106 +107,106 @@ class Set:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Play:
-    """Start a voice (ramped)."""
+    """Start a voice (with a short fade in)."""
 
     voice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
-    """Stop a voice (ramped); its state stays, so play goes on from there."""
+    """Stop a voice (with a short fade out); its state is kept, and play resumes from it."""
 
     voice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Jump:
-    """Go to another place in the model's latent space."""
+    """Jump to another random state of the model; the sound is not interrupted."""
 
     voice: str = ""
-    seed: Annotated[int, Live(0, 2**31 - 1, "where to: same seed, same place")] = 0
+    seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same music")] = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """Load a bundle beside the one that plays, and change over to it at the given time."""
+    """Load a bundle in the background and crossfade to it at the given time; an unused NAME makes a new voice."""
 
     voice: str = ""
-    bundle: Annotated[str, Live(0, 256, "name of the bundle")] = ""
-    seed: Annotated[int, Live(0, 2**31 - 1, "seed of the new voice")] = 0
+    bundle: Annotated[str, Live(0, 256, "bundle name, as ripieno bundles lists it")] = ""
+    seed: Annotated[int, Live(0, 2**31 - 1, "seed of the new voice: same seed, same music")] = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unload:
-    """End a voice and give its memory back."""
+    """Remove a voice and free its memory."""
 
     voice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panic:
-    """Everything silent at once (ramped over 10 ms), until each voice is played again."""
+    """Silence everything at once (10 ms fade) until voices and band are started again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tempo:
-    """Tempo of the transport."""
+    """Set the tempo of the transport."""
 
-    bpm: Annotated[float, Live(20.0, 400.0, "quarter notes a minute", "bpm")] = 120.0
+    bpm: Annotated[float, Live(20.0, 400.0, "quarter notes per minute", "bpm")] = 120.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Beats:
-    """Quarter notes in a bar."""
+    """Set the number of quarter notes in a bar."""
 
-    count: Annotated[int, Live(1, 16, "quarter notes in a bar")] = 4
+    count: Annotated[int, Live(1, 16, "quarter notes per bar")] = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Locate:
-    """Set the transport to the start of a bar."""
+    """Move the transport to the start of a bar."""
 
-    bar: Annotated[int, Live(0, 100_000, "bar, the first is 0")] = 0
+    bar: Annotated[int, Live(0, 100_000, "bar number, counted from 0")] = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetChord:
-    """The chord that sounds, such as Am7 or F/A; an empty text gives harmony back to the progression."""
+    """Set the present chord, such as Am7 or F/A; an empty text returns to the progression."""
 
-    name: Annotated[str, Live(0, 32, "chord, such as Am7 or F/A")] = ""
+    name: Annotated[str, Live(0, 32, "chord, such as Am7 or F/A; empty: follow the progression")] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progression:
-    """Chords, one a bar, repeated: ``Am F C G`` (bars with several chords are set off by ``|``)."""
+    """Set the chord progression, one chord per bar, repeated: ``Am F C G``; for several per bar: ``Am F | C G``."""
 
-    chords: Annotated[str, Live(0, 1024, "chords, one a bar, such as: Am F C G")] = ""
+    chords: Annotated[str, Live(0, 1024, "chords, one per bar, such as Am F C G; or Am F | C G | Dm")] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The set of keys held on a MIDI keyboard has changed; empty: all let go (the last chord goes on)."""
+    """The set of keys held on a MIDI keyboard has changed; empty: all released (the last chord stays)."""
 
     pitches: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """Record what sounds into a WAV or FLAC file of the session folder, and a live input into another beside it."""
+    """Record the mix to a WAV or FLAC file in the session folder, and the live input, if any, to a second file."""
 
-    name: Annotated[str, Live(0, 128, "file name ending in .wav or .flac; empty: named by date and time")] = ""
+    name: Annotated[str, Live(0, 128, "file name ending in .wav or .flac; empty: date and time")] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordStop:
-    """End the recording."""
+    """Stop recording."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keep:
-    """Keep the last bars, already played, as a WAV file with the commands that made them."""
+    """Save the last bars, already played, as a WAV file, with the commands that made them in a file beside it."""
 
-    bars: Annotated[int, Live(1, 64, "bars to keep")] = 4
+    bars: Annotated[int, Live(1, 64, "bars to save")] = 4
 
 
 Command = (
@@ -278,11 +279,11 @@ class Applied:
     """A command has taken effect.
 
     Args:
-        number: what `Session.post` gave for it.
+        number: as returned by `Session.post`.
         command: the command itself.
-        voice: the voice that took it; empty for the session.
-        sample: the session's sample from which it is heard.
-        latency_ms: from `post` to the moment that sample is at the output.
+        voice: the voice it applies to; empty for the session.
+        sample: sample of the session from which it is audible.
+        latency_ms: from `post` to the moment that sample reaches the output.
     """
 
     number: int
@@ -294,7 +295,7 @@ class Applied:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failed:
-    """A command could not be obeyed; `reason` says got, wanted and remedy. Nothing has changed."""
+    """A command could not be carried out; `reason` says got, wanted and remedy. Nothing has changed."""
 
     number: int
     command: Command
@@ -311,7 +312,7 @@ class Changed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cover:
-    """A voice is late: its last bar (or second) sounds again from `sample` on."""
+    """A voice is late: its last bar (or second) is repeated from `sample` on."""
 
     voice: str
     sample: int
@@ -328,7 +329,7 @@ class Thawed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VoiceUp:
-    """A voice is loaded and ready, `seconds` after it was asked for; `restarted` if it had died or hung."""
+    """A voice is loaded and ready after `seconds`; `restarted` if its process had died or hung."""
 
     voice: str
     bundle: str
@@ -338,7 +339,7 @@ class VoiceUp:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VoiceDown:
-    """A voice has died or hung (`reason`); it is being started again with its last state."""
+    """A voice's process has died or hung (`reason`); it is being restarted with its last state."""
 
     voice: str
     reason: str
@@ -346,7 +347,7 @@ class VoiceDown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Swapped:
-    """A voice changed over to another bundle at `sample`."""
+    """A voice crossfaded to another bundle at `sample`."""
 
     voice: str
     bundle: str
@@ -355,7 +356,7 @@ class Swapped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
-    """A sound file is finished: its path and length in samples."""
+    """A sound file is complete: its path and length in samples."""
 
     path: str
     samples: int
@@ -368,11 +369,11 @@ class VoiceTelemetry:
     Args:
         level_db: peak of the last interval.
         fill_ms: sound ready in its ring.
-        realtime: seconds of sound made per second of work.
+        realtime: seconds of sound made per second of computation.
         late: chunks that came late so far.
         cpu: share of one core, 0..1.
-        prepared_s, continue_ms: of the latest future that was heard: how long it was in the making, and from asking for
-            it to its first sample; 0 before.
+        prepared_s, continue_ms: of the latest continuation played: time to prepare it, and time from the command to
+            its first sample at the output; 0 before the first.
     """
 
     voice: str
@@ -393,10 +394,10 @@ class Telemetry:
 
     Args:
         sample: samples read so far.
-        bar, beat: of the sample being read; tempo there.
+        bar, beat, tempo_bpm, chord: at the sample being read; bars and beats count from 0.
         level_db: peak of the mix in the last interval.
-        underruns: reads that had to be covered so far (ours, not the sound card's).
-        latency_ms: of the commands applied in the last interval, the greatest; 0 if none.
+        underruns: reads so far that a voice did not fill in time (counted here, not by the sound card).
+        latency_ms: the greatest latency of the commands applied in the last interval; 0 if none.
         input_db: peak of the live input in the last interval; -120 for silence or no input.
     """
 

@@ -31,8 +31,8 @@ class ToneControls:
     """What can be turned on a tone voice."""
 
     gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
-    mute: Annotated[bool, Live(0, 1, "silence this voice")] = False
-    octave: Annotated[int, Live(-2, 2, "octaves up or down")] = 0
+    mute: Annotated[bool, Live(0, 1, "1: silent")] = False
+    octave: Annotated[int, Live(-2, 2, "transposition in octaves")] = 0
     brightness: Annotated[float, Live(0.0, 1.0, "level of the second harmonic")] = 0.3
     click: Annotated[float, Live(0.0, 1.0, "level of the click on the beats")] = 0.3
 

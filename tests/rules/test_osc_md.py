@@ -10,14 +10,14 @@ from bridge.osc.docs import main
 from bridge.osc.table import BUILT_IN
 from engine.messages.session import Applied, Changed, Event, Failed, Telemetry, VoiceTelemetry
 
-PAGE = Path(__file__).parents[2] / "bridge" / "OSC.md"
+PAGE = Path(__file__).parents[2] / "docs" / "OSC.md"
 
 
 def test_osc_md_is_fresh() -> None:
     made = io.StringIO()
     with contextlib.redirect_stdout(made):
         assert main() == 0
-    assert PAGE.read_text(encoding="utf-8") == made.getvalue(), "run: python -m bridge.osc.space > bridge/OSC.md"
+    assert PAGE.read_text(encoding="utf-8") == made.getvalue(), "run: python -m bridge.osc.space > docs/OSC.md"
 
 
 def test_osc_md_names_every_event_with_its_values() -> None:

@@ -17,7 +17,7 @@ def test_its_verbs_are_verbs() -> None:
 
 
 def test_its_addresses_are_served() -> None:
-    page = (ROOT / "bridge" / "OSC.md").read_text("utf-8")
+    page = (ROOT / "docs" / "OSC.md").read_text("utf-8")
     addresses = re.findall(r"oscsend \S+ \d+ (/\S+)", README)
     assert len(addresses) >= 4
     served = set(re.findall(r"^\| `(/[^`]+)`", page, re.MULTILINE))

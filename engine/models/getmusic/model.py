@@ -46,10 +46,16 @@ _T: Final = STEPS - 1  # the time step of a grid whose targets are all open
 class GetmusicControls:
     """All that can be turned while a band plays."""
 
-    steps: Annotated[int, Live(1, 100, "passes of the network for a bar, if there is time for them")] = 12
-    temperature: Annotated[float, Live(0.0, 2.0, "of pitches and lengths: 1 as usual, more is odder")] = 1.0
-    top_p: Annotated[float, Live(0.01, 1.0, "only the likeliest pitches that together reach this share")] = 1.0
-    chord_pull: Annotated[float, Live(-1.0, 20.0, "how much pitches are drawn to the chord; below 0 as usual")] = -1.0
+    steps: Annotated[int, Live(1, 100, "network passes per bar, as far as time allows; more is more coherent")] = 12
+    temperature: Annotated[
+        float, Live(0.0, 2.0, "randomness of pitches and lengths; 1: as trained, higher: less predictable")
+    ] = 1.0
+    top_p: Annotated[
+        float, Live(0.01, 1.0, "sample only from the likeliest pitches that together have this probability")
+    ] = 1.0
+    chord_pull: Annotated[
+        float, Live(-1.0, 20.0, "bias of pitches towards chord notes; below 0: the model's default")
+    ] = -1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

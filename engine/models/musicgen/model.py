@@ -43,10 +43,14 @@ _AHEAD: Final = 2  # steps of the next window that are heard beside each step of
 class MusicgenControls:
     """How codes are drawn."""
 
-    temperature: Annotated[float, Live(0.0, 4.0, "0 the likeliest, 1 as the model says, more is odder")] = 1.0
-    top_k: Annotated[int, Live(0, 65535, "draw from this many of the likeliest codes; 0 from all")] = 250
-    top_p: Annotated[float, Live(0.01, 1.0, "draw from the likeliest codes that together reach this share")] = 1.0
-    guidance: Annotated[float, Live(0.0, 20.0, "how strongly to follow words, melody and chords; 1 as learned")] = 3.0
+    temperature: Annotated[
+        float, Live(0.0, 4.0, "randomness; 0: always the likeliest, 1: as trained, higher: less predictable")
+    ] = 1.0
+    top_k: Annotated[int, Live(0, 65535, "sample only from this many of the likeliest codes; 0: from all")] = 250
+    top_p: Annotated[
+        float, Live(0.01, 1.0, "sample only from the likeliest codes that together have this probability")
+    ] = 1.0
+    guidance: Annotated[float, Live(0.0, 20.0, "how strictly to follow text, melody and chords; 1: as trained")] = 3.0
 
 
 class Musicgen:

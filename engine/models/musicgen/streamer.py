@@ -43,16 +43,16 @@ _CLOSE: Final = 2  # samples by which a bar may come round too early or late wit
 class MusicgenLiveControls(MusicgenControls):
     """All that can be turned while it plays."""
 
-    freeze: Annotated[bool, Live(0, 1, "the last bar goes round; let go, it goes on when that has come round")] = False
+    freeze: Annotated[bool, Live(0, 1, "1: repeat the last bar; 0: continue when that bar ends")] = False
     gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
-    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+    mute: Annotated[bool, Live(0, 1, "1: silent; the music keeps running")] = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WordedControls(MusicgenLiveControls):
     """The same of a model that takes words."""
 
-    text: Annotated[str, Live(0, 256, "words for what is to come; empty: none")] = ""
+    text: Annotated[str, Live(0, 256, "text prompt for the music to come; empty: none")] = ""
 
 
 def live_controls(drawing: MusicgenControls, *, worded: bool) -> MusicgenLiveControls:

@@ -55,11 +55,11 @@ Controls = Any  # MusikaControls or MusikaDensityControls
 class MusikaStyle:
     """What the music is like, apart from when."""
 
-    seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same style")] = 1
-    other: Annotated[int, Live(0, 2**31 - 1, "the style that blend moves towards")] = 2
-    blend: Annotated[float, Live(0.0, 1.0, "0: style seed, 1: style other")] = 0.0
-    glide: Annotated[float, Live(0.0, 60.0, "time to reach a new style", "s")] = 4.0
-    wander: Annotated[float, Live(0.0, 1.0, "how far the style drifts by itself, patch by patch")] = 0.0
+    seed: Annotated[int, Live(0, 2**31 - 1, "number of the style; same seed, same style")] = 1
+    other: Annotated[int, Live(0, 2**31 - 1, "seed of a second style, for blend")] = 2
+    blend: Annotated[float, Live(0.0, 1.0, "mix of the two styles; 0: seed, 1: other")] = 0.0
+    glide: Annotated[float, Live(0.0, 60.0, "time to change to a new style", "s")] = 4.0
+    wander: Annotated[float, Live(0.0, 1.0, "how far the style drifts by itself with each patch; 0: not at all")] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +67,10 @@ class MusikaControls:
     """All that can be turned while musika plays."""
 
     style: MusikaStyle = MusikaStyle()
-    truncation: Annotated[float, Live(0.1, 3.9, "how far from the average: low is safe, high is odd")] = 2.0
-    hold: Annotated[bool, Live(0, 1, "stay here: the present patch comes again")] = False
+    truncation: Annotated[float, Live(0.1, 3.9, "distance from the average style; low: typical, high: unusual")] = 2.0
+    hold: Annotated[bool, Live(0, 1, "1: repeat the present patch")] = False
     gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
-    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+    mute: Annotated[bool, Live(0, 1, "1: silent; the music keeps running")] = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +78,11 @@ class MusikaDensityControls:
     """The same for a bundle that was trained with note density."""
 
     style: MusikaStyle = MusikaStyle()
-    density: Annotated[float, Live(0.0, 1.0, "how many notes")] = 0.5
-    truncation: Annotated[float, Live(0.1, 3.9, "how far from the average: low is safe, high is odd")] = 2.0
-    hold: Annotated[bool, Live(0, 1, "stay here: the present patch comes again")] = False
+    density: Annotated[float, Live(0.0, 1.0, "number of notes; 0: fewest")] = 0.5
+    truncation: Annotated[float, Live(0.1, 3.9, "distance from the average style; low: typical, high: unusual")] = 2.0
+    hold: Annotated[bool, Live(0, 1, "1: repeat the present patch")] = False
     gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
-    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+    mute: Annotated[bool, Live(0, 1, "1: silent; the music keeps running")] = False
 
 
 def musika_controls(facts: MusikaFacts) -> MusikaControls | MusikaDensityControls:

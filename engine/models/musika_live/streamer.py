@@ -45,11 +45,11 @@ _LOOPS: Final = ((1, 6, 4, 5), (1, 5, 6, 4), (6, 4, 1, 5), (2, 5, 1, 6), (1, 3, 
 class LiveStyle:
     """What the music is like, apart from when: instruments and patterns."""
 
-    seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same style")] = 1
-    other: Annotated[int, Live(0, 2**31 - 1, "the style that blend moves towards")] = 2
-    blend: Annotated[float, Live(0.0, 1.0, "0: style seed, 1: style other")] = 0.0
-    glide: Annotated[float, Live(0.0, 60.0, "time to reach a new style", "s")] = 0.5
-    wander: Annotated[float, Live(0.0, 1.0, "how fast the music changes by itself")] = 0.5
+    seed: Annotated[int, Live(0, 2**31 - 1, "number of the style; same seed, same style")] = 1
+    other: Annotated[int, Live(0, 2**31 - 1, "seed of a second style, for blend")] = 2
+    blend: Annotated[float, Live(0.0, 1.0, "mix of the two styles; 0: seed, 1: other")] = 0.0
+    glide: Annotated[float, Live(0.0, 60.0, "time to change to a new style", "s")] = 0.5
+    wander: Annotated[float, Live(0.0, 1.0, "how fast the music varies by itself; 0: not at all")] = 0.5
     genre: Annotated[float, Live(0.0, 1.0, "0: techno, 1: ambient")] = 0.0
 
 
@@ -57,8 +57,8 @@ class LiveStyle:
 class Follow:
     """Whom the voice follows."""
 
-    beat: Annotated[bool, Live(0, 1, "follow the transport's beat; else keep the tempo it has")] = True
-    chords: Annotated[bool, Live(0, 1, "follow the conductor's chords; else, or while there are none, its own")] = True
+    beat: Annotated[bool, Live(0, 1, "1: follow the transport's tempo and beat; 0: keep the tempo it has")] = True
+    chords: Annotated[bool, Live(0, 1, "1: follow the conductor's chords, where there are any; 0: play its own")] = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,12 +67,12 @@ class MusikaLiveControls:
 
     style: LiveStyle = LiveStyle()
     follow: Follow = Follow()
-    density: Annotated[float, Live(0.0, 1.0, "how much happens")] = 0.6
-    brightness: Annotated[float, Live(0.0, 1.0, "dark to bright")] = 0.6
-    truncation: Annotated[float, Live(0.1, 3.0, "how far from the average style: low is safe, high is odd")] = 1.5
-    hold: Annotated[bool, Live(0, 1, "freeze where we are: nothing wanders, the beat goes on")] = False
+    density: Annotated[float, Live(0.0, 1.0, "how many notes and drum hits; 0: fewest")] = 0.6
+    brightness: Annotated[float, Live(0.0, 1.0, "timbre; 0: dark, 1: bright")] = 0.6
+    truncation: Annotated[float, Live(0.1, 3.0, "distance from the average style; low: typical, high: unusual")] = 1.5
+    hold: Annotated[bool, Live(0, 1, "1: freeze the music's variation; the beat keeps running")] = False
     gain: Annotated[float, Live(-60.0, 6.0, "output level", "dB")] = 0.0
-    mute: Annotated[bool, Live(0, 1, "silent, but playing on")] = False
+    mute: Annotated[bool, Live(0, 1, "1: silent; the music keeps running")] = False
 
 
 @dataclass(slots=True)
