@@ -15,20 +15,27 @@ Audio = npt.NDArray[np.float32]
 """Sound as [C, N] float32 in -1..1."""
 
 
-def read_audio(path: str | Path) -> tuple[Audio, int]:
+def read_audio(path: str | Path, *, most_samples: int | None = None) -> tuple[Audio, int]:
     """Read a sound file (WAV, FLAC, OGG, MP3, AIFF).
 
+    Args:
+        most_samples: of all channels together; None: any number.
     Returns:
         [C, N] and its sample rate in Hz. Samples that are no number are silence, endless ones are 1 or -1.
     Raises:
-        OSError: the file is missing or not sound, or says a rate that no sound has; the message names it.
+        OSError: the file is missing or not sound, too long, or says a rate that no sound has; the message names it.
     """
     import soundfile
 
     try:
-        data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(str(path)) as file:
+            rate, samples = file.samplerate, file.frames * file.channels
+            whole = most_samples is None or samples <= most_samples
+            data = file.read(-1 if whole else 0, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise OSError(f"{path}: not readable as sound ({error}); give a WAV, FLAC, OGG, MP3 or AIFF file") from None
+    if not whole:
+        raise OSError(f"{path}: {samples} samples are too many, at most {most_samples}; cut out what matters")
     if rate < _LEAST_HZ:
         raise OSError(f"{path}: {rate} samples a second are no sound; give a file of {_LEAST_HZ} or more")
     sound = np.ascontiguousarray(data.T)

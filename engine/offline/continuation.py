@@ -138,7 +138,7 @@ def continued(task: ContinueTask) -> Job[Continued]:
     began_s = time.perf_counter()
     given, rate = (None, model.codec.sample_rate) if task.source is None else read_audio(task.source)
     prompt = codes_of(model, given, rate, task.context)
-    melody = None if task.melody is None else melody_of(model, task.melody)
+    melody = None if task.melody is None else melody_of(model, *read_audio(task.melody))
     lead = _lead(model, task, given, rate)
     # Chords are guided by as words are.
     told = model.conditions(task.text, melody, guided=task.controls.guidance != 1.0, changing=lead is not None)

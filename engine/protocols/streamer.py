@@ -3,7 +3,6 @@
 import pickle
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from engine.conductor import Conductor, Span
@@ -16,6 +15,8 @@ __all__ = [
     "Job",
     "Moment",
     "Progress",
+    "PromptAudio",
+    "SourceAudio",
     "StreamSpec",
     "Streamer",
     "finish",
@@ -117,13 +118,27 @@ class Moment:
         sample: the session's, at which the state's next chunk begins.
         sample_rate: Hz of the session.
         conductor: an own copy of what is known now.
-        folder: the session's, where files are; None if it has none.
     """
 
     sample: int
     sample_rate: int
     conductor: Conductor
-    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAudio:
+    """A whole sound [C, N] and its sample rate in Hz, as it was read from a file."""
+
+    audio: Audio
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptAudio:
+    """What a continuation is made from: the prompt, and a melody to follow; None where a command names none."""
+
+    prompt: SourceAudio | None = None
+    melody: SourceAudio | None = None
 
 
 @runtime_checkable
@@ -134,12 +149,12 @@ class CanContinue(Protocol):
         """Do for once what a plan does, so that the first that counts takes no longer than others."""
         ...
 
-    def prepare(self, state: Any, controls: Any, command: Any, moment: Moment) -> Callable[[], Any]:
+    def prepare(self, state: Any, controls: Any, command: Any, moment: Moment) -> Callable[[PromptAudio], Any]:
         """Take down what a command asks for, in no time: nothing that happens afterwards changes it.
 
         Returns:
-            What makes the future, for another thread to call while `state` moves on. Its result has ``heard``, the
-            seconds of sound that it goes on from.
+            Makes the continuation from the audio of the files that the command names; for another thread to call
+            while `state` moves on. Its result has ``heard``, the seconds of the prompt.
         Raises:
             EngineError: it cannot be done.
         """

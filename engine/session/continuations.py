@@ -12,6 +12,7 @@ from engine.messages.continuation import changed_controls
 from engine.messages.session import Commit, Continue, Prepared, Rewind
 from engine.session.schedule import Scheduled, target_of
 from engine.session.slot import SessionContext, Slot
+from engine.worker.background import BackgroundTask
 from engine.worker.orders import AT_ONCE, Made, Order
 
 __all__ = ["Continuations"]
@@ -25,10 +26,11 @@ _SHOWN: Final = 200
 
 @dataclass(slots=True)
 class _Row:
-    """One future: `waiting` to be found, `found`, `asked` for, `ready`, or `landing`."""
+    """One continuation: `waiting`, `finding` its source, `found`, `asked` for, `ready`, or `landing`."""
 
     due: Scheduled
     state: str = "waiting"
+    finding: BackgroundTask | None = None
     command: Continue | Rewind | None = None
     sample: float = 0.0  # at which it lands
 
@@ -56,7 +58,7 @@ class Continuations:
 
     def again(self) -> None:
         """The worker is gone, and with it what it has made."""
-        if self._row is not None and self._row.state != "waiting":
+        if self._row is not None and self._row.command is not None:
             self._row.state = "found"
 
     def made(self, made: Made) -> None:
@@ -97,6 +99,8 @@ class Continuations:
             return
         if row.state == "waiting" and self._is_near(row, lead):
             self._find(row)
+        if row.finding is not None and row.finding.done:
+            self._found(row, row.finding)
         if row.state == "found" and row.command is not None:
             row.state = "asked"
             command = replace(row.command, aim=self._aim(row, lead))
@@ -130,14 +134,24 @@ class Continuations:
         return self._aim(row, lead) - self._stage.position() <= lead + before_s * self._stage.sample_rate
 
     def _find(self, row: _Row) -> None:
-        """Find what is to be gone on with."""
+        """Begin to find what is to be continued."""
         command = row.due.command
+        row.state = "finding"
         try:
-            seed = row.due.number if getattr(command, "seed", 0) < 0 else getattr(command, "seed", 0)
             if isinstance(command, Continue):
-                row.command = replace(self._stage.find(command), seed=seed)
-            elif isinstance(command, Rewind):
-                row.command = replace(command, seed=seed)
-            row.state = "found"
+                row.finding = self._stage.find(command)
+            else:
+                row.finding = BackgroundTask(lambda: command, threaded=False)
+        except EngineError as error:
+            self.drop(str(error)[:_SHOWN])
+
+    def _found(self, row: _Row, finding: BackgroundTask) -> None:
+        """What is to be continued is known: a file of the session's folder, or the voice's own past."""
+        row.finding = None
+        try:
+            command: Continue | Rewind = finding.result()
         except (EngineError, OSError) as error:  # a disk has many ways to fail, and none may end the housekeeping
             self.drop(str(error)[:_SHOWN])
+            return
+        seed = row.due.number if command.seed < 0 else command.seed
+        row.command, row.state = replace(command, seed=seed), "found"

@@ -134,7 +134,7 @@ class Session:
             position=lambda: self._mixer.position,
             take=TakeWriter(None if folder is None else new_take(folder), facts),
             folder=folder,
-            find=Sources(folder, conductor, self._mixer, self.hearing, keep_s).find,
+            find=Sources(folder, conductor, self._mixer, self.hearing, keep_s, threaded=not in_process).find,
         )
         self._take_missed = False
         self._teller = TelemetryReporter(self._stage, self._mixer, self.hearing, output_latency_ms)

@@ -14,6 +14,7 @@ from engine.messages.continuation import changed_controls
 from engine.messages.session import Applied, Branch, Changed, Choose, Commit, Continue, Event, Failed
 from engine.session.schedule import Scheduled
 from engine.session.take import TakeWriter
+from engine.worker.background import BackgroundTask
 from engine.worker.process import Opener, Setup, WorkerHandle
 from engine.worker.worker import Pacing
 
@@ -73,8 +74,8 @@ class SessionContext:
     position: Callable[[], int]
     take: TakeWriter
     folder: Path | None = None
-    find: Callable[[Continue], Continue] = lambda command: command
-    """Finds what is to be gone on with, and writes it into the folder: see `engine.session.sources`."""
+    find: Callable[[Continue], BackgroundTask] = lambda command: BackgroundTask(lambda: command, threaded=False)
+    """Finds what is to be continued: see `engine.session.sources`."""
     events: deque[Event] = field(default_factory=deque)
     heard: list[Applied] = field(default_factory=list)
     """Commands that were obeyed and are to be announced once their sample has been read; latency_ms holds the clock

@@ -1,4 +1,4 @@
-"""Work that is done beside a voice's sound: in a thread where time passes, when its result is wanted where not."""
+"""Work that is done beside what may not wait: in a thread where time passes, when its result is wanted where not."""
 
 import contextlib
 import os
@@ -19,14 +19,16 @@ class BackgroundTask:
     Threads: one owner; the work in a thread of its own, which lets go of the GIL while a network runs.
 
     Args:
-        work: called once. threaded: begin now; otherwise when `result` is asked for.
+        work: called once, and let go of then. threaded: begin now; otherwise when `result` is asked for.
+        nice: how far the thread stands back behind others (Linux).
     """
 
-    def __init__(self, work: Callable[[], Any], *, threaded: bool) -> None:
+    def __init__(self, work: Callable[[], Any], *, threaded: bool, nice: int = _NICE) -> None:
         self.told = False
         """Whether the owner has said that it is done."""
         self.seconds = 0.0
-        self._work = work
+        self._work: Callable[[], Any] | None = work
+        self._nice = nice
         self._made: Any = None
         self._error: Exception | None = None
         self._began = threaded
@@ -51,14 +53,16 @@ class BackgroundTask:
     def _do_beside(self) -> None:
         if sys.platform == "linux":  # elsewhere threads cannot be told apart like this
             with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         self._do()
 
     def _do(self) -> None:
         begun = time.perf_counter()
+        work, self._work = self._work, None
         try:
-            self._made = self._work()
+            self._made = work() if work is not None else None
         except Exception as error:  # its owner is told when the result is asked for
             self._error = error
+        del work  # with the audio that it was made from, which may be large
         self.seconds = time.perf_counter() - begun
         self._ended = True

@@ -4,9 +4,11 @@ A worker's sound is a function of its seed, its controls, and the list of (chunk
 reports. When it makes a chunk depends on time; what the chunk holds does not.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +24,7 @@ from engine.messages.continuation import changed_controls
 from engine.messages.session import Branch, Choose, Commit, Continue, Jump, Play, Rewind, Set, Stop
 from engine.music.audio import Audio, to_stereo
 from engine.music.units import db_to_amplitude, rescale
-from engine.protocols.streamer import CanContinue, CanJump, Moment, Streamer, snapshot
+from engine.protocols.streamer import CanContinue, CanJump, Moment, PromptAudio, Streamer, snapshot
 from engine.worker.background import BackgroundTask
 from engine.worker.orders import (
     Began,
@@ -36,6 +38,7 @@ from engine.worker.orders import (
     conducts,
     needs_preparation,
 )
+from engine.worker.sources import OpenedSources, lacks_hashes, open_sources, rehearse_sources
 
 __all__ = ["Pacing", "StepError", "Worker"]
 
@@ -103,6 +106,8 @@ class Worker:
         self.playing = False
         self._folder = folder
         self._ahead: dict[int, BackgroundTask] = {}
+        self._opening: dict[int, BackgroundTask] = {}
+        self._opened_s = 0.0  # of the preparation in `_ahead`, what opening its files took before
         self._turning: list[tuple[Order, Any]] = []
         self._inbox: list[Order] = []
         self._reports: list[Report] = []
@@ -117,7 +122,11 @@ class Worker:
     # one turn
 
     def receive(self, order: Order) -> None:
-        """Take an order; it is obeyed at the first chunk edge at or after its sample."""
+        """Take an order; it is obeyed at the first chunk edge at or after its sample, once its files are open."""
+        if needs_preparation(order.command):
+            # Only the latest can be heard: an earlier one whose file is slow must not take its place.
+            self._inbox = [each for each in self._inbox if not needs_preparation(each.command)]
+            self._opening = self._open(order.number, order.command)
         self._inbox.append(order)
 
     def advance(self) -> bool:
@@ -183,7 +192,7 @@ class Worker:
             elif isinstance(command, Jump):
                 self._jump(command.seed)
             elif needs_preparation(command):
-                self._plan(order.number, command)
+                order = self._prepare(order, command)
             elif applies_within_chunk(command):
                 self._turn(order, command)
         except EngineError as error:
@@ -228,6 +237,8 @@ class Worker:
         """Step twice with a throw-away state: first runs allocate and choose algorithms, and may take long."""
         spec = self.spec
         if isinstance(self.streamer, CanContinue):
+            with contextlib.suppress(OSError):  # no room for a file: then the first one takes longer
+                rehearse_sources()
             self.streamer.rehearse()
         scratch = self.streamer.begin(0)
         for chunk in range(2):
@@ -259,7 +270,9 @@ class Worker:
 
     def _is_due(self, order: Order) -> bool:
         command = order.command
-        if conducts(command) or needs_preparation(command) or not self.playing:
+        if needs_preparation(command):
+            return order.number not in self._opening or self._opening[order.number].done
+        if conducts(command) or not self.playing:
             return True
         # What is carried out at its very sample belongs to the chunk that holds it, others to the next one's beginning.
         return (
@@ -268,12 +281,31 @@ class Worker:
             else order.sample <= self.edge(self.chunk)
         )
 
-    def _plan(self, number: int, command: Continue | Rewind) -> None:
-        """Have a future made, beside the sound where time passes; only the latest that was asked for can land."""
-        if not isinstance(self.streamer, CanContinue):
-            raise ControlError("this bundle goes on from nothing that it hears: load one of MusicGen")
-        work = self.streamer.prepare(self.state, self.controls, command, self._moment())
-        self._ahead = {number: BackgroundTask(work, threaded=self.pacing.clock is not None)}
+    def _open(self, number: int, command: Continue | Rewind) -> dict[int, BackgroundTask]:
+        """Open a command's files, if it is not known yet what they hold; by the order's number."""
+        if not (isinstance(command, Continue) and lacks_hashes(command)):
+            return {}
+        return {number: BackgroundTask(partial(open_sources, self._folder, command), threaded=self._threaded)}
+
+    def _prepare(self, order: Order, command: Continue | Rewind) -> Order:
+        """Make a continuation, beside the sound where time passes; gives the order with the hashes of its files."""
+        streamer = self.streamer
+        if not isinstance(streamer, CanContinue):
+            raise ControlError("this bundle cannot continue: load one of MusicGen")
+        self._opened_s, opened = 0.0, None
+        if isinstance(command, Continue) and lacks_hashes(command):
+            opening = self._opening.pop(order.number, None) or self._open(order.number, command)[order.number]
+            opened, self._opened_s = _result_of(opening), opening.seconds
+            command = opened.named_in(command)
+            order = replace(order, command=command)
+        make = streamer.prepare(self.state, self.controls, command, self._moment())
+        work = partial(_made, make, opened, self._folder, command)
+        self._ahead = {order.number: BackgroundTask(work, threaded=self._threaded)}
+        return order
+
+    @property
+    def _threaded(self) -> bool:
+        return self.pacing.clock is not None
 
     def _tell_of(self, number: int, ahead: BackgroundTask) -> None:
         ahead.told = True
@@ -283,7 +315,7 @@ class Worker:
             told = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
             self._reports.append(OrderRefused(number, told))
         else:
-            self._reports.append(Made(number, ahead.seconds, heard))
+            self._reports.append(Made(number, self._opened_s + ahead.seconds, heard))
 
     def _turn(self, order: Order, command: Commit | Branch | Choose) -> None:
         """Take in what is carried out within the next chunk, wherever that will begin."""
@@ -302,9 +334,7 @@ class Worker:
         self._turning.append((order, future))
 
     def _moment(self) -> Moment:
-        return Moment(
-            sample=self.edge(self.chunk), sample_rate=self._rate, conductor=self.conductor.copy(), folder=self._folder
-        )
+        return Moment(sample=self.edge(self.chunk), sample_rate=self._rate, conductor=self.conductor.copy())
 
     def _turn_all(self) -> None:
         """Tell the streamer what happens in the next chunk."""
@@ -367,3 +397,23 @@ class Worker:
             step_peak_s=self._step_peak_s,
             late=self._late,
         )
+
+
+def _result_of(opening: BackgroundTask) -> OpenedSources:
+    """Raises ControlError, whatever a file brings about: the sound goes on."""
+    try:
+        opened: OpenedSources = opening.result()
+    except EngineError:
+        raise
+    except Exception as error:
+        raise ControlError(f"{type(error).__name__}: {error}") from None
+    return opened
+
+
+def _made(
+    make: Callable[[PromptAudio], Any], opened: OpenedSources | None, folder: Path | None, command: Continue | Rewind
+) -> Any:
+    """A continuation, from files that were opened before or are opened now."""
+    if opened is None and isinstance(command, Continue):
+        opened = open_sources(folder, command)
+    return make(PromptAudio() if opened is None else opened.audio)

@@ -5,13 +5,10 @@ passed when it lands is made and left out. Up to the moment at which it is expec
 with the controls and the musical time of the asking; so a plan gives the same, whoever carries it out and when.
 """
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -27,8 +24,8 @@ from engine.models.musicgen.sequence import Sequence, SequenceRunner
 from engine.models.musicgen.state import Conditions
 from engine.models.musicgen.timing import time_from
 from engine.music.arrays import I64
-from engine.music.audio import Audio, read_audio, write_audio
-from engine.protocols.streamer import Moment
+from engine.music.audio import Audio
+from engine.protocols.streamer import Moment, PromptAudio, SourceAudio
 
 __all__ = ["Continuation", "planned_continuation", "planned_rewind", "rehearsed"]
 
@@ -64,11 +61,11 @@ class _Preparation:
 
 def planned_continuation(
     runner: SequenceRunner, controls: MusicgenControls, command: Continue, moment: Moment, ready: int
-) -> Callable[[], Continuation]:
-    """What makes the continuation of a sound file, `ready` samples of it beyond the moment it is expected to land.
+) -> Callable[[PromptAudio], Continuation]:
+    """What makes the continuation of a prompt, `ready` samples of it beyond the moment it is expected to be heard.
 
     Raises:
-        ControlError: the model cannot do what is asked, or the file is not one of the session's folder.
+        ControlError: the model cannot do what is asked.
     """
     if command.text and not runner.worded:
         raise ControlError("this bundle takes no words: leave them out, or load a bundle with a text encoder")
@@ -76,50 +73,39 @@ def planned_continuation(
         raise ControlError("this bundle takes no melody: leave it out, or load a melody bundle")
     for name, value in changed_controls(command):
         controls = with_value(controls, (name,), value)
-    source = _file(command.source, moment)
-    melody = _file(command.melody, moment) if command.melody else None
     aim = command.aim
     origin = float(aim if command.heard_until < 0 else command.heard_until)
     ahead = _ahead(runner, moment, origin, aim, ready)
     text = command.text or str(getattr(controls, "text", ""))
     left = _length(runner, command, moment, aim)
-    return partial(_continued, runner, controls, command, source, melody, text, ahead, left)
+    return partial(_continued, runner, controls, command, text, ahead, left)
 
 
 def rehearsed(runner: SequenceRunner, controls: MusicgenControls, seconds: float, ready: int) -> None:
-    """Go on with so much sound of a file that is made for it, all the way: what is done once only is done then."""
+    """Continue so many seconds of a chord, all the way: what a first time costs is paid then."""
     end = round(seconds * _REHEARSED_HZ)
     times = np.arange(end) / _REHEARSED_HZ
     rows = [0.1 * np.sin(2 * np.pi * hz * times) for hz in _REHEARSED_CHORD_HZ]
     sound = np.sum(rows, axis=0, keepdims=True).astype(np.float32)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "rehearsed.wav"
-        write_audio(path, sound, _REHEARSED_HZ)
-        file_hash = hashlib.sha256(path.read_bytes()).hexdigest()
-        command = Continue(source=path.name, seconds=seconds, seed=0, file_hash=file_hash, heard_until=end, aim=end)
-        conductor = Conductor(_REHEARSED_HZ)
-        moment = Moment(sample=end, sample_rate=_REHEARSED_HZ, conductor=conductor, folder=Path(folder))
-        planned_continuation(runner, controls, command, moment, ready)()
+    command = Continue(seconds=seconds, seed=0, heard_until=end, aim=end)
+    moment = Moment(sample=end, sample_rate=_REHEARSED_HZ, conductor=Conductor(_REHEARSED_HZ))
+    given = PromptAudio(SourceAudio(sound, _REHEARSED_HZ))
+    planned_continuation(runner, controls, command, moment, ready)(given)
 
 
 def _continued(
     runner: SequenceRunner,
     controls: MusicgenControls,
     command: Continue,
-    source: Path,
-    melody: Path | None,
     text: str,
     ahead: _Preparation,
     left: int,
+    given: PromptAudio,
 ) -> Continuation:
-    _check(source, command.file_hash)
-    if melody is not None:
-        _check(melody, command.melody_hash)
-    try:
-        sound, rate = read_audio(source)
-        tune = None if melody is None else melody_of(runner.model, melody)
-    except OSError as error:
-        raise ControlError(str(error)) from None
+    if given.prompt is None:
+        raise ControlError("got no audio to continue: name a sound file")
+    sound, rate, melody = given.prompt.audio, given.prompt.sample_rate, given.melody
+    tune = None if melody is None else melody_of(runner.model, melody.audio, melody.sample_rate)
     prompt = codes_of(runner.model, sound, rate, command.seconds)
     timed = command.heard_until >= 0
     span = _before(runner, ahead.conductor, ahead.origin, prompt.shape[1]) if timed else None
@@ -131,7 +117,7 @@ def _continued(
 
 def planned_rewind(
     runner: SequenceRunner, sequence: Sequence, controls: MusicgenControls, command: Rewind, moment: Moment, ready: int
-) -> Callable[[], Continuation]:
+) -> Callable[[PromptAudio], Continuation]:
     """What makes another way on from some bars before the moment at which it is expected to land.
 
     Raises:
@@ -155,7 +141,7 @@ def planned_rewind(
 
 def _rewound(
     runner: SequenceRunner, prompt: I64, was_told: Conditions, harmony: Harmony | None, controls: MusicgenControls,
-    command: Rewind, ahead: _Preparation, back: float,
+    command: Rewind, ahead: _Preparation, back: float, _: PromptAudio,
 ) -> Continuation:  # fmt: skip
     text = str(getattr(controls, "text", ""))
     span = _before(runner, ahead.conductor, back, prompt.shape[1])
@@ -202,26 +188,3 @@ def _length(runner: SequenceRunner, command: Continue, moment: Moment, aim: int)
         tick = conductor.tick_at(aim) + command.length_bars * conductor.bar_ticks_at(aim)
         seconds = (conductor.sample_of(tick, float(aim)) - aim) / moment.sample_rate
     return max(1, round(seconds * runner.sample_rate)) if seconds else -1
-
-
-def _file(name: str, moment: Moment) -> Path:
-    """A file of the session's folder.
-
-    Raises:
-        ControlError: it is none.
-    """
-    path = None if moment.folder is None else moment.folder / name
-    if path is None or not name or path.name != name or "\\" in name or not path.is_file():
-        raise ControlError(f"wanted the name of a sound file in the session's folder, got {name!r}")
-    return path
-
-
-def _check(path: Path, wanted: str) -> None:
-    """Raises ControlError where a file is not the one that was meant."""
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ControlError(f"{path.name} cannot be read ({error.strerror})") from None
-    if found != wanted:
-        raise ControlError(f"{path.name} has changed since it was asked for: ask again")

@@ -1,14 +1,13 @@
 """Sound as a language model hears it: at the codec's rate and channels, in whole frames up to its end, as codes."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from engine.errors import ControlError
 from engine.models.musicgen.model import Musicgen, together
 from engine.music.arrays import I64
-from engine.music.audio import Audio, read_audio
+from engine.music.audio import Audio
 
 __all__ = ["channels_of", "codes_of", "longest_prompt", "melody_of"]
 
@@ -43,14 +42,9 @@ def codes_of(model: Musicgen, given: Audio | None, rate: int, seconds: float) ->
     return together(codec.encode(sound.reshape(facts.streams, codec.channels, -1)))
 
 
-def melody_of(model: Musicgen, path: Path) -> Audio:
-    """[1, N] of a sound file at the codec's rate.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    sound, rate = read_audio(path)
-    return _resampled(sound.mean(axis=0, keepdims=True), rate, model.codec.sample_rate)
+def melody_of(model: Musicgen, given: Audio, rate: int) -> Audio:
+    """[1, N] of a sound [C, N] of `rate` Hz, at the codec's rate."""
+    return _resampled(given.mean(axis=0, keepdims=True), rate, model.codec.sample_rate)
 
 
 def channels_of(audio: Audio, count: int) -> Audio:

@@ -26,7 +26,7 @@ from engine.models.musicgen.sequence import Sequence, SequenceRunner
 from engine.models.musicgen.timing import ChunkTime
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
-from engine.protocols.streamer import Moment, StreamSpec
+from engine.protocols.streamer import Moment, PromptAudio, StreamSpec
 
 __all__ = ["MusicgenLive", "MusicgenLiveControls", "MusicgenLiveState", "WordedControls", "live_controls"]
 
@@ -178,15 +178,15 @@ class MusicgenLive:
             return
         for seconds in _REHEARSED_S:
             began_s = perf_counter()
-            with contextlib.suppress(OSError, ControlError):  # no room for its file: then the first one takes longer
+            with contextlib.suppress(ControlError):  # nothing to rehearse: then the first one takes longer
                 rehearsed(self._strands, self._defaults, seconds, self._spec.chunk)
             if perf_counter() - began_s > _QUICK_S:
                 break
 
     def prepare(
         self, state: MusicgenLiveState, controls: MusicgenLiveControls, command: Continue | Rewind, moment: Moment
-    ) -> Callable[[], Continuation]:
-        """What makes the future that a command asks for."""
+    ) -> Callable[[PromptAudio], Continuation]:
+        """What makes the continuation that a command asks for."""
         ready = self._spec.chunk
         if isinstance(command, Continue):
             return planned_continuation(self._strands, controls, command, moment, ready)

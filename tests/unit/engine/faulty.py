@@ -1,6 +1,6 @@
 """Streamers that go wrong on purpose; each is opened by name like a bundle."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from engine.controls import Live
 from engine.errors import BundleError
 from engine.models.tone import ToneStreamer
 from engine.music.audio import Audio
-from engine.protocols.streamer import StreamSpec
+from engine.protocols.streamer import Moment, PromptAudio, StreamSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,10 +69,50 @@ class FailsAt(ToneStreamer):
         return sound
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A continuation that changes nothing: the seconds of its prompt, and its first sample."""
+
+    heard: float
+    first: float
+
+
+class Continuing(ToneStreamer):
+    """A tone that can continue, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[PromptAudio] = []
+        self.applied: list[Heard] = []
+
+    def rehearse(self) -> None:
+        pass
+
+    def prepare(self, state: Any, controls: Any, command: Any, moment: Moment) -> Callable[[PromptAudio], Heard]:
+        def make(given: PromptAudio) -> Heard:
+            self.given.append(given)
+            prompt = given.prompt
+            return (
+                Heard(0.0, 0.0)
+                if prompt is None
+                else Heard(prompt.audio.shape[1] / prompt.sample_rate, float(prompt.audio[0, 0]))
+            )
+
+        return make
+
+    def check(self, state: Any, command: Any) -> None:
+        pass
+
+    def apply_at(self, state: Any, command: Any, future: Any, at: int, moment: Moment) -> None:
+        self.applied.append(future)
+
+
 def open_faulty(bundle: str, **options: Any) -> Any:
-    """``tone``, ``constant``, ``HOW:STEP`` or ``HOW:FIRST-LAST``; anything else is missing."""
+    """``tone``, ``constant``, ``continuing``, ``HOW:STEP`` or ``HOW:FIRST-LAST``; anything else is missing."""
     if bundle == "tone":
         return ToneStreamer()
+    if bundle == "continuing":
+        return Continuing()
     if bundle.startswith("constant"):
         return Constant()
     how, _, steps = bundle.partition(":")

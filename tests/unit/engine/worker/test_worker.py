@@ -1,17 +1,24 @@
 """One voice's turn."""
 
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from engine.audio.ring import Ring
 from engine.conductor import Conductor
-from engine.messages.session import Jump, Play, Set, Stop, Tempo
+from engine.messages.session import Commit, Continue, Jump, Play, Rewind, Set, Stop, Tempo
 from engine.models.tone import ToneStreamer
-from engine.worker.orders import AT_ONCE, Began, Order, OrderRefused, Took
+from engine.worker.orders import AT_ONCE, Began, Made, Order, OrderRefused, Took
+from engine.worker.sources import OpenedSources, hash_of, open_sources
 from engine.worker.worker import Pacing, StepError, Worker
-from tests.unit.engine.faulty import Constant, FailsAt
+from tests.unit.engine.faulty import Constant, Continuing, FailsAt
 
 RATE = 48000
 
@@ -209,3 +216,118 @@ def test_a_jump_goes_elsewhere_without_a_new_state() -> None:
     plain.receive(Order(2, AT_ONCE, Jump(seed=11)))
     plain._obey_due()
     assert plain.state.steps == 0, "a streamer that cannot jump begins anew"
+
+
+def prompts(folder: Path) -> Path:
+    for name, value in (("one", 0.25), ("two", 0.5)):
+        soundfile.write(folder / f"{name}.wav", np.full((RATE // 2, 1), value, np.float32), RATE, subtype="FLOAT")
+    return folder
+
+
+def continuing(folder: Path, *, clock: Callable[[], float] | None = None) -> tuple[Worker, Continuing]:
+    streamer = Continuing()
+    pacing = Pacing(fill=4800, clock=clock)
+    worker = Worker(streamer, Ring(1 << 18), session_rate=RATE, conductor=Conductor(RATE), pacing=pacing, folder=folder)
+    worker.receive(Order(1, AT_ONCE, Play()))
+    return worker, streamer
+
+
+def reports_of(worker: Worker, ready: Callable[[list[Any]], bool]) -> list[Any]:
+    """Turns, each with a reader that comes after, until all that was reported is enough."""
+    reports: list[Any] = []
+    for _ in range(5000):
+        worker.advance()
+        worker.ring.set_read(max(0, worker.ring.written - 4000))
+        reports += worker.take_reports()
+        if ready(reports):
+            return reports
+        time.sleep(0.001)
+    raise AssertionError(f"it never came: {reports}")
+
+
+def test_a_file_is_opened_beside_the_sound_and_its_hash_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a disk that does not answer holds up neither the sound nor other orders."""
+    may_open, opened_by = threading.Event(), list[int]()
+
+    def slow(folder: Path, command: Continue) -> OpenedSources:
+        opened_by.append(threading.get_ident())
+        assert may_open.wait(60.0)
+        return open_sources(folder, command)
+
+    monkeypatch.setattr("engine.worker.worker.open_sources", slow)
+    worker, streamer = continuing(prompts(tmp_path), clock=time.perf_counter)
+    worker.receive(Order(5, AT_ONCE, Continue(voice="v", source="one.wav", melody="two.wav")))
+    worker.receive(Order(6, AT_ONCE, Set(("v", "octave"), 1)))
+    reports = reports_of(worker, lambda seen: worker.chunk > 20)
+    assert [r.number for r in reports if isinstance(r, Took)] == [6]
+    may_open.set()
+    reports = reports_of(worker, lambda seen: any(isinstance(r, Made) for r in seen))
+    (took,) = [r for r in reports if isinstance(r, Took)]
+    command = took.order.command
+    assert isinstance(command, Continue)
+    assert command.file_hash == hash_of(tmp_path / "one.wav")
+    assert command.melody_hash == hash_of(tmp_path / "two.wav")
+    assert took.chunk >= 20
+    assert len(opened_by) == 1
+    assert threading.get_ident() not in opened_by
+    ((prompt, melody),) = [(given.prompt, given.melody) for given in streamer.given]
+    assert prompt is not None
+    assert melody is not None
+    assert (float(prompt.audio[0, 0]), float(melody.audio[0, 0])) == (0.25, 0.5)
+
+
+def test_a_file_that_is_known_is_opened_with_what_is_made_of_it(tmp_path: Path) -> None:
+    """As in a replay, where what was never heard is never read."""
+    worker, streamer = continuing(prompts(tmp_path))
+    known = Continue(voice="v", source="one.wav", file_hash=hash_of(tmp_path / "one.wav"))
+    worker.obey(Order(5, AT_ONCE, known))
+    worker.obey(Order(6, AT_ONCE, replace(known, source="gone.wav")))
+    assert next(r.order.command for r in worker.take_reports() if isinstance(r, Took)) == known
+    assert not streamer.given
+    worker.obey(Order(7, AT_ONCE, replace(known, file_hash="0" * 64)))
+    worker.obey(Order(8, AT_ONCE, Commit(voice="v", number=7)))
+    assert "has changed" in next(r.reason for r in worker.take_reports() if isinstance(r, OrderRefused))
+    worker.obey(Order(9, AT_ONCE, known))
+    worker.obey(Order(10, AT_ONCE, Commit(voice="v", number=9)))
+    assert len(streamer.given) == 1
+
+
+@pytest.mark.parametrize("later", [Continue(voice="v", source="two.wav"), Rewind(voice="v")])
+def test_an_earlier_continuation_whose_file_is_slow_does_not_take_the_place_of_a_later_one(
+    later: Continue | Rewind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_open = threading.Event()
+
+    def slow(folder: Path, command: Continue) -> OpenedSources:
+        assert command.source == "two.wav" or may_open.wait(60.0)
+        return open_sources(folder, command)
+
+    monkeypatch.setattr("engine.worker.worker.open_sources", slow)
+    worker, _ = continuing(prompts(tmp_path), clock=time.perf_counter)
+    worker.receive(Order(5, AT_ONCE, Continue(voice="v", source="one.wav")))
+    worker.advance()
+    worker.receive(Order(6, AT_ONCE, later))
+    reports = reports_of(worker, lambda seen: any(isinstance(r, Made) for r in seen))
+    may_open.set()
+    reports += reports_of(worker, lambda seen: worker.chunk > 40)
+    assert [r.number for r in reports if isinstance(r, Took | Made)] == [6, 6]
+
+
+def test_whatever_a_file_brings_about_the_sound_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.worker.worker.open_sources", lambda folder, command: 1 // 0)
+    worker, _ = continuing(tmp_path, clock=time.perf_counter)
+    worker.receive(Order(5, AT_ONCE, Continue(voice="v", source="one.wav")))
+    reports = reports_of(worker, lambda seen: any(isinstance(r, OrderRefused) for r in seen))
+    (refused,) = [r for r in reports if isinstance(r, OrderRefused)]
+    assert (refused.number, refused.reason[:17]) == (5, "ZeroDivisionError")
+    assert worker.advance() or worker.playing
+
+
+def test_a_voice_that_has_no_room_to_rehearse_with_warms_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    worker, _ = continuing(tmp_path)
+    worker.warm()
+    run(worker)
+    assert worker.chunk

@@ -1,6 +1,5 @@
 """A live language model plays what it would offline, wherever it is cut, snapshot, frozen or sent to another future."""
 
-import hashlib
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from engine.models.musicgen.streamer import MusicgenLive, MusicgenLiveControls, 
 from engine.models.musicgen.timing import ChunkTime
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
-from engine.protocols.streamer import Moment, restore, snapshot
+from engine.protocols.streamer import Moment, PromptAudio, restore, snapshot
+from engine.worker.sources import open_sources
 from tests.tiny_musicgen import KINDS, open_tiny
 
 RATE = 48000
@@ -275,7 +275,7 @@ def test_going_back_takes_up_what_was_said_there(kind: str) -> None:
     bar = RATE // 2
     aim = (moment.sample // bar + 1) * bar
     said = voice.live._strands.emitted(voice.state.sequence)
-    future = voice.live.prepare(voice.state, voice.controls, Rewind(bars=1, seed=9, aim=aim), moment)()
+    future = voice.live.prepare(voice.state, voice.controls, Rewind(bars=1, seed=9, aim=aim), moment)(PromptAudio())
     back = aim - bar - voice.spec.latency * RATE // voice.spec.sample_rate
     frames = back * voice.spec.sample_rate // RATE // HOP
     model = voice.live._strands.model
@@ -323,15 +323,9 @@ def test_words_are_a_control_where_they_are_taken() -> None:
 
 def planned(voice: Voice, folder: Path, **asked: object) -> Continuation:
     """What comes of a continuation of files in a folder."""
-    sums = {
-        f"{'file' if name == 'source' else name}_hash": hashlib.sha256((folder / str(file)).read_bytes()).hexdigest()
-        for name, file in asked.items()
-        if name in ("source", "melody")
-    }
-    command = Continue(**{**sums, **asked})  # type: ignore[arg-type]
-    made: Continuation = voice.live.prepare(
-        voice.state, voice.controls, command, replace(voice.moment(), folder=folder)
-    )()
+    command = Continue(**asked)  # type: ignore[arg-type]
+    given = open_sources(folder, command).audio
+    made: Continuation = voice.live.prepare(voice.state, voice.controls, command, voice.moment())(given)
     return made
 
 
@@ -347,10 +341,8 @@ def test_a_melody_is_followed_and_its_file_is_the_one_that_was_meant(tmp_path: P
     assert abs(hum.heard - 1.0) < 0.05
     assert not np.array_equal(hum.sequence.ready, other.sequence.ready)
     assert not np.array_equal(hum.sequence.ready, none.sequence.ready)
-    with pytest.raises(ControlError, match="has changed"):
-        planned(voice, tmp_path, source="in.wav", file_hash="0" * 64)
-    with pytest.raises(ControlError, match="sound file in the session's folder"):
-        voice.live.prepare(voice.state, voice.controls, Continue(source="in.wav"), voice.moment())
+    with pytest.raises(ControlError, match="got no audio to continue"):
+        voice.live.prepare(voice.state, voice.controls, Continue(source="in.wav"), voice.moment())(PromptAudio())
 
 
 def test_a_melody_outlives_new_words_and_a_way_back(tmp_path: Path) -> None:
@@ -366,7 +358,8 @@ def test_a_melody_outlives_new_words_and_a_way_back(tmp_path: Path) -> None:
     voice.play(1)
     assert voice.state.sequence.text == "fast drums"
     assert voice.state.sequence.lm.conditions.melody is hum
-    again = voice.live.prepare(voice.state, voice.controls, Rewind(bars=1, aim=voice.moment().sample), voice.moment())()
+    back = Rewind(bars=1, aim=voice.moment().sample)
+    again = voice.live.prepare(voice.state, voice.controls, back, voice.moment())(PromptAudio())
     assert again.sequence.lm.conditions.melody is hum
 
 
@@ -427,16 +420,13 @@ def test_it_goes_on_over_the_chords_it_hears_until_it_is_told_others(tmp_path: P
     again = by_ear.live.prepare(
         by_ear.state, by_ear.controls, Rewind(bars=1, aim=by_ear.moment().sample), by_ear.moment()
     )
-    assert again().sequence.harmony == heard.sequence.harmony
+    assert again(PromptAudio()).sequence.harmony == heard.sequence.harmony
 
 
-def test_a_voice_that_cannot_rehearse_plays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no room for the sound that it would rehearse with."""
+def test_a_voice_that_has_rehearsed_plays_as_before() -> None:
     made = Voice("conducted")
     made.live.rehearse()
-    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
-    made.live.rehearse()
-    assert made.step().shape == (1, made.spec.chunk)
+    assert np.array_equal(made.play(3), Voice("conducted").play(3))
 
 
 def test_a_frame_is_told_from_its_beginning_to_its_end() -> None:
