@@ -53,12 +53,30 @@ class Outcome:
     skipped: int
 
 
+class _Weights(nn.Module):
+    """The weights of one optimiser, as Fabric takes them.
+
+    A loss passes through `forward` before its gradients are taken: this is where the strategy learns which weights the
+    loss depends on, so that it averages their gradients over processes while it goes backward. Networks themselves
+    stay as they are: a task may call any of their methods, and update several optimisers from one forward pass.
+    """
+
+    def __init__(self, optimiser: Optimizer) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(p for group in optimiser.param_groups for p in group["params"])
+
+    def forward(self, loss: Tensor) -> Tensor:
+        """The loss as it is."""
+        return loss
+
+
 class _Step(Stepper):
     """The stepper of one process; lives as long as the run."""
 
     def __init__(self, recipe: Recipe, fabric: "Fabric", optimisers: Mapping[str, Optimizer]) -> None:
         self._recipe, self._fabric, self._optimisers = recipe, fabric, optimisers
         self._rates = {name: [group["lr"] for group in each.param_groups] for name, each in optimisers.items()}
+        self._weights = {name: fabric.setup_module(_Weights(each)) for name, each in optimisers.items()}
         self.device = fabric.device
         self.generator = torch.Generator(fabric.device)
         self.step = 0
@@ -76,18 +94,13 @@ class _Step(Stepper):
                 group["lr"] = rate * scale
 
     def update(self, losses: Mapping[str, Tensor]) -> None:
-        parameters = {
-            name: [p for group in self._optimisers[name].param_groups for p in group["params"]] for name in losses
-        }
+        parameters = {name: list(self._weights[name].parameters()) for name in losses}
         with torch.autocast(self.device.type, enabled=False):
             for index, (name, loss) in enumerate(losses.items()):
                 more = index + 1 < len(losses)
-                gradients = torch.autograd.grad(loss, parameters[name], retain_graph=more, allow_unused=True)
-                for parameter, gradient in zip(parameters[name], gradients, strict=True):
-                    parameter.grad = gradient
+                self._fabric.backward(self._weights[name](loss), inputs=parameters[name], retain_graph=more)
         norms = {}
         for name in losses:
-            self._share(parameters[name])
             limit = self._recipe.optim.clip or float("inf")
             norms[name] = torch.nn.utils.clip_grad_norm_(parameters[name], limit)
         self.norms.update(norms)
@@ -118,17 +131,6 @@ class _Step(Stepper):
                 f"step {self.step}: {self._bad} updates in a row had gradients that are not numbers ({values}); "
                 "resume from an earlier checkpoint with a lower optim.lr, or set optim.clip"
             )
-
-    def _share(self, parameters: list[nn.Parameter]) -> None:
-        """Average gradients over processes, all in one message."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if self._fabric.world_size == 1 or not gradients:
-            return
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        mean = self._fabric.all_reduce(flat, reduce_op="mean")
-        assert isinstance(mean, Tensor)
-        for gradient, part in zip(gradients, torch.split(mean, [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
 
 
 class _Feed:
@@ -193,7 +195,8 @@ def _fabric(recipe: Recipe, accelerator: str) -> "Fabric":
         accelerator=accelerator,
         devices=local,
         num_nodes=max(1, world // local),
-        strategy="ddp" if world > 1 else "auto",
+        # Which weights a loss depends on may change from step to step.
+        strategy="ddp_find_unused_parameters_true" if world > 1 else "auto",
         precision=precision,
     )
     fabric.launch()

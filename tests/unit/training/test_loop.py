@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit.training import shared_run
 from tests.unit.training.toy import Toy, ToyTask, toy_recipe
 from training import checkpoint, loop
 from training.checkpoint import CheckpointError
@@ -64,6 +66,43 @@ def test_a_run_killed_at_any_step_goes_on_from_its_last_checkpoint(tmp_path: Pat
         run(toy_recipe(Toy(fail_at=killed), save_every=2), tmp_path / "b")
     second = run(toy_recipe(save_every=2), tmp_path / "b", resume=True)
     assert_same(straight.checkpoint, second.checkpoint)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def in_two_processes(out: Path) -> None:
+    """What torchrun would start."""
+    shared = {
+        "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
+        "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": "0",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "tests.unit.training.shared_run", str(out)]
+    running = [
+        subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE
+        )
+        for rank in ("0", "1")
+    ]
+    errors = [process.communicate(timeout=300)[1].decode() for process in running]
+    assert [process.returncode for process in running] == [0, 0], "\n".join(errors)
+
+
+def test_two_processes_train_what_one_does_and_resume_as_one_does(tmp_path: Path) -> None:
+    in_two_processes(tmp_path)
+    one, two = checkpoint.load(shared_run.run(tmp_path / "one")), checkpoint.latest(tmp_path / "straight/checkpoints")
+    assert two is not None
+    assert_same(two, checkpoint.latest(tmp_path / "halves/checkpoints") or tmp_path)
+    other = checkpoint.load(two)
+    assert other.about["state"]["scale"] == pytest.approx(one.about["state"]["scale"], rel=1e-5)
+    for name in ("weights", "optimisers"):
+        left, right = getattr(one, name), getattr(other, name)
+        assert set(left) == set(right)
+        for key in left:
+            torch.testing.assert_close(right[key], left[key], rtol=1e-4, atol=1e-6, msg=key)
 
 
 def test_threads_looking_and_listening_change_nothing(tmp_path: Path) -> None:
