@@ -11,7 +11,6 @@ The map, low to high: each line imports only from lines above it. Every folder's
 - ``web/``: what browsers and OSCQuery clients see.
 - ``view``: the terminal's picture of a performance.
 - ``app``: a session and its ports, started and stopped in order.
-- ``OSC.md``: all OSC addresses, generated from the code.
 - ``devices``: `ripieno devices`.
 - ``doctor``: `ripieno doctor`, which checks this machine.
 - ``bench``: OSC messages per second.

@@ -57,7 +57,7 @@ def test_what_training_publishes_is_played(build: str, trained: MusicgenParts, t
     assert np.abs(vectors - wanted)[mask > 0].max() < (1e-5 if build == "fp32" else 0.05)
     span = Conductor(48000).span(0, 30, 640, 32000)
     features = step_features(span, model.facts.features)
-    state = model.begin(model.tell(said), frames=20)
+    state = model.begin(model.conditions(said), frames=20)
     rows = []
     while not state.ended:
         frame = model.step(state, features=features[state.steps - 1])
