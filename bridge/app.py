@@ -17,9 +17,9 @@ from bridge.settings import Settings, SettingsError, host_and_port
 from engine.audio.input import INPUT
 from engine.band.actions import BandSettings
 from engine.band.process import band_named
-from engine.bundles.bundle import TONE, BundleInfo, bundles, describe
+from engine.bundles.bundle import TONE, BundleInfo, bundles, describe, makes_sound
 from engine.controls import Value, get_value
-from engine.errors import BundleError, ControlError, EngineError
+from engine.errors import ControlError, EngineError
 from engine.messages.session import (
     NOW,
     Command,
@@ -80,9 +80,18 @@ def _figures(seen: VoiceTelemetry) -> list[tuple[str, int | float | str]]:
     return rows + ([("prepared_s", seen.prepared_s), ("continue_ms", seen.continue_ms)] if seen.continue_ms else [])
 
 
-def _of_sound() -> list[str]:
-    """The bundles that can be voices."""
-    return [info.name for info in bundles() if info.streams]
+def _check_sound(bundle: str) -> None:
+    """Whether a bundle of this name can be a voice. Hashes nothing: the voice's process does, before it is heard.
+
+    Raises:
+        ControlError: there is none, or it makes notes.
+    """
+    try:
+        if makes_sound(bundle, paths=False):
+            return
+    except EngineError as error:
+        raise ControlError(str(error)) from None
+    raise ControlError(f"{bundle} makes notes, not sound; 'ripieno bundles' lists those that can be voices")
 
 
 @dataclass(slots=True)
@@ -204,14 +213,7 @@ class App:
         if isinstance(command, Panic) and self.band is not None:
             self.band.panic()
         if isinstance(command, Load):
-            try:
-                info = describe(command.bundle, paths=False)
-            except BundleError as error:
-                raise ControlError(str(error)) from None
-            if not info.streams:
-                raise ControlError(
-                    f"{info.name} makes notes, not sound; a voice needs one of: {', '.join(_of_sound())}"
-                )
+            _check_sound(command.bundle)
             if len(self._names | {command.voice}) > _MOST_VOICES:
                 raise ControlError(f"there may be {_MOST_VOICES} voices; load into one of {', '.join(self._names)}")
             self._names.add(command.voice)

@@ -32,6 +32,7 @@ __all__ = [
     "bundles",
     "describe",
     "find",
+    "makes_sound",
     "open_getmusic",
     "open_musicgen",
     "open_streamer",
@@ -158,6 +159,20 @@ def describe(reference: str, *, paths: bool = True) -> BundleInfo:
         controls=_controls(first.family, first.facts),
         facts=first.facts,
     )
+
+
+def makes_sound(reference: str, *, paths: bool = True) -> bool:
+    """Whether a bundle can be a voice; what the first of its graphs says, without reading or hashing the others.
+
+    For who may not wait: `open_streamer` checks the whole bundle in the voice's process.
+
+    Args:
+        reference, paths: as for `find`.
+    Raises:
+        BundleError: there is no such bundle, or its first file is no graph.
+        ManifestError: that does not say what it must.
+    """
+    return reference == TONE or read_manifest(_files(find(reference, paths=paths))[0]).family not in _USES
 
 
 def open_streamer(reference: str, *, threads: int = 0, provider: str = "cpu", paths: bool = True) -> Streamer[Any, Any]:

@@ -4,6 +4,7 @@
 - ``take``: the log of a performance: one JSON value per line.
 - ``replay``: the same sound again from a take.
 - ``slot``: what a voice is to be, and what all voices share.
+- ``restarts``: when a voice that has failed is started again, and from which state.
 - ``sources``: the sound that a continuation starts from: live input, mix or file.
 - ``continuations``: continuations of a voice: requested, made, applied at their time.
 - ``voice``: one named voice: its lane in the mix, its worker, restarts and swaps.

@@ -5,7 +5,7 @@ the one that plays, and takes over at a sample.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from engine.audio.mixer import Lane, LaneChange, LaneRequest
 from engine.controls import walk, with_value
@@ -27,6 +27,7 @@ from engine.messages.session import (
     VoiceUp,
 )
 from engine.session.continuations import Continuations
+from engine.session.restarts import Restarts
 from engine.session.schedule import Scheduled, target_of
 from engine.session.slot import Retired, SessionContext, Slot, VoiceSpec
 from engine.worker.orders import (
@@ -45,9 +46,6 @@ from engine.worker.process import Setup, WorkerHandle
 
 __all__ = ["Voice"]
 
-_BACK_OFF_S: Final = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0)  # before each restart within a minute; then it is given up
-_SOON_S: Final = 5.0  # a voice that dies this early after a restart gets a fresh state, its snapshot may be the reason
-
 
 class Voice:
     """Threads: the session's housekeeping only, but for `lane`, which the mixer reads."""
@@ -65,9 +63,7 @@ class Voice:
         self._starting: list[Scheduled] = []
         self._stopping: list[Scheduled] = []
         self._covered = 0
-        self._failures: list[float] = []
-        self._again_s: float | None = None
-        self._snapshot: tuple[int, int, bytes] | None = None
+        self._restarts = Restarts()
         self._unsent: dict[int, Scheduled] = {}
         self._retired = Retired(lane.uses)
         self._futures = Continuations(spec.name, stage)
@@ -101,7 +97,7 @@ class Voice:
     @property
     def gone(self) -> bool:
         """Whether it is unloaded, or was given up."""
-        return self._cast is None and self._again_s is None and self._next is None
+        return self._cast is None and self._restarts.due_s is None and self._next is None
 
     def open_sample(self) -> int:
         """The earliest sample that a command to this voice can still change."""
@@ -161,14 +157,9 @@ class Voice:
         """
         if isinstance(command, Set) and self.controls is not None:
             with_value(self.controls, command.path[1:], command.value)
-        cast = self._cast
-        if (
-            (needs_preparation(command) or applies_within_chunk(command))
-            and cast is not None
-            and cast.ready
-            and not cast.continues
-        ):
-            raise ControlError(f"{self.bundle} goes on from nothing that it hears: load a bundle of MusicGen")
+        cast, continuing = self._cast, needs_preparation(command) or applies_within_chunk(command)
+        if continuing and cast is not None and cast.ready and not cast.continues:
+            raise ControlError(f"{self.bundle} cannot continue: load a bundle of MusicGen")
 
     def tend(self) -> None:
         """Housekeeping: reports, turns, restarts, changes of bundle. Called often."""
@@ -179,7 +170,7 @@ class Voice:
         for turn in self.lane.take_turns():
             self._note(turn)
         self._watch()
-        if self._again_s is not None and self._stage.clock() >= self._again_s:
+        if self._restarts.due(self._stage.clock()):
             self._restart()
         if self._next is not None and self._next[0].ready:
             self._take_over(*self._next)
@@ -243,7 +234,7 @@ class Voice:
             self._stage.give_up(self._cast.unanswered, "unloaded")
             self._retired.add(self._cast)
             self._cast = None
-        self._again_s, self._snapshot = None, None
+        self._restarts.cancel()
         self.lane.ask(LaneRequest("drop"))
 
     # players
@@ -337,33 +328,24 @@ class Voice:
             return
         if cast is not self._cast:
             return
-        now = stage.clock()
         self._cast = None
         self._futures.again()
         self._unsent |= cast.unanswered
-        first_time = not cast.ready and not self._failures
-        early = cast.resumed and now - cast.begun_s < _SOON_S
-        saved = cast.player.ring.load()
-        if saved is not None and cast.ready and not early:
-            self._snapshot = cast.number, *saved
-        elif early:
-            self._snapshot = None
+        self._restarts.ended(cast, stage.clock())
         if cast.controls is not None:
             self._values = {control.path: control.value for control in walk(cast.controls)}
         self._retired.add(cast)
-        self._failures = [at for at in self._failures if now - at < 60.0] + [now]
-        if first_time:
+        if self._restarts.due_s is not None:
+            stage.events.append(VoiceDown(voice=self.name, reason=reason))
+        elif self._restarts.failures == 1:
             self._stage.events.append(
                 Failed(number=0, command=Load(voice=self.name, bundle=cast.bundle, seed=cast.seed), reason=reason)
             )
             self._abandon()
-        elif len(self._failures) > len(_BACK_OFF_S):
-            reason = f"{reason}; given up after {len(self._failures)} failures, load a bundle"
+        else:
+            reason = f"{reason}; given up after {self._restarts.failures} failures, load a bundle"
             stage.events.append(VoiceDown(voice=self.name, reason=reason))
             self._abandon()
-        else:
-            stage.events.append(VoiceDown(voice=self.name, reason=reason))
-            self._again_s = now + _BACK_OFF_S[len(self._failures) - 1]
 
     def _abandon(self) -> None:
         self._stage.give_up(self._unsent, "the voice has failed; load a bundle")
@@ -372,8 +354,8 @@ class Voice:
         self.lane.ask(LaneRequest("drop"))
 
     def _restart(self) -> None:
-        self._again_s = None
-        self._cast = self._start(self.bundle, self.seed, self._snapshot, self._options)
+        self._restarts.due_s = None
+        self._cast = self._start(self.bundle, self.seed, self._restarts.snapshot, self._options)
         self._cast.again = True
         for due in self._unsent.values():
             self._cast.player.send(Order(due.number, AT_ONCE, due.command))
@@ -429,7 +411,8 @@ class Voice:
         for order in orders.values():
             cast.player.send(Order(order.number, AT_ONCE, order.command))
         cast.unanswered = orders
-        self._cast, self._snapshot, self._failures, self._again_s = cast, None, [], None
+        self._cast = cast
+        self._restarts.reset()
         self._futures.again()
         self.bundle, self.seed, self.controls = cast.bundle, cast.seed, cast.controls
         self._options = cast.options

@@ -1,9 +1,14 @@
 """What puts a session and its ports together."""
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bridge.app import App
 from bridge.settings import Settings
+from engine.errors import ControlError
+from engine.messages.session import NOW, Command, Load, When
 
 
 class _Faulty:
@@ -32,3 +37,60 @@ def test_a_mistake_does_not_end_the_news_and_is_told_once() -> None:
     app._carry()
     assert app.session.polls == 4
     assert said == ["while carrying news: OSError: no news", "the device is back"]
+
+
+class _Posted:
+    """A session that keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+
+    def post(self, command: Command, when: When = NOW) -> int:
+        self.commands.append(command)
+        return len(self.commands)
+
+
+def app_of(*voices: str) -> Any:
+    app: Any = App(Settings(), say=lambda line: None)
+    app.session, app._names = _Posted(), set(voices)
+    return app
+
+
+def test_a_load_is_passed_on_without_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes in the thread that answers OSC; the voice's process hashes the bundle."""
+    monkeypatch.setattr("hashlib.sha256", lambda *_: 1 // 0)
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: 1 // 0)
+    app = app_of("musika")
+    for bundle in ("musika-live", "musicgen-live", "tone"):
+        app.post(Load(voice="musika", bundle=bundle))
+    assert [command.bundle for command in app.session.commands] == ["musika-live", "musicgen-live", "tone"]
+
+
+@pytest.mark.parametrize(
+    ("bundle", "says"),
+    [
+        ("getmusic-live", "getmusic-live makes notes, not sound"),
+        ("nothing", "no bundle 'nothing'"),
+        ("../engine/starter/musika-live", "no bundle"),
+        (str(Path(__file__).parents[3] / "engine" / "starter" / "musika-live"), "no bundle"),
+        ("", "no bundle"),
+    ],
+)
+def test_a_load_of_what_is_no_voice_is_refused_at_once(bundle: str, says: str) -> None:
+    app = app_of("musika")
+    with pytest.raises(ControlError, match=says):
+        app.post(Load(voice="musika", bundle=bundle))
+    assert not app.session.commands
+
+
+def test_a_ninth_voice_is_refused_and_the_eight_can_still_be_loaded() -> None:
+    """Each is a process of its own."""
+    app = app_of("v1")
+    for number in range(1, 9):
+        app.post(Load(voice=f"v{number}", bundle="tone"))
+    with pytest.raises(ControlError, match="there may be 8 voices; load into one of"):
+        app.post(Load(voice="v9", bundle="tone"))
+    app.post(Load(voice="v3", bundle="tone"))
+    assert [command.voice for command in app.session.commands] == [*(f"v{n}" for n in range(1, 9)), "v3"]
+    with pytest.raises(ControlError, match="there may be 8 voices"):
+        app.post(Load(voice="v9", bundle="tone"))
