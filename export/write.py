@@ -9,6 +9,7 @@ from typing import Any, Final
 import onnx
 
 from engine.graphs.manifest import METADATA_KEY, Manifest
+from engine.music.files import sha256_of
 
 __all__ = ["bundle_id", "write_bundle"]
 
@@ -97,7 +98,7 @@ def _labelled(graph: onnx.ModelProto, manifest: Manifest) -> bytes:
 
 def _write_sums(folder: Path) -> None:
     files = sorted(folder.glob("*.onnx"))
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    lines = [f"{sha256_of(file)}  {file.name}\n" for file in files]
     _replace(folder / _SUMS, "".join(lines).encode())
 
 

@@ -5,7 +5,6 @@ lost. FLAC cannot be mended like this, so it is made from the finished WAV.
 """
 
 import contextlib
-import re
 import struct
 import threading
 import time
@@ -18,6 +17,7 @@ import numpy as np
 
 from engine.errors import RecordError
 from engine.music.audio import Audio
+from engine.music.files import is_portable, shortened
 
 __all__ = ["Recorder", "WavFile", "free_name", "write_later"]
 
@@ -26,9 +26,6 @@ _QUEUE_S: Final = 20.0  # a disk that is slower than sound for longer than this 
 _HEADER_S: Final = 1.0
 _TURN_S: Final = 0.02
 _HEADER_BYTES: Final = 94
-_NAME_BYTES: Final = 200
-_SHOWN: Final = 60  # characters of a name, in an error
-_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\s*", re.IGNORECASE)
 
 
 class WavFile:
@@ -223,9 +220,8 @@ def free_name(folder: Path, name: str) -> Path:
     """
     name = name.strip() or time.strftime("ripieno-%Y%m%d-%H%M%S.wav")
     path = folder / name
-    if path.name != name or path.suffix.lower() not in (".wav", ".flac") or not _is_portable(name):
-        shown = name if len(name) <= _SHOWN else f"{name[: _SHOWN - 3]}..."
-        raise RecordError(f"a recording is named like take1.wav or take1.flac, without a folder; got {shown!r}")
+    if path.suffix.lower() not in (".wav", ".flac") or not is_portable(name):
+        raise RecordError(f"a recording is named like take1.wav or take1.flac, without a folder; got {shortened(name)}")
     number = 2
     try:
         while path.exists() or path.with_suffix(".flac.wav").exists():
@@ -234,17 +230,6 @@ def free_name(folder: Path, name: str) -> Path:
     except OSError as error:
         raise RecordError(f"{folder}: {error.strerror or error}; choose another folder") from None
     return path
-
-
-def _is_portable(name: str) -> bool:
-    """Whether a file can be called so on Windows, macOS and Linux alike: a session folder may be on any disk.
-
-    Source:
-        Microsoft, Naming Files, Paths, and Namespaces: reserved characters and device names. Most file systems hold
-        255 bytes; a number and the ending of what is being recorded are added to the name.
-    """
-    plain = all(ord(letter) >= 32 and letter not in '<>:"/\\|?*\x7f' for letter in name)
-    return plain and len(name.encode("utf-8", "replace")) <= _NAME_BYTES and not _DEVICE.fullmatch(name.split(".")[0])
 
 
 def write_later(path: Path, audio: Audio, sample_rate: int, done: Callable[[str], None]) -> threading.Thread:

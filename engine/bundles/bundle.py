@@ -17,6 +17,7 @@ from engine.errors import BundleError, EngineError
 from engine.graphs.graph import Graph, open_graph
 from engine.graphs.manifest import Manifest
 from engine.graphs.metadata import read_manifest
+from engine.music.files import sha256_of
 from engine.processes import cores
 from engine.protocols.streamer import Streamer
 
@@ -59,7 +60,6 @@ _STARTERS: Final = Path(__file__).parents[1] / "starter"
 _SUMS: Final = "SHA256SUMS"
 _MAX_GRAPHS: Final = 16
 _MAX_SUMS: Final = 1 << 16  # bytes of the list of sums
-_CHUNK: Final = 1 << 20
 _LARGE: Final = 64 << 20  # bytes of a graph that one core cannot read often enough to play live
 _SHOWN: Final = 100  # characters of a name, in an error
 
@@ -369,11 +369,7 @@ def _sum(file: Path) -> str:
 @lru_cache(maxsize=64)
 def _sum_of(file: Path, size: int, changed_ns: int) -> str:
     """sha256 of a file; size and time make a changed file another one to the cache."""
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while piece := content.read(_CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
+    return sha256_of(file)
 
 
 def _check_sums(folder: Path, sums: Mapping[Path, str]) -> None:

@@ -25,6 +25,7 @@ from engine.messages.session import (
     InfillProgress,
 )
 from engine.models.getmusic.model import FillSettings
+from engine.music.files import file_in
 from engine.music.midifile import write_midi
 from engine.music.score import ROLES, Note, Score, Track
 from engine.offline.infill import Infilled, InfillTask, infill, targets_of, written_bars
@@ -176,9 +177,7 @@ def _task(command: Infill, folder: Path, notes: Sequence[FillNote]) -> InfillTas
         ControlError: a name that is no file of the folder, or values that mean nothing.
     """
     name = command.file.strip() or _written(notes, folder)
-    source = folder / name
-    if not name or source.name != name or "\\" in name or not source.is_file():
-        raise ControlError(f"wanted the name of a MIDI file in the session folder {folder}, got {name!r}")
+    source = file_in(folder, name, "the name of a MIDI file")
     number, out = 1, folder / f"{source.stem}-fill1.mid"
     while out.exists() or out.with_stem(f"{out.stem}-1").exists():
         number += 1

@@ -4,7 +4,6 @@
 oscillator phases and noise to 2048 samples of stereo.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES
+from engine.music.files import sha256_of
 from export.graphs.musika import Exported
 from export.parity import parity
 from export.quantise.int8 import to_fp16
@@ -161,7 +161,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
     """Write a bundle of what the recipe ``musika_live_generator`` published as `checkpoint` into `outdir`."""
     generator, decoder, config = load_generator(checkpoint)
     graphs, parities, states = build_graphs(generator, decoder, config, build)
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    digest = sha256_of(checkpoint)
     identity = write_bundle(
         outdir,
         graphs,

@@ -6,7 +6,6 @@ of the diffusion, of the rotary embedding, and the head's second name for the em
 against what they must be. Only tensors and plain values are unpickled: nothing in the file is run.
 """
 
-import hashlib
 import pickle
 import re
 import warnings
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.music.absorbing import log_buffers
+from engine.music.files import sha256_of
 from engine.music.vocabulary import Dictionary, VocabularyError
 from export.errors import WeightsError
 from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges, rotary
@@ -183,7 +183,7 @@ def convert(source: Path, dictionary: Path, out: Path) -> tuple[GetdiffConfig, t
     weights = read(source)
     config = sizes(weights, words)
     network = ours_from(weights, config)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    digest = sha256_of(source)
     notes: dict[str, Any] = {
         "source": f"GETMusic, {source.name} sha256 {digest}",
         "licence": "weights: none stated; code and dictionary: MIT",

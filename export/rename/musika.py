@@ -6,7 +6,6 @@ order of the attribute ``layer_names`` with layers without weights left out. Eve
 the network is used exactly once, or the file is refused.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 
 from engine.music.arrays import F32
+from engine.music.files import sha256_of
 from export.errors import WeightsError
 from training.models.musika import M22, M44, MusikaConfig, build, save
 
@@ -315,7 +315,7 @@ def convert(source: Path, out: Path) -> tuple[MusikaConfig, tuple[str, ...]]:
     found = {network: read(path) for network, path in paths.items()}
     config = _config(paths, found)
     networks = {network: _fill(network, config, layers, paths[network]) for network, layers in found.items()}
-    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths.values()}
+    sums = {path.name: sha256_of(path) for path in paths.values()}
     listed = ", ".join(f"{name} sha256 {digest}" for name, digest in sorted(sums.items()))
     save(out, config, networks, {"source": f"Musika, Keras weights: {listed}", "licence": "MIT"})
     return config, tuple(networks)

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 from engine.music.arrays import F64
 from engine.music.audio import Audio, read_audio, to_stereo
 from engine.music.beats import track_beats
-from training.data.corpus import Corpus, CorpusEntry, DataError, checksum
+from engine.music.files import sha256_of
+from training.data.corpus import Corpus, CorpusEntry, DataError
 from training.data.onsets import onset_times
 
 __all__ = ["ENDINGS", "Folder", "find_audio", "read_stereo"]
@@ -55,12 +55,6 @@ def read_stereo(path: Path, sample_rate: int) -> Audio:
     import soxr
 
     return np.ascontiguousarray(soxr.resample(audio.T, rate, sample_rate).T, np.float32)
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            yield block
 
 
 class Folder(Corpus):
@@ -140,7 +134,7 @@ def _known(path: Path, index: dict[str, dict[str, float | str]]) -> dict[str, fl
         known = {
             "size": status.st_size,
             "time": status.st_mtime_ns,
-            "checksum": checksum(_blocks(path)),
+            "checksum": sha256_of(path),
             "duration_s": about.frames / about.samplerate,
         }
         index[key] = known

@@ -4,7 +4,6 @@
 live network: finished columns to keys and values, then open columns after them. How: `export.graphs.getmusic.modules`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.music.absorbing import STEPS
 from engine.music.bandfeatures import BAND_FEATURES, COLUMNS
+from engine.music.files import sha256_of
 from engine.music.score import ROLES
 from export.graphs.getmusic.modules import CONTEXT, NetworkGraph, PastGraph, WindowGraph
 from export.graphs.musika import Exported
@@ -186,7 +186,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
     loaded = load(checkpoint)
     made = graphs(loaded, build)
     numbers = {role: number for role, (_, number) in made.items()}
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    digest = sha256_of(checkpoint)
     identity = write_bundle(
         outdir,
         {role: graph for role, (graph, _) in made.items()},

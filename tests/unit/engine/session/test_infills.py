@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,21 @@ def test_what_goes_wrong_is_told(session: Session, room: Path, command: Command,
     (failed,) = of(until(session, lambda events: bool(of(events, Failed))), Failed)
     assert says in failed.reason
     assert failed.command == command
+
+
+def test_a_fill_takes_no_file_from_outside_the_folder(session: Session, room: Path) -> None:
+    (room / "deeper").mkdir()
+    (room / "deeper" / "in.mid").write_bytes((room / "in.mid").read_bytes())
+    for name in ("deeper/in.mid", str(room / "in.mid"), f"../{room.name}/in.mid"):
+        answer = answered(session, Infill(file=name, targets="bass"))
+        assert isinstance(answer, Failed)
+        assert "wanted the name of a MIDI file in the session folder" in answer.reason
+
+
+def test_a_fill_takes_no_bundle_by_its_path(session: Session, room: Path) -> None:
+    session.post(replace(ASK, bundle=str(room / "bundles" / "band")))
+    (failed,) = of(until(session, lambda events: bool(of(events, Failed))), Failed)
+    assert "no bundle" in failed.reason
 
 
 def test_a_session_without_a_folder_fills_nothing() -> None:

@@ -77,11 +77,11 @@ def test_index_saves_reading_until_a_file_changes(tmp_path: Path, monkeypatch: p
     write_audio(music / "a.wav", tone(1, 0.5), RATE)
     first = Folder(music, cache).entries
 
-    def reads(_path: Path) -> bytes:
+    def reads(_path: Path) -> str:
         raise AssertionError("read again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.data.audio._blocks", reads)
+        patch.setattr("training.data.audio.sha256_of", reads)
         assert Folder(music, cache).entries == first
     write_audio(music / "a.wav", tone(1, 0.6), RATE)
     assert Folder(music, cache).entries[0].checksum != first[0].checksum
