@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.audio.port import BLOCK, NULL, AudioPort, NoDeviceError, open_port
-from bridge.band.guest import concerns_band
+from bridge.band.old_names import OldBandNames
 from bridge.band.options import BandOptions
+from bridge.band.session_band import concerns_band
 from bridge.live_input import LiveInput, beside, open_live_input
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
@@ -38,7 +39,7 @@ from engine.messages.session import (
 from engine.session.session import Session, VoiceSpec
 
 if TYPE_CHECKING:
-    from bridge.band.guest import SessionBand
+    from bridge.band.session_band import SessionBand
     from bridge.midi.ports import MidiInput
 
 __all__ = ["App", "voices_of"]
@@ -208,7 +209,7 @@ class App:
         """
         if concerns_band(command):
             if self.band is None:
-                raise ControlError("no band plays; begin with --band, such as --band usual")
+                raise ControlError("no band is loaded: start with --band, such as --band auto")
             return self.band.post(command, when)
         if isinstance(command, Panic) and self.band is not None:
             self.band.panic()
@@ -311,12 +312,13 @@ class App:
         )
 
     def _open_band(self) -> "SessionBand":
-        from bridge.band.guest import SessionBand
+        from bridge.band.session_band import SessionBand
 
         settings, audio = self.settings, self.audio
+        band = OldBandNames(self.say).current(settings.band, "--band {}")
         options = BandOptions(
-            band=band_named(settings.band), source="none", sink=settings.band_out, soundfont=settings.soundfont,
-            working=BandSettings(warmup=0, seed=settings.seed),
+            band=band_named(band), source="none", sink=settings.band_out, soundfont=settings.soundfont,
+            settings=BandSettings(warmup=0, seed=settings.seed),
         )  # fmt: skip
         # The ring of a device holds its lead less the block that is read: the first of that block waits for the rest.
         block_s = BLOCK / audio.sample_rate

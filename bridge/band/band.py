@@ -1,429 +1,294 @@
-"""The band at work: ports, maker and accompanist put together, under any source of musical time."""
+"""The live band: ports, accompanist and accompanist process put together, under any source of musical time."""
 
+import itertools
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
+from typing import Final, assert_never
 
 from bridge.band.clock import BandTime, ClockReading
+from bridge.band.commands import BandCommand, BandCommandQueue, QueuedCommand, refuse
+from bridge.band.handover import AccompanistHandover, StartAccompanist
+from bridge.band.keys import KeyThru, MidiInbox
 from bridge.band.options import BandOptions
+from bridge.band.ports import OpenPorts, open_ports
+from bridge.band.roles import channels_of, count_in, programs_of
 from bridge.band.tones import Sound
-from bridge.band.view import BandView, Standing
-from bridge.midi.out import MidiOutput, NoOutput
-from bridge.midi.output_commands import (
-    AllNotesOff,
-    AllSoundOff,
-    Book,
-    OutputCommand,
-    Raw,
-    Release,
-    SetPulse,
-    StartClock,
-    StopClock,
-    Strike,
-    Withdraw,
-)
-from bridge.midi.ports import MidiInput
+from bridge.band.view import BandStatus, BandView
+from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, SetPulse, StartClock, StopClock, Withdraw
 from bridge.midi.sender import SenderSetup
-from bridge.midi.sources import NoMidiError
 from bridge.settings import SettingsError
 from engine.band.accompanist import Accompanist
-from engine.band.actions import Action, CancelNotes, PlayNotes, ReleaseNotes, RequestBar
-from engine.band.controls import maker_controls, working
-from engine.band.ledger import Booking
+from engine.band.actions import Action, CancelNotes, Dropped, Planned, PlayNotes, ReleaseNotes, RequestBar
+from engine.band.controls import band_settings, network_controls
 from engine.band.process import AccompanistFailed, AccompanistProcess, AccompanistReady
 from engine.controls import with_value
-from engine.errors import EngineError
-from engine.music.units import TICKS_PER_BEAT
-from engine.protocols.accompanist import BAR_TICKS, BEATS, CHANNELS, PROGRAMS
+from engine.errors import ControlError, EngineError
+from engine.messages.session import BandLoad, BandStart, BandStop, Locate, Panic, Set, Tempo
+from engine.protocols.accompanist import BAR_TICKS, CHANNELS
 
-if TYPE_CHECKING:
-    from bridge.audio.port import AudioPort
+__all__ = ["Band"]
 
-__all__ = ["Band", "MidiInbox"]
-
-_TURN_S: Final = 0.01  # the longest between two looks at what has happened
-_CLICK, _CLICK_VELOCITY = 37, (110, 80)  # side stick; the bar's first beat, the others
-_NOTE_OFF, _NOTE_ON, _CLOCKS = 0x80, 0x90, 0xF0
-
-
-class MidiInbox:
-    """What arrives at an input, kept until the band has time. Threads: any."""
-
-    def __init__(self) -> None:
-        self.heard: deque[tuple[Sequence[int] | None, float]] = deque(maxlen=20_000)
-
-    def arrived(self, message: Sequence[int], at_s: float) -> None:
-        """Keep a message."""
-        self.heard.append((message, at_s))
-
-    def look(self, now_s: float) -> None:
-        """Nothing falls due here."""
-
-    def let_go(self) -> None:
-        """The keyboard has gone: told as a message that is none."""
-        self.heard.append((None, time.perf_counter()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """Words to obey from `tick` on (None: at once), and whom to tell of it."""
-
-    words: Mapping[str, Any]
-    tick: float | None
-    told: Callable[[str], None] | None
+_STEP_S: Final = 0.01  # the longest wait between two steps
+_SYSTEM: Final = 0xF0  # status bytes from here on are system messages: clock and transport
 
 
 class Band:
-    """Ports, maker and accompanist, put together.
+    """Ports, accompanist and its process, put together.
 
-    Threads and processes: one thread owns everything but `order` and `ears`, which are any thread's; the input, the
-    output and the maker have processes.
+    Threads and processes: one thread owns everything but `post` and `inbox`, which any thread may use; the input, the
+    output and the accompanist have processes of their own.
 
     Args:
         options: what to set up.
-        view: where news go; called from the owner's thread.
+        view: shows what happens; called from the owner's thread.
         clock: where musical time comes from.
-        sound: heard beside the MIDI output; whoever gives it reads it. Without it `options.sound` names a device.
+        sound: plays the notes beside the MIDI output and is read by its giver; without it `options.sound` names an
+            audio output.
+        ports, process, now: open the ports, start an accompanist process, give the time (perf_counter seconds).
+    Raises:
+        EngineError: a port or the soundfont cannot be opened; nothing is left running.
     """
 
-    def __init__(self, options: BandOptions, view: BandView, clock: BandTime, sound: Sound | None = None) -> None:
-        self.options, self.view, self.ears = options, view, MidiInbox()
+    def __init__(
+        self,
+        options: BandOptions,
+        view: BandView,
+        clock: BandTime,
+        sound: Sound | None = None,
+        *,
+        ports: OpenPorts = open_ports,
+        process: StartAccompanist = AccompanistProcess,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.options, self.view, self.inbox = options, view, MidiInbox()
         self.controls = options.controls
-        self.player = Accompanist(working(options.controls, options.working))
-        self.player.conducted = clock.chords
-        self._time, self._sound = clock, sound
+        self.accompanist = Accompanist(band_settings(options.controls, options.settings))
+        self.accompanist.conductor_chords = clock.chords
+        self._time, self._now = clock, now
         self._ready = self._rolling = False
-        self._struck: dict[tuple[int, int], Strike] = {}
-        self._ids = -1
-        self._wishes: deque[_Wish] = deque(maxlen=1000)
-        self._next: tuple[AccompanistProcess, _Wish] | None = None
-        self._maker = AccompanistProcess(options.band, maker_controls(self.controls))  # loads while the ports open
-        self._in: MidiInput | None = None
-        self._audio: AudioPort | None = None
+        self._commands = BandCommandQueue()
+        ids = itertools.count(-1, -1)  # the accompanist's own count up from 1
+        self._next_id: Callable[[], int] = ids.__next__
+        # The process loads while the ports open.
+        self._process = AccompanistHandover(options.band, network_controls(self.controls), process)
         try:
             setup = SenderSetup(
                 clock=options.send_clock,
                 lead_s=options.output_ms / 1000.0,
-                channels=tuple(sorted({CHANNELS[role] for role in (*self._roles(), self.player.settings.player)})),
-                raw=self._programs(),
+                channels=channels_of((*self._roles(), self.accompanist.settings.player)),
+                raw=programs_of(self._roles()).messages,
             )
-            self._out = self._open_out(setup)
-            try:
-                self._open_in()
-                if options.sound and sound is None:
-                    self._open_sound()
-                view.say(f"band: {options.band}; MIDI out: {self._out.name}" + (
-                    f"; MIDI in: {self._in.name}" if self._in is not None else ""
-                ))  # fmt: skip
-            except BaseException:
-                for port in (self._audio, self._in, self._out):
-                    if port is not None:
-                        port.stop()
-                raise
+            self._ports = ports(options, setup, self.inbox, sound, view.say)
         except BaseException:
-            self._maker.stop()
+            for close in self._process.closers():
+                close()
             raise
+        self._thru = KeyThru(self._ports.send, self._next_id)
+        view.say(f"band: {options.band}; {self._ports.name}")
 
     @property
     def name(self) -> str:
-        """Who plays."""
-        return self._maker.name
+        """The band that plays."""
+        return self._process.name
 
     @property
     def state(self) -> str:
         """``loading``, ``playing`` or ``resting``."""
         return "loading" if not self._ready else "playing" if self._rolling else "resting"
 
-    def order(
-        self, words: Mapping[str, Any], tick: float | None = None, told: Callable[[str], None] | None = None
-    ) -> None:
-        """Something from outside, such as ``{"tempo": 90}``; see `_obey`. From any thread.
+    def post(self, command: BandCommand, tick: float | None = None, done: Callable[[str], None] | None = None) -> None:
+        """Ask for something; any thread, never waits. Without `done` a refusal is shown in the view.
 
         Args:
-            tick: of musical time, before which it is not to hold.
-            told: called from the band's thread when it has been obeyed, with a reason if it could not be.
+            command: what.
+            tick: of musical time, before which it is not applied; None: at the next step.
+            done: called from the band's thread when it has been applied with "", with the reason if it cannot be.
         """
-        self._wishes.append(_Wish(words, tick, told))
+        self._commands.put(QueuedCommand(command, tick, done))
 
     def run(self, until: Callable[[], bool]) -> None:
-        """PlayNotes until `until` says so."""
+        """Play until `until` returns True."""
         while not until():
-            now_s = time.perf_counter()
-            self._move(self._time.look(now_s))
-            self._listen()
-            self._work(now_s)
-            self._mind_wishes(now_s)
-            self._act(self.player.turn(time.perf_counter()))
-            self._tell()
-            now_s = time.perf_counter()
-            left_s = min(_TURN_S, max(0.0, self.player.next_s(now_s) - now_s))
-            lines: list[Connection] = [self._maker.line] if self._maker.line is not None else []
-            if lines:
-                wait(lines, left_s)
+            self.step()
+            now_s = self._now()
+            left_s = min(_STEP_S, max(0.0, self.accompanist.next_s(now_s) - now_s))
+            if self._process.line is not None:
+                wait([self._process.line], left_s)
             else:
                 time.sleep(left_s)
 
-    def hush(self) -> None:
+    def step(self) -> None:
+        """Take in what has happened and do what is due now; never waits."""
+        now_s = self._now()
+        self._set_time(self._time.poll(now_s))
+        self._read_inbox()
+        self._read_process(now_s)
+        self._apply_due(now_s)
+        self._act(self.accompanist.advance(self._now()))
+        for line in self._ports.poll():
+            self.view.say(line)
+        self.view.show_status(self._status(self._now()))
+
+    def all_notes_off(self) -> None:
         """End every note and forget what is booked. By the owner's thread."""
-        self._send(StopClock())
-        self._send(AllNotesOff())
+        self._ports.send(StopClock())
+        self._ports.send(AllNotesOff())
 
     def close(self) -> None:
-        """End every note, then the ports and the maker."""
-        self.hush()
-        others = [port.stop for port in (self._in, self._audio) if port is not None]
-        makers = [self._maker.stop, *([self._next[0].stop] if self._next is not None else [])]
-        for end in (self._out.stop, *makers, *others):
+        """End every note, then the ports and the accompanist."""
+        self.all_notes_off()
+        output, *others = self._ports.closers()
+        for close in (output, *self._process.closers(), *others):
             try:
-                end()
+                close()
             except Exception as error:  # the others must end, too
                 self.view.say(f"while stopping: {type(error).__name__}: {error}")
-        self.view.stand(self._standing(time.perf_counter()))
+        self.view.show_status(self._status(self._now()))
 
-    # ports
+    # input, musical time, accompanist
 
-    def _send(self, order: OutputCommand) -> None:
-        self._out.send(order)
-        if self._sound is not None:
-            self._sound.obey(order)
-
-    def _open_out(self, setup: SenderSetup) -> MidiOutput | NoOutput:
-        """The output asked for; with sound of our own, a machine without MIDI will do."""
-        if self.options.sink == "none":
-            return NoOutput()
-        try:
-            return MidiOutput(self.options.sink, setup)
-        except NoMidiError as error:
-            if not self.options.sound and self._sound is None:
-                raise
-            self.view.say(f"no MIDI out: {error}")
-            return NoOutput()
-
-    def _open_in(self) -> None:
-        if self.options.source == "none":
-            return
-        try:
-            self._in = MidiInput(self.options.source, self.ears, timing=self.options.follow)
-        except NoMidiError as error:
-            if not self.options.sound or self.options.follow:
-                raise
-            self.view.say(f"no MIDI in: {error}")
-
-    def _open_sound(self) -> None:
-        from bridge.audio.port import open_port
-        from bridge.band.fluid import open_sound
-
-        name = self.options.sound
-        port = open_port(None if name == "default" else name)
-        self._audio = port
-        self._sound, line = open_sound(port.sample_rate, lambda: port.latency_s, self.options.soundfont)
-        port.start(self._sound.read)
-        self.view.say(f"sound: {port.name}, {line}")
-
-    # what happens
-
-    def _listen(self) -> None:
+    def _read_inbox(self) -> None:
         delay_s = self.options.input_ms / 1000.0
-        while self.ears.heard:
-            message, at_s = self.ears.heard.popleft()
+        for message, at_s in self.inbox.take():
             if message is None:
-                self.player.capture.let_go(None)
-                self._let_go()
-            elif message and message[0] >= _CLOCKS and self._time.feed(message, at_s):
-                self._move(self._time.look(at_s))
+                self.accompanist.capture.release_all(None)
+                self._thru.release_all()
+            elif message and message[0] >= _SYSTEM and self._time.feed(message, at_s):
+                self._set_time(self._time.poll(at_s))
             else:
-                self.player.hear(message, at_s - delay_s)
+                self.accompanist.receive(message, at_s - delay_s)
                 if self.options.thru:
-                    self._pass(message)
+                    self._thru.pass_on(message, CHANNELS[self.accompanist.settings.player])
 
-    def _move(self, moment: ClockReading | None) -> None:
-        """Musical time from now on, for the accompanist and for the output."""
-        if moment is None:
+    def _set_time(self, reading: ClockReading | None) -> None:
+        """Musical time from now on, for the accompanist and for the output; None: no change."""
+        if reading is None:
             return
-        if moment.say:
-            self.view.say(moment.say)
-        pulse, jumped = moment.pulse, moment.jumped
-        self.player.time(pulse, jumped=jumped)
+        if reading.line:
+            self.view.say(reading.line)
+        pulse, jumped = reading.pulse, reading.jumped
+        self._act(self.accompanist.set_pulse(pulse, jumped=jumped))
         if jumped or pulse is None:
-            self._act(self.player.turn(time.perf_counter()) if pulse is None else ())
-            self._send(StopClock())
-            self._send(AllNotesOff())
-        self._send(SetPulse(pulse))
+            self.all_notes_off()
+        self._ports.send(SetPulse(pulse))
         if pulse is not None and (jumped or not self._rolling):
-            self._send(Raw(self._programs()))
-            self._send(StartClock(max(0.0, pulse.tick_at(time.perf_counter()))))
+            self._ports.send(programs_of(self._roles()))
+            self._ports.send(StartClock(max(0.0, pulse.tick_at(self._now()))))
             if pulse.tick <= -BAR_TICKS:
-                self._count_in(pulse.tick)
+                self._ports.send(count_in(pulse.tick, self._next_id))
         self._rolling = pulse is not None
 
-    def _count_in(self, first: float) -> None:
-        notes = []
-        for beat in range(BEATS):
-            self._ids -= 1
-            start = first + beat * TICKS_PER_BEAT
-            velocity = _CLICK_VELOCITY[min(beat, 1)]
-            notes.append(Booking(self._ids, start, start + 120, CHANNELS["drum"], _CLICK, velocity))
-        self._send(Book(tuple(notes)))
+    def _read_process(self, now_s: float) -> None:
+        while (message := self._process.poll()) is not None:
+            match message:
+                case AccompanistReady(name, seconds):
+                    self.view.say(f"{name} is ready after {seconds:.2f} s")
+                    self._begin(now_s)
+                case AccompanistFailed(number, why):
+                    if not self._ready:
+                        raise SettingsError(why)
+                    self.accompanist.bar_failed(number, why)
+                case _:
+                    self.accompanist.bar_made(message, self._now())
+        name = self._process.swap(busy=self.accompanist.awaiting_bar)
+        if name:
+            self.view.say(f"{name} takes over")
+            self._begin(now_s)
 
-    def _work(self, now_s: float) -> None:
-        while (said := self._maker.poll()) is not None:
-            if isinstance(said, AccompanistReady):
-                self.view.say(f"{said.name} is ready after {said.seconds:.2f} s")
-                if not self._ready:
-                    self._move(self._time.begin(now_s))
-                self._ready = True
-            elif isinstance(said, AccompanistFailed):
-                if not self._ready:
-                    raise SettingsError(said.why)
-                self.player.failed(said.number, said.why)
-            else:
-                self.player.made(said, time.perf_counter())
-        if self._next is not None:
-            self._change(*self._next)
-
-    def _change(self, maker: AccompanistProcess, wish: _Wish) -> None:
-        """Let another maker take over once it is ready and none of the old one's bars is on its way."""
-        if not maker.ready:
-            said = maker.poll()
-            if isinstance(said, AccompanistFailed):
-                self._next = None
-                maker.stop()
-                self._answer(wish, said.why)
-            return
-        if self.player.waiting:
-            return
-        old, self._maker, self._next, self._ready = self._maker, maker, None, True
-        old.stop()
-        self.view.say(f"{maker.name} takes over")
-        self._answer(wish, "")
+    def _begin(self, now_s: float) -> None:
+        """An accompanist can play: musical time begins with the first."""
+        if not self._ready:
+            self._set_time(self._time.begin(now_s))
+        self._ready = True
 
     def _act(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
                 case RequestBar(request):
-                    if not self._ready or not self._maker.ask(request):
-                        self.player.failed(request.number, "no maker")
+                    if not self._ready or not self._process.ask(request):
+                        self.accompanist.bar_failed(request.number, "no accompanist process")
                 case PlayNotes(notes):
-                    self._send(Book(notes))
+                    self._ports.send(Book(notes))
                 case CancelNotes(tick):
-                    channels = tuple(CHANNELS[role] for role in self.player.settings.targets)
-                    self._send(Withdraw(tick, channels))
+                    self._ports.send(Withdraw(tick, channels_of(self.accompanist.settings.targets)))
                 case ReleaseNotes():
-                    self._send(AllNotesOff())
+                    self._ports.send(AllNotesOff())
+                case Planned() | Dropped():
+                    self.view.show_plan(action)
                 case _:
-                    self.view.plan(action)
+                    assert_never(action)
 
-    # orders
+    # commands
 
-    def _mind_wishes(self, now_s: float) -> None:
-        pulse, later = self.player.pulse, []
-        while self._wishes:
-            wish = self._wishes.popleft()
-            if wish.tick is not None and (pulse is None or pulse.tick_at(now_s) < wish.tick):
-                later.append(wish)
-                continue
+    def _apply_due(self, now_s: float) -> None:
+        pulse = self.accompanist.pulse
+        for queued in self._commands.due(None if pulse is None else pulse.tick_at(now_s)):
             try:
-                waits = self._obey(wish, now_s)
+                self._apply(queued, now_s)
             except (EngineError, TypeError, ValueError) as error:
-                self._answer(wish, str(error))
-            else:
-                if not waits:
-                    self._answer(wish, "")
-        self._wishes.extend(later)
+                self._answer(queued, str(error))
 
-    def _answer(self, wish: _Wish, why: str) -> None:
-        if wish.told is not None:
-            wish.told(why)
+    def _answer(self, queued: QueuedCommand, why: str = "") -> None:
+        if queued.done is not None:
+            queued.done(why)
         elif why:
-            self.view.say(f"refused {dict(wish.words)}: {why}")
+            self.view.say(f"{type(queued.command).__name__} refused: {why}")
 
-    def _obey(self, wish: _Wish, now_s: float) -> bool:
-        """Do as told; True if that takes its time.
+    def _apply(self, queued: QueuedCommand, now_s: float) -> None:
+        """Apply a command and answer it; a band that is loading is answered for later.
 
-        ``panic``, ``start``, ``stop``, ``tempo`` bpm, ``locate`` bar, ``load`` a band's name, ``set`` a control (such
-        as ``density/bass``) to ``value``: for programs that steer us.
+        Raises:
+            ControlError: it cannot be applied.
         """
-        words = wish.words
-        if "panic" in words:
-            self._send(AllSoundOff())
-            self._struck.clear()
-        if "set" in words:
-            self._set_control(tuple(str(words["set"]).split("/")), words.get("value"))
-        if "load" in words:
-            if self._next is not None:
-                self._next[0].stop()
-                self._answer(self._next[1], "another band was asked for")
-            self._next = AccompanistProcess(str(words["load"]), maker_controls(self.controls)), wish
-            return True
-        if not words.keys().isdisjoint(("start", "stop", "tempo", "locate")):
-            self._move(self._time.steer(words, now_s))
-        return False
+        match queued.command:
+            case BandLoad(name=name):
+                self._process.load(name, lambda why: self._answer(queued, why))
+                return
+            case Panic():
+                self._ports.send(AllSoundOff())
+                self._thru.clear()
+            case Set(path=path, value=value):
+                self._set_control(path, value)
+            case BandStart() | BandStop() | Tempo() | Locate() as command:
+                self._set_time(self._time.apply(command, now_s))
+            case unknown:
+                refuse(unknown)
+        self._answer(queued)
 
     def _set_control(self, path: tuple[str, ...], value: object) -> None:
-        controls = with_value(self.controls, path, value)
-        settings, before = working(controls, self.player.settings), self._roles()
+        """Change a control; notes already booked for roles that go are withdrawn."""
+        if path[:1] != ("band",):
+            raise ControlError(f"got the control {'/'.join(path)}, wanted one of the band, such as band/density/bass")
+        controls = with_value(self.controls, path[1:], value)
+        settings, before = band_settings(controls, self.accompanist.settings), self._roles()
         self.controls = controls
-        for maker in (self._maker, *([self._next[0]] if self._next is not None else [])):
-            maker.steer(maker_controls(controls))
-        self.player.adopt(settings)
-        pulse, gone = self.player.pulse, set(before) - set(settings.targets)
+        self._process.set_controls(network_controls(controls))
+        self.accompanist.set_settings(settings)
+        pulse, gone = self.accompanist.pulse, set(before) - set(settings.targets)
         if pulse is not None and gone:
-            channels = tuple(sorted(CHANNELS[role] for role in gone))
-            self._send(Withdraw(pulse.tick_at(time.perf_counter()), channels))
+            self._ports.send(Withdraw(pulse.tick_at(self._now()), channels_of(gone)))
         if set(self._roles()) - set(before):
-            self._send(Raw(self._programs()))
+            self._ports.send(programs_of(self._roles()))
 
-    # the player
-
-    def _pass(self, message: Sequence[int]) -> None:
-        """A key of the player, sent on."""
-        if len(message) < 3 or not all(0 <= byte < 128 for byte in message[1:3]):
-            return
-        kind, key = message[0] & 0xF0, (message[0] & 0x0F, message[1])
-        channel = CHANNELS[self.player.settings.player]
-        if kind == _NOTE_ON and message[2] > 0:
-            self._ids -= 1
-            self._struck[key] = Strike(self._ids, channel, message[1], message[2])
-            self._send(self._struck[key])
-        elif kind in (_NOTE_OFF, _NOTE_ON) and key in self._struck:
-            self._release(self._struck.pop(key))
-
-    def _let_go(self) -> None:
-        for strike in self._struck.values():
-            self._release(strike)
-        self._struck.clear()
-
-    def _release(self, strike: Strike) -> None:
-        """On the channel of its own time: roles may have changed since."""
-        self._send(Release(strike.id, strike.channel, strike.pitch))
-
-    # what is told
+    # roles and status
 
     def _roles(self) -> tuple[str, ...]:
         """Every role that may sound."""
-        settings = self.player.settings
+        settings = self.accompanist.settings
         return (*settings.targets, *((settings.player,) if self.options.thru else ()))
 
-    def _programs(self) -> tuple[bytes, ...]:
-        return tuple(bytes((0xC0 | CHANNELS[role], PROGRAMS[role])) for role in self._roles())
-
-    def _tell(self) -> None:
-        for port in (self._out, self._in, self._audio):
-            for line in port.poll() if port is not None else ():
-                self.view.say(line)
-        self.view.stand(self._standing(time.perf_counter()))
-
-    def _standing(self, now_s: float) -> Standing:
-        pulse, stats = self.player.pulse, self._out.stats
-        tick = -math.inf if pulse is None else pulse.tick_at(now_s)
-        now, coming = (None, None) if self.player.bar is None else (
-            self.player.planned(self.player.bar), self.player.planned(self.player.bar + 1)
-        )  # fmt: skip
-        late = self._out.lateness()
-        return Standing(
-            now_s, tick, 0.0 if pulse is None else pulse.tempo_bpm, now, coming, dict(self.player.counts), stats, late
+    def _status(self, now_s: float) -> BandStatus:
+        pulse, bar, output = self.accompanist.pulse, self.accompanist.bar, self._ports.output
+        now, coming = (None, None) if bar is None else map(self.accompanist.planned, (bar, bar + 1))
+        return BandStatus(
+            at_s=now_s,
+            tick=-math.inf if pulse is None else pulse.tick_at(now_s),
+            tempo_bpm=0.0 if pulse is None else pulse.tempo_bpm,
+            now=now,
+            coming=coming,
+            counts=dict(self.accompanist.counts),
+            out=output.stats,
+            late_s=output.lateness(),
         )

@@ -1,16 +1,18 @@
-"""Where a band's musical time comes from: a clock of its own, a MIDI clock that comes in, or a session's transport.
+"""Where a band's musical time comes from: a clock of its own, an incoming MIDI clock, or a session's transport.
 
-Each gives a `Pulse` and says when it has changed; a band works the same under all three.
+Each gives a `Pulse` and reports when it has changed; a band works the same with all three.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, assert_never
 
+from bridge.band.commands import ClockCommand
 from bridge.midi.clock import ClockFollower
-from engine.controls import Live, accept
+from engine.errors import ControlError
+from engine.messages.session import BandStart, BandStop, Locate, Tempo
 from engine.music.harmony import Chord
 from engine.music.pulse import Pulse
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
@@ -21,11 +23,9 @@ __all__ = ["BandTime", "ClockReading", "MidiTime", "OwnTime", "SessionTime"]
 
 _READY_S: Final = 0.3  # between the first message to a new port and the first note
 _HOLD_S: Final = 4.0  # a lost clock's tempo is held so long
-_WINDOW_S: Final = 2.0  # reads by which the clock of a session is told
-_OFF_S: Final = 0.001  # the pulse is told anew when it is wrong by more
+_WINDOW_S: Final = 2.0  # length of the window of reads from which a session's clock is estimated
+_OFF_S: Final = 0.001  # a new pulse is reported when the old one is wrong by more
 _JUMP_S: Final = 0.05  # and musical time has jumped when it is wrong by more than this
-_TEMPO: Final = Live(20.0, 400.0, "quarter notes a minute", "bpm")
-_BAR: Final = Live(0, 1_000_000, "bar, the first is 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +34,49 @@ class ClockReading:
 
     Args:
         pulse: None: it stands still.
-        jumped: what was planned is void.
-        say: a line for people.
+        jumped: the position was set; what was planned is void.
+        line: for people; empty for none.
     """
 
     pulse: Pulse | None
     jumped: bool = False
-    say: str = ""
+    line: str = ""
 
 
 class BandTime(Protocol):
     """Threads: the band's."""
 
     def begin(self, now_s: float) -> ClockReading | None:
-        """The band is ready to play."""
+        """The band is ready to play: start, if it is this clock that decides."""
         ...
 
     def feed(self, message: Sequence[int], at_s: float) -> bool:
-        """A system message from the input, and whether it was one about time."""
+        """Take a system message from the input; True if it was about musical time."""
         ...
 
-    def look(self, now_s: float) -> ClockReading | None:
-        """What has changed since the last look."""
+    def poll(self, now_s: float) -> ClockReading | None:
+        """Musical time if it has changed since the last call, otherwise None."""
         ...
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
-        """An order: ``start``, ``stop``, ``tempo`` bpm, ``locate`` bar; None where others decide.
+    def apply(self, command: ClockCommand, now_s: float) -> ClockReading | None:
+        """Carry out a command; the new musical time, None if it stays the same.
 
         Raises:
-            ControlError: a value that cannot be taken.
+            ControlError: this clock is set elsewhere, or cannot take the command now.
         """
         ...
 
     def chords(self, bar: int) -> tuple[Chord | None, ...]:
-        """What a conductor says of a bar, one chord a beat."""
+        """A conductor's chords of a bar, one a beat; empty where there is no conductor."""
         ...
 
 
 class OwnTime:
-    """A clock of our own, which begins when the band is ready.
+    """The band's own clock, which starts when the band is ready.
 
     Args:
-        tempo_bpm: at first.
-        count_in: begin a bar early.
+        tempo_bpm: at the start.
+        count_in: start one bar early.
     """
 
     def __init__(self, tempo_bpm: float, *, count_in: bool = False) -> None:
@@ -84,37 +84,38 @@ class OwnTime:
         self._pulse: Pulse | None = None
 
     def begin(self, now_s: float) -> ClockReading | None:
-        """From the start, unless it runs."""
+        """Start from the beginning; None if it runs already."""
         if self._pulse is not None:
             return None
         return self._set(Pulse(now_s + _READY_S, self._first, self._tempo_bpm), jumped=True)
 
     def feed(self, message: Sequence[int], at_s: float) -> bool:
-        """Nobody else's clock matters."""
+        """Ignore incoming clocks."""
         return False
 
-    def look(self, now_s: float) -> ClockReading | None:
-        """It changes only when it is steered."""
+    def poll(self, now_s: float) -> ClockReading | None:
+        """It changes only by `apply`."""
         return None
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
-        """See `BandTime`."""
-        if "stop" in words:
-            return self._set(None)
-        if "start" in words:
-            return self.begin(now_s)
-        if self._pulse is None:
-            return None
-        if "tempo" in words:
-            self._tempo_bpm = float(accept(float, _TEMPO, words["tempo"]))
-            return self._set(self._pulse.at_tempo(self._tempo_bpm, now_s))
-        if "locate" in words:
-            bar = int(accept(int, _BAR, words["locate"]))
-            return self._set(Pulse(now_s, bar * BAR_TICKS, self._pulse.tempo_bpm), jumped=True)
-        return None
+    def apply(self, command: ClockCommand, now_s: float) -> ClockReading | None:
+        """See `BandTime`. A tempo that comes while the clock is stopped is used at the next start."""
+        match command:
+            case BandStop():
+                return self._set(None)
+            case BandStart():
+                return self.begin(now_s)
+            case Tempo(bpm=bpm):
+                self._tempo_bpm = bpm
+                return None if self._pulse is None else self._set(self._pulse.at_tempo(bpm, now_s))
+            case Locate(bar=bar):
+                if self._pulse is None:
+                    raise ControlError(f"got locate {bar} while the clock is stopped; start the band first")
+                return self._set(Pulse(now_s, bar * BAR_TICKS, self._pulse.tempo_bpm), jumped=True)
+            case _:
+                assert_never(command)
 
     def chords(self, bar: int) -> tuple[Chord | None, ...]:
-        """Nobody conducts."""
+        """There is no conductor."""
         return ()
 
     def _set(self, pulse: Pulse | None, *, jumped: bool = False) -> ClockReading:
@@ -123,7 +124,7 @@ class OwnTime:
 
 
 class MidiTime:
-    """A MIDI clock that comes in, with its start, stop, continue and song position.
+    """An incoming MIDI clock, with its start, stop, continue and song position.
 
     Args:
         latency_s: how late its messages arrive.
@@ -134,7 +135,7 @@ class MidiTime:
         self._rolling = self._fed = False
 
     def begin(self, now_s: float) -> ClockReading | None:
-        """It begins when the clock does."""
+        """It starts when the incoming clock does."""
         return None
 
     def feed(self, message: Sequence[int], at_s: float) -> bool:
@@ -143,7 +144,7 @@ class MidiTime:
         self._fed = self._fed or taken
         return taken
 
-    def look(self, now_s: float) -> ClockReading | None:
+    def poll(self, now_s: float) -> ClockReading | None:
         """The clock after a message, or that it has been lost for too long."""
         if self._fed:
             self._fed = False
@@ -155,29 +156,30 @@ class MidiTime:
             return ClockReading(pulse, jumped)
         if self._rolling and self._clock.silence_s(now_s) > _HOLD_S:
             self._rolling = False
-            return ClockReading(None, say="the clock has been lost for too long: stopped until it is back")
+            return ClockReading(None, line="the MIDI clock is lost: the band stops until it is back")
         return None
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
-        """Whoever sends the clock decides."""
-        return None
+    def apply(self, command: ClockCommand, now_s: float) -> ClockReading | None:
+        """Refuse: the sender of the clock decides."""
+        name = type(command).__name__.removeprefix("Band").lower()
+        raise ControlError(f"got {name}, but an incoming MIDI clock decides it: set it there, or use --clock own")
 
     def chords(self, bar: int) -> tuple[Chord | None, ...]:
-        """Nobody conducts."""
+        """There is no conductor."""
         return ()
 
 
 class SessionTime:
-    """The transport and the harmony of a session, as they are heard.
+    """The transport and the harmony of a session, at the moment they sound.
 
-    A sample is heard when it leaves the output, not when it is read: the ring of the output is never fuller than just
-    after a read, so of the reads of the last seconds the earliest, seen against its sample, tells the sample clock;
-    what is read late only finds the ring emptier. To that comes the output's latency.
+    A sample sounds when it leaves the output, not when it is read. The output's ring is never fuller than just after
+    a read, so the earliest read of the last seconds, relative to its sample, gives the sample clock; later reads only
+    find the ring emptier. The output's latency is added.
 
     Args:
-        session: whose.
-        latency_s: tells how long after such a read its first sample is heard.
-        now: the session's clock.
+        session: the session to follow.
+        latency_s: gives the time from such a read until its first sample sounds.
+        now: the session's clock, perf_counter seconds.
     """
 
     def __init__(
@@ -189,16 +191,16 @@ class SessionTime:
         self._begun, self._wanted, self._resting = False, True, False
 
     def begin(self, now_s: float) -> ClockReading | None:
-        """The transport runs already; from now on it is followed."""
+        """The transport runs already; follow it from now on."""
         self._begun = True
-        return self.look(now_s)
+        return self.poll(now_s)
 
     def feed(self, message: Sequence[int], at_s: float) -> bool:
-        """The session's clock is the only one."""
+        """Ignore incoming clocks."""
         return False
 
-    def look(self, now_s: float) -> ClockReading | None:
-        """The pulse, if tempo, place or clock have changed; rests while a bar has not four quarters."""
+    def poll(self, now_s: float) -> ClockReading | None:
+        """The pulse, if tempo, position or clock have changed; None pulse while the meter is not 4/4."""
         self._observe(now_s)
         here = self.sample_at(now_s)
         if here is None or not self._begun:
@@ -206,10 +208,10 @@ class SessionTime:
         conductor = self._session.conductor()
         fits, resting = conductor.bar_ticks_at(here) == BAR_TICKS, self._resting
         self._resting = not fits
-        say = "" if fits or resting else f"the band plays in {BEATS}/4 only: it rests until the meter is that again"
+        line = "" if fits or resting else f"the band plays only in {BEATS}/4: it rests until the meter fits"
         if not fits or not self._wanted:
             moved, self._pulse = self._pulse is not None, None
-            return ClockReading(None, say=say) if moved or say else None
+            return ClockReading(None, line=line) if moved or line else None
         pulse = Pulse(now_s, conductor.tick_at(here), conductor.tempo_at(here))
         if self._pulse is not None:
             off_s = abs(pulse.tick - self._pulse.tick_at(now_s)) / pulse.ticks_per_s
@@ -221,16 +223,22 @@ class SessionTime:
         self._pulse = pulse
         return ClockReading(pulse, jumped)
 
-    def steer(self, words: Mapping[str, Any], now_s: float) -> ClockReading | None:
-        """Play with the session, or not; tempo and place are the session's own."""
-        if "stop" in words:
-            self._wanted = False
-        elif "start" in words:
-            self._wanted = True
-        return self.look(now_s)
+    def apply(self, command: ClockCommand, now_s: float) -> ClockReading | None:
+        """Play with the session, or rest; tempo and position are the session's own and refused here."""
+        match command:
+            case BandStop():
+                self._wanted = False
+            case BandStart():
+                self._wanted = True
+            case Tempo() | Locate():
+                name = type(command).__name__.lower()
+                raise ControlError(f"got {name} for the band, but it follows the session: use /transport/{name}")
+            case _:
+                assert_never(command)
+        return self.poll(now_s)
 
     def chords(self, bar: int) -> tuple[Chord | None, ...]:
-        """The conductor's, as far as it is known now."""
+        """The conductor's chords of a bar, as far as they are known now."""
         here = self.sample_at(self._now())
         if here is None:
             return (None,) * BEATS
@@ -238,7 +246,7 @@ class SessionTime:
         tick_here = conductor.tick_at(here)
         row: list[Chord | None] = []
         for beat in range(BEATS):
-            tick = bar * BAR_TICKS + (beat + 0.5) * TICKS_PER_BEAT  # of a beat its middle, where no change falls
+            tick = bar * BAR_TICKS + (beat + 0.5) * TICKS_PER_BEAT  # the beat's middle, where no chord changes
             if tick > tick_here:
                 sample = conductor.sample_of(tick, here)
             else:
@@ -248,23 +256,23 @@ class SessionTime:
         return tuple(row)
 
     def sample_at(self, time_s: float) -> float | None:
-        """The session's sample that is heard at a time; None before the first read."""
+        """The session's sample that sounds at a time; None before the first read."""
         if not self._reads:
             return None
         return (time_s - self._reads[0][1] - self._latency_s()) * self._session.sample_rate
 
-    def heard_s(self, sample: float) -> float | None:
-        """The time at which a sample is heard; None before the first read."""
+    def sounds_at_s(self, sample: float) -> float | None:
+        """The time at which a sample sounds, perf_counter seconds; None before the first read."""
         if not self._reads:
             return None
         return self._reads[0][1] + self._latency_s() + sample / self._session.sample_rate
 
     def tick_of(self, sample: float) -> float:
-        """The tick at a sample, as it is known now."""
+        """The tick at a sample, as far as is known now."""
         return self._session.conductor().tick_at(sample)
 
     def _observe(self, now_s: float) -> None:
-        """Take the latest read into the window, whose first entry is always the least."""
+        """Add the latest read to the window, whose first entry is always the smallest."""
         sample, read_s = self._session.moment
         if read_s <= 0.0:
             return

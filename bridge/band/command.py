@@ -1,7 +1,6 @@
-"""``ripieno accompany``: play a melody, and the band plays the next bar with you, over MIDI."""
+"""``ripieno accompany``: play a melody over MIDI, and a band plays along, planned one bar ahead."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -13,19 +12,24 @@ from typing import Final
 
 from bridge.band.band import Band
 from bridge.band.clock import BandTime, MidiTime, OwnTime
+from bridge.band.commands import parse_commands
+from bridge.band.old_names import OldBandNames
 from bridge.band.options import options_from, parser
 from bridge.band.view import BandView, JsonView, LinesView, PictureView
-from engine.band.process import usual_band
+from engine.band.names import AUTO
+from engine.band.process import band_named
+from engine.errors import ControlError
 
 __all__ = ["accompany_main"]
 
-_NICE: Final = -5  # before what the machine does beside a performance, where the system lets us
+_NICE: Final = -5  # higher priority than other programs, where the system allows it
 
 
 def accompany_main(argv: Sequence[str]) -> int:
     """Play until Ctrl-C or SIGTERM."""
     args = parser().parse_args(argv)
-    args.bundle = args.bundle or usual_band()
+    name = args.bundle or AUTO
+    args.bundle = band_named(name)
     options = options_from(args)
     asked = threading.Event()
 
@@ -36,7 +40,7 @@ def accompany_main(argv: Sequence[str]) -> int:
         signal.signal(number, stop)
     picture = not args.plain and sys.stdout.isatty()
     out = sys.stdout
-    view: BandView = JsonView(out) if args.json else PictureView(options.working) if picture else LinesView()
+    view: BandView = JsonView(out) if args.json else PictureView(options.settings) if picture else LinesView()
     with contextlib.suppress(AttributeError, OSError):
         os.nice(_NICE)
     clock: BandTime
@@ -44,12 +48,13 @@ def accompany_main(argv: Sequence[str]) -> int:
         clock = MidiTime(options.input_ms / 1000.0)
     else:
         clock = OwnTime(options.tempo, count_in=options.count_in)
-    # Whoever reads the JSON reads nothing else: what libraries print goes where errors go.
+    # A program that reads the JSON must read nothing else: what libraries print goes to stderr.
     with contextlib.redirect_stdout(sys.stderr if args.json else out), view:
+        OldBandNames(view.say).current(name, "--bundle {}")
         band = Band(options, view, clock)
         try:
             if args.json:
-                threading.Thread(target=_read_orders, args=(band,), name="orders", daemon=True).start()
+                threading.Thread(target=_read_commands, args=(band,), name="commands", daemon=True).start()
             end_s = time.perf_counter() + args.seconds
             band.run(lambda: asked.is_set() or time.perf_counter() > end_s)
         finally:
@@ -57,13 +62,15 @@ def accompany_main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _read_orders(band: Band) -> None:
+def _read_commands(band: Band) -> None:
+    """Lines of JSON at standard input, see `parse_commands`; a line that is refused is shown with the reason."""
     for line in sys.stdin:
+        if not line.strip():
+            continue
         try:
-            words = json.loads(line)
-        except ValueError:
-            words = None
-        if isinstance(words, dict):
-            band.order(words)
-        elif line.strip():
-            band.view.say(f"not an order: {line.strip()[:80]}")
+            commands = parse_commands(line)
+        except ControlError as error:
+            band.view.say(f"refused: {error}")
+            continue
+        for command in commands:
+            band.post(command)

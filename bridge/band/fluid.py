@@ -1,7 +1,7 @@
-"""The band heard through FluidSynth: a soundfont's instruments, rendered here into an audio port of our own.
+"""The band through FluidSynth: a soundfont's instruments, rendered into an audio port.
 
-Optional: the library and its wrapper (``pip install ripieno[fluid]``) may be there or not; without them, or without a
-soundfont, the band has its plain tones.
+Optional: it needs the library, its wrapper (``pip install ripieno[fluid]``) and a soundfont; without them the band
+has plain tones.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from bridge.band.tones import BandSound, BlockClock, Sound
-from bridge.midi.output_commands import OutputCommand, SetPulse, carried_out
+from bridge.midi.output_commands import OutputCommand, SetPulse, apply_to_ledger
 from bridge.settings import SettingsError
 from engine.band.ledger import Ledger
 from engine.music.audio import Audio
@@ -34,7 +34,7 @@ _OFF, _ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 
 
 def soundfonts() -> list[Path]:
-    """Soundfonts in the system's usual places, then the small one that comes with pretty_midi, if that is installed."""
+    """Soundfonts in the system's standard folders, then the small one of pretty_midi, if that is installed."""
     found = [
         path for place in _PLACES if Path(place).is_dir() for path in sorted(Path(place).rglob("*"))
         if path.suffix.lower() in _ENDINGS
@@ -47,18 +47,18 @@ def soundfonts() -> list[Path]:
 
 
 def open_sound(sample_rate: int, latency_s: Callable[[], float], soundfont: str = "") -> tuple[Sound, str]:
-    """The best sound there is for the band, and a line for people that says which.
+    """The best available sound for the band, and a line for people that names it.
 
     Args:
         sample_rate, latency_s: as `BandSound`.
-        soundfont: a file to play with; empty: the first that is found.
+        soundfont: its file; empty: the first that is found.
     Raises:
-        SettingsError: a soundfont asked for by name is not there or cannot be read.
+        SettingsError: a soundfont given by name does not exist or cannot be read.
     """
     if soundfont and not Path(soundfont).is_file():
-        raise SettingsError(f"there is no soundfont {soundfont}; name a file that ends in .sf2 or .sf3")
+        raise SettingsError(f"there is no soundfont {soundfont}; give a file that ends in .sf2 or .sf3")
     path = Path(soundfont) if soundfont else next(iter(soundfonts()), None)
-    why = "no soundfont is found: name one with --soundfont"
+    why = "no soundfont found: give one with --soundfont"
     if path is not None:
         try:
             return FluidSound(path, sample_rate, latency_s), f"FluidSynth with {path.name}"
@@ -72,15 +72,15 @@ def open_sound(sample_rate: int, latency_s: Callable[[], float], soundfont: str 
 
 
 class FluidSound:
-    """Orders of a sender in, a soundfont's sound out; every note-on is answered, as at a MIDI port.
+    """Output commands in, a soundfont's sound out; every note-on gets its note-off, as at a MIDI port.
 
-    Threads: `obey` any; `read` the audio port's, which alone touches the synthesizer.
+    Threads: `apply` any; `read` the audio port's, which alone touches the synthesizer.
 
     Args:
-        soundfont: its instruments, by General MIDI.
+        soundfont: file with the instruments, by General MIDI.
         sample_rate, latency_s, now: as `BandSound`.
     Raises:
-        ImportError: no wrapper, or no library.
+        ImportError: the wrapper or the library is missing.
         OSError: the file is no soundfont.
     """
 
@@ -103,22 +103,22 @@ class FluidSound:
         self._clock = BlockClock(sample_rate, latency_s, now)
         self._ledger = Ledger()
         self._pulse: Pulse | None = None
-        self._orders: deque[OutputCommand] = deque()
+        self._commands: deque[OutputCommand] = deque()
 
-    def obey(self, order: OutputCommand) -> None:
-        """Take an order; it is carried out by the next `read`."""
-        self._orders.append(order)
+    def apply(self, command: OutputCommand) -> None:
+        """Take a command; the next `read` carries it out."""
+        self._commands.append(command)
 
     def read(self, frames: int) -> Audio:
-        """[2, frames], what will be heard `latency_s` from now."""
+        """[2, frames], what sounds `latency_s` from now."""
         begin_s = self._clock.next(frames)
         dues = []
-        while self._orders:
-            order = self._orders.popleft()
-            if isinstance(order, SetPulse):
-                self._pulse = order.pulse
-            dues += carried_out(order, self._ledger, begin_s)
-        dues += self._ledger.turn(begin_s + frames / self._rate, self._pulse)
+        while self._commands:
+            command = self._commands.popleft()
+            if isinstance(command, SetPulse):
+                self._pulse = command.pulse
+            dues += apply_to_ledger(command, self._ledger, begin_s)
+        dues += self._ledger.due(begin_s + frames / self._rate, self._pulse)
         parts, done = [], 0
         for due in dues:
             at = min(frames, max(done, round((due.at_s - begin_s) * self._rate)))

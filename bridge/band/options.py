@@ -1,4 +1,4 @@
-"""What a band is set up with: flags as frozen values."""
+"""Options of ``ripieno accompany``: flags as frozen values."""
 
 import argparse
 import math
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from bridge.settings import SettingsError
 from engine.band.actions import BandSettings
-from engine.band.controls import BandControls, roles_of, working
-from engine.band.process import HOUSE
+from engine.band.controls import BandControls, band_settings, roles_of
+from engine.band.names import PATTERN
 from engine.controls import with_value
 from engine.errors import ControlError
 from engine.music.harmony import HarmonyError, parse_progression
@@ -22,21 +22,21 @@ class BandOptions:
     """One performance of the band.
 
     Args:
-        band: ``house``, or a bundle that can accompany.
+        band: ``pattern``, or a bundle that can accompany.
         source, sink: MIDI input and output by part of their name; ``virtual`` for a port of our own; ``none``.
-        follow: the clock is a MIDI clock that comes in, not our own.
-        send_clock: send our musical time as a MIDI clock.
-        tempo: quarter notes a minute of our own clock.
-        count_in: begin with a bar of clicks (own clock only).
-        thru: pass the player's keys on, on the channel of the role that is played.
-        sound: part of an audio output's name, ``default`` or ``null``: play plain tones there, too; empty: MIDI only.
-        soundfont: file to play it with instead; empty: one that is found, where FluidSynth is installed.
-        input_ms, output_ms: how late messages arrive, and how late they will be heard: both are made up for.
-        controls: what can be turned while it plays, at first; of these, `working` is told by the band.
-        working: how the accompanist works.
+        follow: follow an incoming MIDI clock instead of the own clock.
+        send_clock: send musical time as a MIDI clock.
+        tempo: quarter notes a minute of the own clock.
+        count_in: start with a bar of clicks (own clock only).
+        thru: pass the player's keys on, on the channel of the player's role.
+        sound: part of an audio output's name, ``default`` or ``null``: play there, too; empty: MIDI only.
+        soundfont: file for `sound`; empty: the first that is found, where FluidSynth is installed, else plain tones.
+        input_ms, output_ms: latency of the input and of the instrument at the output; both are compensated.
+        controls: the controls at the start; they can be changed while the band plays.
+        settings: of the accompanist; what `controls` declare is taken from there.
     """
 
-    band: str = HOUSE
+    band: str = PATTERN
     source: str = "virtual"
     sink: str = "virtual"
     follow: bool = False
@@ -49,43 +49,66 @@ class BandOptions:
     input_ms: float = 0.0
     output_ms: float = 0.0
     controls: BandControls = field(default_factory=BandControls)
-    working: BandSettings = field(default_factory=BandSettings)
+    settings: BandSettings = field(default_factory=BandSettings)
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags of ``ripieno accompany``."""
     made = argparse.ArgumentParser(
-        prog="ripieno accompany", description="Play a melody over MIDI; the band joins, a bar ahead of you."
+        prog="ripieno accompany", description="Play a melody over MIDI; a band plays along, planned one bar ahead."
     )
     add = made.add_argument
-    add("--bundle", metavar="NAME", help=f"who plays: a getmusic bundle (default: the first there is), or {HOUSE}")
+    add(
+        "--bundle",
+        metavar="NAME",
+        help="band: a getmusic bundle, pattern, or auto (default: the first getmusic bundle)",
+    )
     add("--in", dest="source", default="virtual", metavar="PORT", help="part of an input's name, virtual, or none")
     add("--out", dest="sink", default="virtual", metavar="PORT", help="part of an output's name, virtual, or none")
-    add("--clock", choices=("own", "midi"), default="own", help="our own tempo, or a MIDI clock at the input")
-    add("--send-clock", action="store_true", help="send a MIDI clock, too")
-    add("--tempo", type=float, default=120.0, metavar="BPM", help="of our own clock; default 120")
-    add("--chords", default="", metavar="CHORDS", help="one a bar, such as 'Am F C G'; default: heard in what you play")
-    add("--split", type=int, metavar="KEY", help="keys below this MIDI pitch hold the band's chord")
+    add("--clock", choices=("own", "midi"), default="own", help="the own clock (default), or a MIDI clock at the input")
+    add("--send-clock", action="store_true", help="send a MIDI clock as well")
+    add("--tempo", type=float, default=120.0, metavar="BPM", help="of the own clock; default 120")
+    add(
+        "--chords",
+        default="",
+        metavar="CHORDS",
+        help="one a bar, such as 'Am F C G'; default: detected from your notes",
+    )
+    add("--split", type=int, metavar="KEY", help="keys below this MIDI pitch set the band's chord")
     add("--play", default="lead", choices=ROLES, help="the role you play; default lead")
     add("--roles", default="", metavar="A,B", help="roles of the band; default: all but yours")
-    add("--listen", type=int, metavar="BARS", help="bars before the band joins; default 0 with --chords, else 1")
-    add("--no-count-in", dest="count_in", action="store_false", help="begin without a bar of clicks")
-    add("--thru", action="store_true", help="pass on what you play, on the channel of your role")
-    add("--sound", nargs="?", const="default", default="", metavar="DEVICE", help="sound on an audio output, too")
-    add("--soundfont", default="", metavar="FILE", help="for --sound, through FluidSynth; default: one that is found")
+    add("--listen", type=int, metavar="BARS", help="bars before the band starts; default 0 with --chords, else 1")
+    add("--no-count-in", dest="count_in", action="store_false", help="start without a bar of clicks")
+    add("--thru", action="store_true", help="send your notes to the output, on the channel of your role")
+    add("--sound", nargs="?", const="default", default="", metavar="DEVICE", help="play on an audio output, too")
+    add(
+        "--soundfont", default="", metavar="FILE", help="for --sound, with FluidSynth; default: the first that is found"
+    )
     add("--dynamics", metavar="0..1", help="how far the band follows your loudness; default 0.5")
-    add("--steps", metavar="N", help="passes of the network for a bar, if there is time; default 12")
-    add("--temperature", metavar="0..2", help="1 as usual, more is odder; default 1")
-    add("--top-p", metavar="0..1", help="only the likeliest pitches that reach this share; default 1")
-    add("--chord-pull", metavar="N", help="how much pitches are drawn to the chord; default as usual")
+    add("--steps", metavar="N", help="network passes for a bar, if there is time; default 12")
+    add(
+        "--temperature",
+        metavar="0..2",
+        help="of the random choice: 0 the likeliest note, 1 as trained, more is less predictable; default 1",
+    )
+    add("--top-p", metavar="0..1", help="choose among the likeliest pitches with this total probability; default 1")
+    add("--chord-pull", metavar="N", help="preference for chord tones, 0 none; default: set by the bundle")
     add("--density", default="", metavar="ROLE=SHARE,..", help="how much roles play, 0..1, such as bass=0.2,drum=0.5")
-    add("--register", default="", metavar="ROLE=PITCH,..", help="about which MIDI pitch, such as piano=72")
-    add("--input-ms", type=float, default=0.0, metavar="MS", help="how late your keys arrive")
-    add("--output-ms", type=float, default=0.0, metavar="MS", help="send so much earlier")
+    add(
+        "--register", default="", metavar="ROLE=PITCH,..", help="MIDI pitch around which a role plays, such as piano=72"
+    )
+    add("--input-ms", type=float, default=0.0, metavar="MS", help="latency of your keyboard, compensated")
+    add(
+        "--output-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="latency of the instrument at the output: notes are sent earlier by it",
+    )
     add("--seed", type=int, default=0)
-    add("--seconds", type=float, default=math.inf, metavar="S", help="stop after so long")
-    add("--plain", action="store_true", help="lines instead of the picture")
-    add("--json", action="store_true", help="news as lines of JSON; orders as lines of JSON at stdin")
+    add("--seconds", type=float, default=math.inf, metavar="S", help="stop after this time")
+    add("--plain", action="store_true", help="print lines instead of the display")
+    add("--json", action="store_true", help="print events as JSON lines, read commands as JSON lines from stdin")
     return made
 
 
@@ -93,7 +116,7 @@ def options_from(args: argparse.Namespace) -> BandOptions:
     """Flags as options.
 
     Raises:
-        SettingsError: a value that cannot be used; says what can.
+        SettingsError: a value out of range; says what is accepted.
     """
     try:
         progression = parse_progression(args.chords) if args.chords.strip() else ()
@@ -117,7 +140,7 @@ def options_from(args: argparse.Namespace) -> BandOptions:
     warmup = args.listen if args.listen is not None else (0 if progression else 1)
     settings = BandSettings(progression=progression, split=args.split, warmup=warmup, seed=args.seed)
     return BandOptions(
-        band=args.bundle or HOUSE,
+        band=args.bundle or PATTERN,
         source=args.source,
         sink=args.sink,
         follow=args.clock == "midi",
@@ -130,15 +153,15 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         input_ms=args.input_ms,
         output_ms=args.output_ms,
         controls=controls,
-        working=working(controls, settings),
+        settings=band_settings(controls, settings),
     )
 
 
 def controls_from(args: argparse.Namespace) -> BandControls:
-    """What can be turned while the band plays, as the flags have it at first.
+    """The controls at the start, from the flags.
 
     Raises:
-        SettingsError: a value that cannot be taken; says which would be.
+        SettingsError: a value out of range; says what is accepted.
     """
     controls = BandControls()
     for path, value in _given(args):
@@ -164,7 +187,7 @@ def _given(args: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def within(name: str, value: float, low: float, high: float) -> float:
-    """`value`, if it is in its range; ValueError otherwise, which says what is."""
+    """`value`, if it is in its range; otherwise ValueError with the accepted range."""
     if not low <= value <= high:
         raise ValueError(f"{name} takes {low:g}..{high:g}, got {value:g}")
     return value

@@ -1,7 +1,7 @@
-"""The band heard without a synthesizer: plain tones for each role, in time with what goes out as MIDI.
+"""The band without a synthesizer: plain tones for each role, in time with the MIDI output.
 
-Not meant to be beautiful. Notes are known a bar ahead, so the sound of a block is made for the moment at which it will
-be heard, whatever the latency of the device.
+Notes are known a bar ahead, so each block is rendered for the moment at which it sounds, whatever the latency of
+the device.
 """
 
 import heapq
@@ -24,8 +24,8 @@ __all__ = ["BandSound", "BlockClock", "Sound"]
 
 _RING_S: Final = 4.0  # the longest a note sounds
 _RELEASE_S: Final = 0.03
-_APART_S: Final = 0.05  # block times this far from the clock's are set anew
-_PULL: Final = 0.02  # of a smaller difference, made up for in each block: reads come in bursts
+_APART_S: Final = 0.05  # block times this far from the clock's are set again
+_PULL: Final = 0.02  # share of a smaller difference that is corrected in each block: reads come in bursts
 _KEPT: Final = 160  # rendered keys kept
 _LEVEL: Final = 0.11
 _ROLE_OF: Final = {channel: role for role, channel in CHANNELS.items()}
@@ -43,10 +43,10 @@ _LONG_METAL: Final = frozenset((46, 49, 51, 52, 53, 55, 57, 59))
 
 
 class Sound(Protocol):
-    """What makes the band heard. Threads: `obey` any; `read` the audio port's."""
+    """Renders notes. Threads: `apply` any; `read` the audio port's."""
 
-    def obey(self, order: OutputCommand) -> None:
-        """Take what a MIDI output is told."""
+    def apply(self, command: OutputCommand) -> None:
+        """Take a command as a MIDI output does."""
         ...
 
     def read(self, frames: int) -> Audio:
@@ -55,11 +55,11 @@ class Sound(Protocol):
 
 
 class BlockClock:
-    """When each block of an audio port will be heard. Threads: the port's.
+    """The time at which each block of an audio port sounds. Threads: the port's.
 
     Args:
         rate: Hz.
-        latency_s: tells how long after a read its sound is heard.
+        latency_s: gives the seconds from a read until it sounds.
         now: seconds.
     """
 
@@ -68,7 +68,7 @@ class BlockClock:
         self._next_s = 0.0
 
     def next(self, frames: int) -> float:
-        """The time at which the block that is read now is heard; the one after it follows without a gap."""
+        """The time at which the block that is read now sounds; the one after it follows without a gap."""
         apart_s = self._now() + self._latency_s() - self._next_s
         self._next_s += apart_s if abs(apart_s) > _APART_S else _PULL * apart_s
         begin_s = self._next_s
@@ -77,14 +77,14 @@ class BlockClock:
 
 
 class BandSound:
-    """Orders of a sender in, sound out.
+    """Output commands in, sound out.
 
-    Threads: `obey` any; `read` the audio port's.
+    Threads: `apply` any; `read` the audio port's.
 
     Args:
         sample_rate: Hz.
-        latency_s: tells how long after a read its sound is heard.
-        now: perf_counter, or a test's clock.
+        latency_s: gives the seconds from a read until it sounds.
+        now: perf_counter seconds.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class BandSound:
         self._keys: dict[tuple[int, int], F32] = {}
         self._frame = self._order = 0
 
-    def obey(self, order: OutputCommand) -> None:
-        """Take what concerns sound; everything else is passed over."""
-        match order:
+    def apply(self, command: OutputCommand) -> None:
+        """Take commands that concern booked notes; ignore all others."""
+        match command:
             case Book(notes):
                 for note in notes:
                     self._sound(note.channel, note.pitch)  # here, so that `read` never has to
@@ -126,7 +126,7 @@ class BandSound:
                     self._voices = [(s, at, min(n, max(0, end - at)), p, g) for s, at, n, p, g in self._voices]
 
     def read(self, frames: int) -> Audio:
-        """[2, frames], what will be heard `latency_s` from now."""
+        """[2, frames], what sounds `latency_s` from now, within -1..1."""
         with self._guard:
             begin_s = self._clock.next(frames)
             self._begin_voices(begin_s, begin_s + frames / self._rate)
@@ -179,7 +179,7 @@ class BandSound:
 
 
 def _tone(role: str, pitch: int, rate: int) -> F32:
-    """A key held for as long as it may sound."""
+    """A note of the longest length: harmonics with an attack and a decay."""
     harmonics, rise_s, decay_s, _, level = _TONES[role]
     seconds = np.arange(int(_RING_S * rate), dtype=np.float32) / np.float32(rate)
     hz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
@@ -193,7 +193,7 @@ def _tone(role: str, pitch: int, rate: int) -> F32:
 
 
 def _drum(pitch: int, rate: int) -> F32:
-    """A stroke: a falling sine for skins, noise for snares and metal."""
+    """A drum stroke: a falling sine for skins, noise for snares and cymbals."""
     noise = np.random.default_rng(pitch)
     if pitch in _KICKS:
         seconds = np.arange(int(0.4 * rate)) / rate

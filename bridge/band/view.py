@@ -1,4 +1,4 @@
-"""The band in the terminal: what plays, what comes next, how it fares; or lines, or lines of JSON."""
+"""The band in the terminal: this bar, the next one and counts as a picture, as lines, or as lines of JSON."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from engine.music.score import Note
 from engine.music.units import TICKS_PER_BEAT
 from engine.protocols.accompanist import BAR_TICKS, COLUMN_TICKS, COLUMNS
 
-__all__ = ["BandView", "JsonView", "LinesView", "PictureView", "Standing", "strip"]
+__all__ = ["BandStatus", "BandView", "JsonView", "LinesView", "PictureView", "chord_names", "strip"]
 
 _EVERY_S: Final = 10.0
 _REFRESH_HZ: Final = 12
@@ -25,17 +25,17 @@ _REST, _ONSET, _HELD = "·", "█", "▬"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How things are now.
+class BandStatus:
+    """The state of the band now.
 
     Args:
         at_s: when, perf_counter seconds.
-        tick: of musical time then; -inf while it stands still.
-        tempo_bpm: quarter notes a minute.
-        now, coming: what is planned for this bar and the next, and its source.
-        counts: bars by source, late and failed jobs.
-        out: of the output.
-        late_s: how late note-ons left since the last standing.
+        tick: musical time then; -inf while it stands still.
+        tempo_bpm: quarter notes a minute; 0 while musical time stands still.
+        now, coming: the plan of this bar and of the next, and its source; None where there is none.
+        counts: bars by source, late and failed answers.
+        out: counts of the output.
+        late_s: seconds by which each note-on since the last status left late.
     """
 
     at_s: float
@@ -49,12 +49,12 @@ class Standing:
 
     @property
     def fallbacks(self) -> int:
-        """Bars that were not made in time."""
+        """Bars that were not made in time and were replaced."""
         return sum(self.counts[source] for source in SOURCES[1:])
 
 
 class BandView(Protocol):
-    """Where news go. All calls come from the main thread."""
+    """Shows what the band does. All calls come from the band's thread."""
 
     def __enter__(self) -> Self: ...
 
@@ -63,20 +63,20 @@ class BandView(Protocol):
     ) -> None: ...
 
     def say(self, line: str) -> None:
-        """A line for people."""
+        """Show a line for people."""
         ...
 
-    def plan(self, news: Planned | Dropped) -> None:
-        """What a bar will be, or that an answer was not used."""
+    def show_plan(self, news: Planned | Dropped) -> None:
+        """Show the plan of a bar, or that an answer was not used."""
         ...
 
-    def stand(self, standing: Standing) -> None:
-        """How things are; called many times a second."""
+    def show_status(self, status: BandStatus) -> None:
+        """Show the state; called many times a second."""
         ...
 
 
 def strip(notes: Sequence[Note], *, drums: bool = False) -> str:
-    """Sixteen characters for the columns of a bar: rests, onsets and (but for drums) what is held."""
+    """Sixteen characters for the columns of a bar: rests, onsets and (except for drums) held notes."""
     cells = [_REST] * COLUMNS
     for note in notes:
         first = note.start // COLUMN_TICKS
@@ -88,7 +88,8 @@ def strip(notes: Sequence[Note], *, drums: bool = False) -> str:
     return "".join(cells)
 
 
-def _chords(news: Planned) -> str:
+def chord_names(news: Planned) -> str:
+    """The chords of a bar, each named where it begins; ``-`` where none is known."""
     names: list[str] = []
     for chord in news.chords:
         name = "-" if chord is None else str(chord)
@@ -98,7 +99,7 @@ def _chords(news: Planned) -> str:
 
 
 class LinesView:
-    """One line a bar, and one of figures every ten seconds."""
+    """One line a bar, and one with counts every ten seconds."""
 
     def __init__(self) -> None:
         self._last_s = time.monotonic()
@@ -114,28 +115,30 @@ class LinesView:
         """Print it."""
         print(line, flush=True)
 
-    def plan(self, news: Planned | Dropped) -> None:
+    def show_plan(self, news: Planned | Dropped) -> None:
         """One line."""
         if isinstance(news, Dropped):
             self.say(f"bar {news.bar}: an answer was dropped ({news.why})")
             return
         played = ", ".join(f"{role} {len(notes)}" for role, notes in news.tracks.items())
         source = "" if news.source == "made" else f" [{news.source}]"
-        self.say(f"bar {news.bar}{source} {_chords(news)}: {played or 'silence'}; {1000 * news.ahead_s:.0f} ms ahead")
+        self.say(
+            f"bar {news.bar}{source} {chord_names(news)}: {played or 'silence'}; {1000 * news.ahead_s:.0f} ms ahead"
+        )
 
-    def stand(self, standing: Standing) -> None:
-        """Figures, now and then."""
-        self._late.extend(standing.late_s)
+    def show_status(self, status: BandStatus) -> None:
+        """Print the counts, every ten seconds."""
+        self._late.extend(status.late_s)
         if time.monotonic() - self._last_s < _EVERY_S:
             return
         self._last_s = time.monotonic()
-        self.say(f"{standing.tempo_bpm:.1f} bpm, {_figures(standing)}, {_lateness(self._late)}")
+        self.say(f"{status.tempo_bpm:.1f} bpm, {_figures(status)}, {_lateness(self._late)}")
 
 
-def _figures(standing: Standing) -> str:
-    out = standing.out
+def _figures(status: BandStatus) -> str:
+    out = status.out
     return (
-        f"{standing.counts['made']} bars made, {standing.fallbacks} fallbacks, {standing.counts['late']} late; "
+        f"{status.counts['made']} bars made, {status.fallbacks} fallbacks, {status.counts['late']} late; "
         f"{out.ons} notes sent, {out.stale} dropped, {out.sounding} sounding"
     )
 
@@ -150,10 +153,10 @@ def _lateness(late_s: Sequence[float]) -> str:
 
 
 class JsonView:
-    """Each piece of news as one line of JSON with an ``event``: say, planned, dropped, standing (every second).
+    """One JSON object a line, with an ``event``: say, planned, dropped, standing (the status, every second).
 
     Args:
-        out: where they go, for a program to read; standard output if not given.
+        out: where lines are written; standard output if not given.
     """
 
     def __init__(self, out: TextIO | None = None) -> None:
@@ -171,8 +174,8 @@ class JsonView:
         """``{"event": "say", "line": ...}``"""
         self._write({"event": "say", "line": line})
 
-    def plan(self, news: Planned | Dropped) -> None:
-        """Notes are [start, pitch, length, velocity], starts from the bar's line."""
+    def show_plan(self, news: Planned | Dropped) -> None:
+        """Notes are [start, pitch, length, velocity], starts in ticks from the bar line."""
         if isinstance(news, Dropped):
             self._write({"event": "dropped", "bar": news.bar, "why": news.why})
             return
@@ -185,17 +188,17 @@ class JsonView:
             "ahead_ms": round(1000.0 * news.ahead_s, 1), "seconds": round(news.seconds, 4), "steps": news.steps,
         })  # fmt: skip
 
-    def stand(self, standing: Standing) -> None:
-        """Once a second: which tick it is at a time of perf_counter, and the counts."""
-        self._late += standing.late_s
+    def show_status(self, status: BandStatus) -> None:
+        """Once a second: the tick at a time of perf_counter, and the counts."""
+        self._late += status.late_s
         now_s = time.perf_counter()
         if now_s - self._last_s < 1.0:
             return
         self._last_s = now_s
-        moving = math.isfinite(standing.tick)
+        moving = math.isfinite(status.tick)
         self._write({
-            "event": "standing", "at_s": standing.at_s, "tick": standing.tick if moving else None,
-            "tempo": standing.tempo_bpm, "counts": dict(standing.counts), "out": asdict(standing.out),
+            "event": "standing", "at_s": status.at_s, "tick": status.tick if moving else None,
+            "tempo": status.tempo_bpm, "counts": dict(status.counts), "out": asdict(status.out),
             "late_ms": [round(1000.0 * late, 3) for late in self._late],
         })  # fmt: skip
         self._late.clear()
@@ -209,14 +212,14 @@ class PictureView:
     """This bar and the next as strips of sixteen columns, redrawn twelve times a second.
 
     Args:
-        settings: roles are drawn in its order.
+        settings: its targets are drawn, in this order.
     """
 
     def __init__(self, settings: BandSettings) -> None:
         from rich.live import Live
 
         self._settings = settings
-        self._standing: Standing | None = None
+        self._status: BandStatus | None = None
         self._chord: dict[int, str] = {}
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._late: deque[float] = deque(maxlen=10_000)
@@ -228,33 +231,33 @@ class PictureView:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()
-        if self._standing is not None:
-            print(_figures(self._standing), flush=True)
+        if self._status is not None:
+            print(_figures(self._status), flush=True)
 
     def say(self, line: str) -> None:
-        """Kept below the picture until others push it out."""
+        """Show a line below the picture; the latest six stay."""
         self._lines.append(line)
 
-    def plan(self, news: Planned | Dropped) -> None:
-        """Chords for the picture's head; what went wrong as a line."""
+    def show_plan(self, news: Planned | Dropped) -> None:
+        """Show the chords in the picture's head; a dropped answer as a line."""
         if isinstance(news, Dropped):
             self.say(f"bar {news.bar}: an answer was dropped ({news.why})")
             return
         self._chord = {bar: name for bar, name in self._chord.items() if bar >= news.bar - 2} | {
-            news.bar: _chords(news)
+            news.bar: chord_names(news)
         }
 
-    def stand(self, standing: Standing) -> None:
-        """For the next drawing."""
-        self._standing = standing
-        self._late.extend(standing.late_s)
+    def show_status(self, status: BandStatus) -> None:
+        """Keep the state for the next drawing."""
+        self._status = status
+        self._late.extend(status.late_s)
 
     def _draw(self) -> Any:
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        seen = self._standing
+        seen = self._status
         lines = [Text(line, style="dim") for line in list(self._lines)]
         if seen is None or not math.isfinite(seen.tick):
             return Group(Text("waiting for the clock ..."), *lines)

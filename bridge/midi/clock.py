@@ -272,7 +272,7 @@ class ClockSender:
         """When the next clock is due, perf_counter seconds; infinite for never."""
         return math.inf if self._next is None or pulse is None else pulse.time_of(self._next * _TICKS)
 
-    def turn(self, now_s: float, pulse: Pulse | None) -> list[tuple[float, bytes]]:
+    def due(self, now_s: float, pulse: Pulse | None) -> list[tuple[float, bytes]]:
         """(when it was due, message) of all clocks due by now; after a long sleep the position instead of a burst."""
         sent: list[tuple[float, bytes]] = []
         if self._next is None or pulse is None:

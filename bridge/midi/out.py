@@ -48,7 +48,7 @@ class NoOutput:
     name = "none"
     stats = OutStats()
 
-    def send(self, order: OutputCommand) -> bool:
+    def send(self, command: OutputCommand) -> bool:
         """Nobody takes it."""
         return False
 
@@ -148,14 +148,14 @@ class MidiOutput:
             lines.append(self._lines.popleft())
         return lines
 
-    def send(self, order: OutputCommand) -> bool:
+    def send(self, command: OutputCommand) -> bool:
         """Give an order; False if the port is away and it is dropped."""
         with self._guard:
-            self._remember(order)
+            self._remember(command)
             if self._sender is None or not self._present:
                 return False
             try:
-                self._sender.line.send(order)
+                self._sender.line.send(command)
             except (BrokenPipeError, OSError):
                 return False
             return True
@@ -170,9 +170,9 @@ class MidiOutput:
                     child.end()
             self._sender = self._watcher = None
 
-    def _remember(self, order: OutputCommand) -> None:
+    def _remember(self, command: OutputCommand) -> None:
         """What another sender must know if this one is lost: musical time, set-up, keys that may sound."""
-        match order:
+        match command:
             case SetPulse(pulse):
                 self._pulse = pulse
             case Book(notes):

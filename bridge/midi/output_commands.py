@@ -17,7 +17,7 @@ __all__ = [
     "StopClock",
     "Strike",
     "Withdraw",
-    "carried_out",
+    "apply_to_ledger",
 ]  # fmt: skip
 
 
@@ -94,9 +94,9 @@ class Raw:
 OutputCommand = Book | Withdraw | SetPulse | StartClock | StopClock | AllNotesOff | AllSoundOff | Strike | Release | Raw
 
 
-def carried_out(order: OutputCommand, ledger: Ledger, now_s: float) -> list[DueMessage]:
+def apply_to_ledger(command: OutputCommand, ledger: Ledger, now_s: float) -> list[DueMessage]:
     """What leaves at once when a ledger has been told; nothing for orders that concern a clock."""
-    match order:
+    match command:
         case Book(notes):
             ledger.book(notes)
         case Withdraw(tick, channels):
@@ -104,9 +104,9 @@ def carried_out(order: OutputCommand, ledger: Ledger, now_s: float) -> list[DueM
         case Strike(id, channel, pitch, velocity):
             return ledger.strike(id, channel, pitch, velocity, now_s)
         case Release(id, channel, pitch):
-            return ledger.let_go(id, channel, pitch, now_s)
+            return ledger.release(id, channel, pitch, now_s)
         case AllNotesOff():
-            return ledger.hush(now_s)
+            return ledger.all_notes_off(now_s)
         case AllSoundOff():
             return ledger.finish(now_s, panic=True)
         case Raw(messages):

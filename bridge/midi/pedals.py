@@ -89,7 +89,7 @@ class Pedals:
         (self._down.add if down else self._down.discard)(pedal)
         return True, self._bound[pedal] if pressed else None
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         """The port has gone: nothing is down."""
         self._down.clear()
 
@@ -118,19 +118,19 @@ class PedalBoard:
     def __init__(self, pedals: Pedals, ask: Callable[[Asked], object], behind: "MidiListener") -> None:
         self._pedals, self._ask, self._behind = pedals, ask, behind
 
-    def arrived(self, message: Sequence[int], at_s: float) -> None:
+    def receive(self, message: Sequence[int], at_s: float) -> None:
         """Take one message that arrived at `at_s`."""
         taken, asked = self._pedals.feed(message)
         if asked is not None:
             self._ask(asked)
         if not taken:
-            self._behind.arrived(message, at_s)
+            self._behind.receive(message, at_s)
 
-    def look(self, now_s: float) -> None:
+    def check_timeout(self, now_s: float) -> None:
         """Pass the time on."""
-        self._behind.look(now_s)
+        self._behind.check_timeout(now_s)
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         """The port has gone."""
-        self._pedals.let_go()
-        self._behind.let_go()
+        self._pedals.release_all()
+        self._behind.release_all()

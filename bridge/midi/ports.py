@@ -37,15 +37,15 @@ class MidiStats:
 class MidiListener(Protocol):
     """Who takes what arrives at an input. Called from a thread of the port, one call at a time."""
 
-    def arrived(self, message: Sequence[int], at_s: float) -> None:
+    def receive(self, message: Sequence[int], at_s: float) -> None:
         """Take one message that arrived at `at_s` (perf_counter seconds)."""
         ...
 
-    def look(self, now_s: float) -> None:
+    def check_timeout(self, now_s: float) -> None:
         """Called ten times a second, and after every message."""
         ...
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         """The port has gone: nobody holds a key."""
         ...
 
@@ -65,17 +65,17 @@ class MidiCommands:
     ) -> None:
         self._post, self._keys, self._knobs = post, keys or HeldKeys(), knobs or Knobs({})
 
-    def arrived(self, message: Sequence[int], at_s: float) -> None:
+    def receive(self, message: Sequence[int], at_s: float) -> None:
         """Take one message that arrived at `at_s`."""
         for command in (self._keys.feed(message, at_s), self._knobs.feed(message)):
             if command is not None:
                 self._post(command)
 
-    def look(self, now_s: float) -> None:
+    def check_timeout(self, now_s: float) -> None:
         """Let go if the sender has fallen silent, see `HeldKeys.expire`."""
         self._tell(self._keys.expire(now_s))
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         """The port has gone."""
         self._tell(self._keys.release())
 
@@ -178,7 +178,7 @@ class MidiInput:
         self._stopping.set()
         self._reader.join()
         self._end_driver()
-        self._guarded(self._player.let_go)
+        self._guarded(self._player.release_all)
 
     def _read(self) -> None:
         while not self._stopping.is_set():
@@ -193,11 +193,11 @@ class MidiInput:
                 continue
             if isinstance(said, tuple):
                 self._messages, self._last_s = self._messages + 1, said[0]
-                self._guarded(partial(self._player.arrived, said[1], said[0]))
+                self._guarded(partial(self._player.receive, said[1], said[0]))
             elif isinstance(said, MidiOpened):
                 self._present = True
                 self._lines.append(f"{self.name} is back")
-            self._guarded(lambda: self._player.look(time.perf_counter()))
+            self._guarded(lambda: self._player.check_timeout(time.perf_counter()))
 
     def _lose(self) -> None:
         """The driver has ended: nobody holds a key; another one is to wait for the port."""
@@ -205,7 +205,7 @@ class MidiInput:
             self._present = False
             self._losses += 1
             self._lines.append(f"{self.name} has gone: its keys are let go, and it is looked for")
-            self._guarded(self._player.let_go)
+            self._guarded(self._player.release_all)
         self._end_driver()
 
     def _end_driver(self) -> None:

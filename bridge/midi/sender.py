@@ -17,7 +17,7 @@ from typing import Any, Final
 from bridge.audio.port import PortError
 from bridge.midi.clock import ClockSender
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.output_commands import OutputCommand, SetPulse, StartClock, StopClock, carried_out
+from bridge.midi.output_commands import OutputCommand, SetPulse, StartClock, StopClock, apply_to_ledger
 from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
 from bridge.midi.sources import MidiSource, NoMidiError, api_of
 from engine.band.ledger import DueMessage, Ledger
@@ -79,19 +79,19 @@ class Sender:
     def __init__(self, send: Callable[[bytes], object], setup: SenderSetup, now: Callable[[], float]) -> None:
         self._send, self._now, self._lead_s = send, now, setup.lead_s
         self._ledger = Ledger()
-        self._ledger.use(setup.channels)
+        self._ledger.use_channels(setup.channels)
         self._ledger.owe(setup.owed)
         self._clock = ClockSender() if setup.clock else None
         self._pulse: Pulse | None = None
         self._late: list[float] = []
         for message in setup.raw:
             send(message)
-        self._pass(self._ledger.back(now()))
+        self._pass(self._ledger.port_back(now()))
 
-    def obey(self, order: OutputCommand) -> None:
+    def apply(self, command: OutputCommand) -> None:
         """Do what is said, at once."""
         now_s = self._now() + self._lead_s
-        match order:
+        match command:
             case SetPulse(pulse):
                 self._pulse = pulse
             case StartClock(tick) if self._clock is not None:
@@ -101,7 +101,7 @@ class Sender:
                 for message in self._clock.stop():
                     self._send(message)
             case _:
-                self._pass(carried_out(order, self._ledger, now_s))
+                self._pass(apply_to_ledger(command, self._ledger, now_s))
 
     def wait_s(self) -> float:
         """Seconds until there is something to send; infinite for never."""
@@ -110,17 +110,17 @@ class Sender:
             due_s = min(due_s, self._clock.next_s(self._pulse))
         return due_s - self._lead_s - self._now()
 
-    def turn(self) -> None:
+    def send_due(self) -> None:
         """Send what is due: clocks first, they are what others count by."""
         now_s = self._now() + self._lead_s
         if self._clock is not None:
-            for _, message in self._clock.turn(now_s, self._pulse):
+            for _, message in self._clock.due(now_s, self._pulse):
                 self._send(message)
-        self._pass(self._ledger.turn(now_s, self._pulse))
+        self._pass(self._ledger.due(now_s, self._pulse))
 
     def finish(self) -> None:
         """End everything."""
-        self.obey(StopClock())
+        self.apply(StopClock())
         self._pass(self._ledger.finish(self._now()))
 
     def report(self) -> Sent:
@@ -198,13 +198,13 @@ def _serve(sender: Sender, line: Connection, asked: list[int]) -> None:
         wait_s = sender.wait_s()
         if wait_s > _SPIN_S:
             if line.poll(min(wait_s - _SPIN_S, 0.05)):
-                sender.obey(line.recv())
+                sender.apply(line.recv())
         else:
             end_s = time.perf_counter() + wait_s
             while (left_s := end_s - time.perf_counter()) > 0.0:
                 if left_s > 2.0 * _STEP_S:
                     time.sleep(_STEP_S)
-            sender.turn()
+            sender.send_due()
         now_s = time.perf_counter()
         if now_s >= report_s:
             report_s = now_s + _REPORT_S

@@ -1,4 +1,4 @@
-"""What a live band is told to do and what it tells: its settings, the actions it wants done, and the plainest bar."""
+"""Settings of an accompanist, the actions that it returns, and the simplest bar: a held chord."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ __all__ = [
 ]  # fmt: skip
 
 SOURCES: Final = ("made", "reserve", "repeat", "pad", "silence")
-"""Where a bar can come from, the best first; all but the first are fallbacks."""
+"""Sources of a bar, the best first; all but the first are fallbacks."""
 
 Bar = Mapping[str, tuple[Note, ...]]
-"""Notes by role, starts counted from the bar's line."""
+"""Notes by role; starts are ticks from the bar line."""
 
 _PAD_VELOCITY: Final = 50
 
@@ -37,17 +37,17 @@ class BandSettings:
     """How an accompanist works.
 
     Args:
-        player: role that is played. targets: roles that are made.
-        progression: chords, one row a bar, from bar 0 round and round; empty: chords are held or heard.
-        split: keys below it hold a chord for the band, which goes before the progression; None: none does.
-        warmup: bars at the start in which the band only listens.
-        context: bars of the past that a maker is told.
-        earliest, latest: share of a bar after which the next is asked for; later where makers are quick.
-        safety_s: a bar must be there so long before its line.
+        player: role that the player plays. targets: roles that the band plays.
+        progression: chords, one row a bar, repeated from bar 0 on; empty: chords are held or detected.
+        split: keys below this pitch hold a chord, which takes precedence over the progression; None: no split.
+        warmup: bars at the start in which the band is silent.
+        context: bars of the past in a request.
+        earliest, latest: share of a bar after which the next is requested; later where answers come quickly.
+        safety_s: seconds before the bar line at which a bar must be complete.
         dynamics: 0..1, how far the band's loudness follows the player's.
-        seed: of the makers.
+        seed: of the requests; same seed, same bars.
         density: as in `BarRequest`.
-        register: by role, MIDI pitch about which it is to play; absent: where it was made.
+        register: by role, MIDI pitch around which it plays; absent: as made.
     """
 
     player: str = "lead"
@@ -67,39 +67,39 @@ class BandSettings:
 
 @dataclass(frozen=True, slots=True)
 class RequestBar:
-    """Have this made."""
+    """Request this bar from the accompanist process."""
 
     request: BarRequest
 
 
 @dataclass(frozen=True, slots=True)
 class PlayNotes:
-    """Have these played."""
+    """Play these notes at their ticks."""
 
     notes: tuple[Booking, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CancelNotes:
-    """Forget notes of the band that would start at `tick` or later."""
+    """Cancel notes of the band that start at `tick` or later."""
 
     tick: float
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseNotes:
-    """End all notes, forget those to come."""
+    """End all notes and cancel those to come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What the band will play in a bar, told before it begins.
+    """The notes of the band in a bar, before it begins.
 
     Args:
         source: one of `SOURCES`.
-        tracks: notes by role, from the bar's line.
+        tracks: notes by role, ticks from the bar line.
         chords: one a beat.
-        ahead_s: seconds left until its line.
+        ahead_s: seconds left until the bar line.
         seconds, steps: as `BarMade`; 0 for a fallback.
     """
 
@@ -114,7 +114,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """An answer that was not played, and why; a bar that began before anything was planned for it."""
+    """An answer that was not used, and why; or a bar that began without a plan."""
 
     bar: int
     why: str
@@ -124,7 +124,7 @@ Action = RequestBar | PlayNotes | CancelNotes | ReleaseNotes | Planned | Dropped
 
 
 def pad(chords: Sequence[Chord | None], targets: Sequence[str]) -> Bar:
-    """The chord, held: strings if there are any, else piano, else guitar; and its bass."""
+    """The chord held by strings if they are a target, else piano, else guitar; and its bass note."""
     row: dict[str, tuple[Note, ...]] = {}
     spans: list[tuple[int, int, Chord]] = []
     for beat, chord in enumerate(chords):

@@ -1,4 +1,4 @@
-"""What a player plays, as notes on the grid: to the nearest column, held keys as long as they have been held."""
+"""The player's notes on the grid: starts and lengths in whole columns (sixteenths)."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from engine.protocols.accompanist import BAR_TICKS, COLUMN_TICKS, COLUMNS
 __all__ = ["MOST_ONS_HZ", "NoteCapture", "chord_played"]
 
 MOST_ONS_HZ: Final = 200
-"""Note-ons in a second beyond which nobody plays: our own output comes back, or a device has gone mad."""
+"""Note-ons a second beyond which they are ignored: a feedback loop or a broken device."""
 
 _KEPT_BARS: Final = 40
 _OFF, _ON, _CONTROL, _RESET = 0x80, 0x90, 0xB0, 0xFF
@@ -23,10 +23,10 @@ _DRUMS: Final = 9
 
 
 class NoteCapture:
-    """Keys in, notes out. Pure; one owner.
+    """MIDI messages in, notes out. Pure; one owner.
 
     A note belongs to the nearest column, so one that comes up to half a column before the bar line belongs to the next
-    bar. Channels only tell keys apart (an MPE zone is one player); the drum channel is not listened to.
+    bar. Channels only distinguish keys (an MPE zone is one player); the drum channel is ignored.
 
     Args:
         highest: keep only the highest note of a column (a lead is one voice).
@@ -40,9 +40,9 @@ class NoteCapture:
         self._chord_keys: set[tuple[int, int]] = set()
         self._recent: deque[float] = deque(maxlen=MOST_ONS_HZ)
         self.chord: Chord | None = None
-        """The chord last held below the split; it stays when the keys are let go."""
+        """The chord last held below the split; it stays when the keys are released."""
         self.floods = 0
-        """Note-ons that were not listened to, because there were too many."""
+        """Note-ons that were ignored because there were too many in a second."""
 
     def feed(self, message: Sequence[int], at_s: float, tick: float | None) -> None:
         """Take a message that arrived at `at_s`, at `tick` of musical time (None while it stands still)."""
@@ -50,7 +50,7 @@ class NoteCapture:
             return
         kind, channel = message[0] & 0xF0, message[0] & 0x0F
         if message[0] == _RESET:
-            self.let_go(tick)
+            self.release_all(tick)
         if len(message) < 3 or channel == _DRUMS or not all(0 <= byte < 128 for byte in message[1:3]):
             return
         key = (channel, message[1])
@@ -71,14 +71,14 @@ class NoteCapture:
                 self._close(held, tick)
             self._chord_keys = {held for held in self._chord_keys if held[0] != channel}
 
-    def let_go(self, tick: float | None) -> None:
-        """All keys are up: the port has gone, or musical time has stopped."""
+    def release_all(self, tick: float | None) -> None:
+        """Release all keys: the port has gone, or musical time has stopped."""
         for key in list(self._open):
             self._close(key, tick)
         self._chord_keys.clear()
 
     def clear(self) -> None:
-        """Forget everything played: musical time has jumped, old ticks mean nothing now."""
+        """Drop all notes and keys: musical time has jumped, old ticks have no meaning now."""
         self._notes.clear()
         self._open.clear()
         self._chord_keys.clear()
@@ -87,7 +87,7 @@ class NoteCapture:
         """Notes on the grid that start at `first` or later and have begun by `until` (ticks).
 
         Returns:
-            Sorted; starts and lengths are whole columns, keys still held are as long as they have been held.
+            Sorted; starts and lengths are whole columns. A key still held has its length so far.
         """
         held = [
             _gridded(start, until, pitch, velocity) for (_, pitch), (start, velocity) in self._open.items()
@@ -122,7 +122,7 @@ class NoteCapture:
 
 
 def chord_played(notes: Sequence[Note], first: int, bars: int) -> Chord | None:
-    """The chord of the last of some bars, by the melody of all of them.
+    """The chord of the last of some bars, detected from the melody of all of them.
 
     Args:
         notes: on the grid. first: tick at which the first bar begins. bars: how many, 1 or more.
@@ -146,7 +146,7 @@ def _gridded(start: float, end: float, pitch: int, velocity: int) -> Note:
 
 
 def _once(notes: Iterable[Note]) -> Iterable[Note]:
-    """Each key once a column: the longest."""
+    """Of each key in each column the longest note."""
     best: dict[tuple[int, int], Note] = {}
     for note in notes:
         key = (note.start, note.pitch)

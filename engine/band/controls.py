@@ -9,7 +9,10 @@ from engine.errors import ControlError
 from engine.models.getmusic.model import GetmusicControls
 from engine.music.score import ROLES
 
-__all__ = ["BandControls", "Densities", "Registers", "maker_controls", "roles_of", "working"]
+__all__ = ["BandControls", "Densities", "NetworkControls", "Registers", "band_settings", "network_controls", "roles_of"]
+
+NetworkControls = GetmusicControls
+"""The part of the controls that the network takes."""
 
 _Density = Annotated[float, Live(-1.0, 1.0, "share of sixteenths with a note onset; below 0: the model chooses")]
 _Register = Annotated[
@@ -52,10 +55,10 @@ class BandControls(GetmusicControls):
 
 
 def roles_of(controls: BandControls) -> tuple[str, ...]:
-    """The roles that the band plays, in the usual order.
+    """The roles that the band plays, in the order of `ROLES`.
 
     Raises:
-        ControlError: `targets` names something else, or nothing but the player's role.
+        ControlError: `targets` names an unknown role, or only the player's.
     """
     words = [word for word in controls.targets.replace(",", " ").split() if word]
     wrong = [word for word in words if word not in ROLES]
@@ -67,8 +70,8 @@ def roles_of(controls: BandControls) -> tuple[str, ...]:
     return roles
 
 
-def working(controls: BandControls, settings: BandSettings) -> BandSettings:
-    """`settings` with what the controls say of them.
+def band_settings(controls: BandControls, settings: BandSettings) -> BandSettings:
+    """`settings` with the values of the controls.
 
     Raises:
         ControlError: as `roles_of`.
@@ -83,6 +86,6 @@ def working(controls: BandControls, settings: BandSettings) -> BandSettings:
     )
 
 
-def maker_controls(controls: BandControls) -> GetmusicControls:
-    """The part that a network is told."""
+def network_controls(controls: BandControls) -> NetworkControls:
+    """The controls of the network alone."""
     return GetmusicControls(**{field.name: getattr(controls, field.name) for field in fields(GetmusicControls)})

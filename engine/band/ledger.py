@@ -1,7 +1,7 @@
-"""The note ledger: whatever happens, every note-on that leaves is answered by exactly one note-off.
+"""The note ledger: every note-on that is sent gets exactly one note-off, whatever happens.
 
-Pure: notes are booked by tick, `turn` says what must be sent by now. Whoever owns the port sends it. Nothing else may
-send notes to that port, so the table of what sounds is always true.
+Pure: notes are booked by tick, `due` gives the messages to send by now, and the owner of the port sends them. Nothing
+else may send notes to that port, so the table of sounding notes is always true.
 """
 
 import heapq
@@ -15,13 +15,13 @@ from engine.music.pulse import Pulse
 __all__ = ["MOST_BOOKED", "SHORTEST_S", "STALE_S", "Booking", "DueMessage", "Ledger", "LedgerCounts"]
 
 STALE_S: Final = 0.1
-"""A note-on later than this is not sent any more: a missed note is better than a burst of late ones."""
+"""A note-on that is later than this is dropped: a missing note is better than a burst of late ones."""
 
 SHORTEST_S: Final = 0.01
-"""Notes sound at least this long, but for a stop: some synthesizers swallow shorter ones."""
+"""The shortest note, except at a stop: some synthesizers ignore shorter ones."""
 
 MOST_BOOKED: Final = 20_000
-"""Notes that may wait; a flood beyond it is refused and counted."""
+"""The most notes that can be booked; more are refused and counted."""
 
 _OFF, _ON, _CONTROL = 0x80, 0x90, 0xB0
 _SUSTAIN, _SOUND_OFF, _NOTES_OFF = 64, 120, 123
@@ -32,11 +32,11 @@ class Booking:
     """A note to be played.
 
     Args:
-        id: tells it from other notes of the same key.
+        id: different for each note, also of the same key.
         start, end: ticks; an end before the start is one at the start.
         channel: 0..15. pitch, velocity: 0..127, a velocity of 0 is played as 1 (on the wire it would be a note-off).
     Raises:
-        ValueError: a value outside its range: our mistake, not the player's.
+        ValueError: a value outside its range: a programming error.
     """
 
     id: int
@@ -55,7 +55,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class DueMessage:
-    """A message to be sent, and when it should have been (perf_counter seconds)."""
+    """A message to send, and when it is due (perf_counter seconds)."""
 
     at_s: float
     message: bytes
@@ -63,7 +63,7 @@ class DueMessage:
 
 @dataclass(slots=True)
 class LedgerCounts:
-    """So far: note-ons and note-offs sent; notes dropped as stale, merged into the same key just struck, refused."""
+    """Note-ons and note-offs sent; notes dropped as stale, merged with the same key just struck, refused."""
 
     ons: int = 0
     offs: int = 0
@@ -75,13 +75,13 @@ class LedgerCounts:
 @dataclass(slots=True)
 class _Sounding:
     id: int
-    end: float  # tick; infinite while nobody knows
+    end: float  # tick; infinite while it is not known
     on_s: float
-    end_s: float = math.inf  # seconds, for notes let go by hand
+    end_s: float = math.inf  # seconds, for keys that were released
 
 
 class Ledger:
-    """What is booked, what sounds, and what must be sent.
+    """Booked notes, sounding notes, and the messages that are due.
 
     Threads: one owner.
     """
@@ -97,16 +97,16 @@ class Ledger:
 
     @property
     def sounding(self) -> frozenset[tuple[int, int]]:
-        """(channel, pitch) of every note that sounds."""
+        """(channel, pitch) of every sounding note."""
         return frozenset(self._sounding)
 
     @property
     def booked(self) -> int:
-        """Notes that wait for their time."""
+        """The number of notes that are booked."""
         return len(self._booked)
 
     def book(self, notes: Iterable[Booking]) -> None:
-        """Take notes to be played; beyond `MOST_BOOKED` they are refused."""
+        """Book notes; beyond `MOST_BOOKED` they are refused and counted."""
         for note in notes:
             if len(self._booked) >= MOST_BOOKED:
                 self.counts.refused += 1
@@ -115,24 +115,24 @@ class Ledger:
             heapq.heappush(self._booked, (note.start, self._order, note))
 
     def withdraw(self, tick: float, channels: Iterable[int] | None = None) -> None:
-        """Forget notes that would start at `tick` or later, of these channels or of all; what sounds ends as booked."""
+        """Cancel notes that start at `tick` or later, of these channels or of all; sounding notes end as booked."""
         wanted = None if channels is None else frozenset(channels)
         kept = [row for row in self._booked if row[0] < tick or (wanted is not None and row[2].channel not in wanted)]
         heapq.heapify(kept)
         self._booked = kept
 
     def next_s(self, pulse: Pulse | None) -> float:
-        """When `turn` will have something to do, perf_counter seconds; infinite for never."""
+        """When the next message is due, perf_counter seconds; infinite for never."""
         off = min((self._off_s(note, pulse) for note in self._sounding.values()), default=math.inf)
         on = pulse.time_of(self._booked[0][0]) if self._booked and pulse is not None else math.inf
         return min(off, on)
 
-    def turn(self, now_s: float, pulse: Pulse | None) -> list[DueMessage]:
-        """Everything due by now, in order, note-offs before note-ons of the same time.
+    def due(self, now_s: float, pulse: Pulse | None) -> list[DueMessage]:
+        """The messages due by now, in order, note-offs before note-ons of the same time.
 
         Args:
             now_s: perf_counter seconds.
-            pulse: musical time; None while it stands still (only notes let go by hand end then).
+            pulse: musical time; None while it stands still (then only released keys end).
         """
         sent: list[DueMessage] = []
         while True:
@@ -146,47 +146,47 @@ class Ledger:
                 sent += self._start(heapq.heappop(self._booked)[2], on_s, now_s)
 
     def strike(self, id: int, channel: int, pitch: int, velocity: int, now_s: float) -> list[DueMessage]:
-        """A note that is played now, for as long as a hand holds it."""
+        """A key that is struck now and sounds until `release`."""
         return self._start(Booking(id, 0.0, math.inf, channel, pitch, velocity), now_s, now_s)
 
-    def let_go(self, id: int, channel: int, pitch: int, now_s: float) -> list[DueMessage]:
-        """The end of a struck note; ignored if another note has taken the key since."""
+    def release(self, id: int, channel: int, pitch: int, now_s: float) -> list[DueMessage]:
+        """Release a struck key; ignored if another note has taken the key since."""
         note = self._sounding.get((channel, pitch))
         if note is None or note.id != id:
             return []
         note.end_s = max(now_s, note.on_s + SHORTEST_S)
         return [self._off((channel, pitch), now_s)] if note.end_s <= now_s else []
 
-    def hush(self, now_s: float) -> list[DueMessage]:
-        """Stop, locate: everything that sounds ends now, everything booked is forgotten."""
+    def all_notes_off(self, now_s: float) -> list[DueMessage]:
+        """End every sounding note now and cancel every booked one: stop, locate."""
         self._booked = []
         return [self._off(key, now_s) for key in sorted(self._sounding)]
 
     def finish(self, now_s: float, *, panic: bool = False) -> list[DueMessage]:
-        """The end, or a panic: as `hush`, then pedal up and all notes off (and all sound off) on every used channel."""
-        last = self.hush(now_s)
+        """As `all_notes_off`, then sustain off, all notes off and at a panic all sound off on every used channel."""
+        last = self.all_notes_off(now_s)
         numbers = (_SUSTAIN, _NOTES_OFF, _SOUND_OFF) if panic else (_SUSTAIN, _NOTES_OFF)
         if not self._away:
             channels = sorted(self._used)
             last += [DueMessage(now_s, bytes((_CONTROL | c, number, 0))) for c in channels for number in numbers]
         return last
 
-    def use(self, channels: Iterable[int]) -> None:
-        """Channels to be silenced at the end, though nothing has been played on them yet."""
+    def use_channels(self, channels: Iterable[int]) -> None:
+        """Count these channels as used, although nothing has been played on them yet."""
         self._used |= set(channels)
 
     def owe(self, keys: Iterable[tuple[int, int]]) -> None:
-        """(channel, pitch) that an earlier owner of the port may have left sounding; `back` ends them."""
+        """(channel, pitch) that an earlier owner of the port may have left sounding; `port_back` ends them."""
         self._owed |= set(keys)
 
-    def lost(self) -> None:
-        """The port has gone: nothing can be sent; the ends of what sounded are owed until it is back."""
+    def port_lost(self) -> None:
+        """The port has gone: nothing can be sent; note-offs of sounding notes are owed until it is back."""
         self._away = True
         self._owed |= set(self._sounding)
         self._sounding.clear()
 
-    def back(self, now_s: float) -> list[DueMessage]:
-        """The port is there again: the ends that are owed, pedals up, and all notes off."""
+    def port_back(self, now_s: float) -> list[DueMessage]:
+        """The port is back: the owed note-offs, sustain off and all notes off."""
         self._away = False
         ends = [DueMessage(now_s, bytes((_OFF | channel, pitch, 0))) for channel, pitch in sorted(self._owed)]
         self.counts.offs += len(ends)
@@ -203,7 +203,7 @@ class Ledger:
         key = note.channel, note.pitch
         old = self._sounding.get(key)
         if old is not None and now_s - old.on_s < SHORTEST_S:
-            # The same key twice at once: one note, which ends with the later of the two; a hand's end is nobody's now.
+            # The same key twice at once is one note with the later end; an earlier release no longer counts.
             self.counts.merged += 1
             end = max(note.start, note.end)
             old.id, old.end, old.end_s = note.id, end if old.end == math.inf else max(old.end, end), math.inf

@@ -1,8 +1,8 @@
-"""A band without weights: bass, drums, guitar, piano and strings from the chord, by pattern.
+"""The pattern band, without weights: bass, drums, guitar, piano and strings from the chord, by pattern.
 
-First band for a newcomer, fallback and test for everything around it, and the least that a trained band must beat. It
-knows a few figures a role, chosen by the seed for eight bars at a time, a fill in the last of every four, and less to
-play while the player plays much, or where less is wanted.
+The band where no bundle is installed, the test double for everything around a band, and the baseline of a trained one.
+It has a few patterns a role, chosen by the seed for eight bars at a time, and a drum fill in every fourth bar; it plays
+less while the player plays much, or where a lower density is set.
 """
 
 import random
@@ -34,7 +34,7 @@ _FILLS: Final[tuple[Mapping[int, str], ...]] = (
     {_SNARE: "........6.6.7788", _KICK: "9.......8......."},
     {_TOM_HIGH: "........77......", _TOM_MID: "..........77....", _TOM_LOW: "............7789", _KICK: "9.......8..."},
 )
-# Bass and broken chords: a letter names a tone (a root, b third, c fifth, d octave, e seventh or octave).
+# Bass and broken chords: a letter stands for a tone (a root, b third, c fifth, d octave, e seventh or octave).
 _BASS: Final = (
     "a-------a-----c-", "a---a---a---a---", "a-.a--c-a-.a--c-",
     "a---c---d---c---", "a-a-a-a-a-a-c-d-", "a-------c-------",
@@ -48,14 +48,14 @@ class PatternBand:
     """Makes bars from the chord alone; see `engine.protocols.accompanist.AccompanistModel`.
 
     Args:
-        seconds: to take for each request, so that lateness can be rehearsed.
+        seconds: delay of each answer, to test lateness.
     """
 
     def __init__(self, *, seconds: float = 0.0) -> None:
         self._seconds = seconds
 
     def make(self, request: BarRequest) -> BarMade:
-        """The bars asked for. Without a chord only the drums know what to do."""
+        """The bars requested. Without a chord only the drums play."""
         began_s = time.perf_counter()
         bars = []
         busy = _busyness(request)
@@ -99,9 +99,9 @@ def _bar(
 
 
 def _thinned(notes: tuple[Note, ...], share: float | None) -> tuple[Note, ...]:
-    """Notes of the columns that weigh most in the bar, so many that `share` of all columns has an onset.
+    """The notes of the metrically strongest columns, as many columns as `share` of a bar.
 
-    A pattern that has fewer stays as it is: this band can leave out, but not add.
+    A pattern with fewer stays as it is: this band can leave notes out, but not add any.
     """
     columns = sorted({note.start // COLUMN_TICKS for note in notes}, key=lambda column: (-_weight(column), column))
     if share is None or round(share * COLUMNS) >= len(columns):
@@ -111,7 +111,7 @@ def _thinned(notes: tuple[Note, ...], share: float | None) -> tuple[Note, ...]:
 
 
 def _weight(column: int) -> int:
-    """How strong a column of a bar is: 4 for its line, 3 for its half, 2 for a beat, 1 for an eighth, else 0."""
+    """Metrical weight of a column: 4 for the bar line, 3 for its half, 2 for a beat, 1 for an eighth, else 0."""
     return next(weight for weight, unit in ((4, 16), (3, 8), (2, 4), (1, 2), (0, 1)) if column % unit == 0)
 
 
@@ -136,7 +136,7 @@ def _struck(patterns: Mapping[int, str]) -> list[Note]:
 
 
 def _spans(pattern: str) -> list[tuple[int, int, str]]:
-    """(column, columns, figure) of everything that is begun."""
+    """(column, columns, figure) of every note of a pattern."""
     spans: list[tuple[int, int, str]] = []
     for column, figure in enumerate(pattern[:COLUMNS]):
         if figure == "-" and spans and spans[-1][0] + spans[-1][1] == column:
@@ -152,7 +152,7 @@ def _chord(chords: Sequence[Chord | None], column: int) -> Chord | None:
 
 
 def _line(pattern: str, chords: Sequence[Chord | None], lowest: int, velocity: int) -> tuple[Note, ...]:
-    """One note at a time; the lowest of a chord is its bass."""
+    """A pattern of single notes; the lowest of a chord is its bass."""
     notes = []
     for column, columns, figure in _spans(pattern):
         chord = _chord(chords, column)
@@ -172,7 +172,7 @@ def _third_and_fifth(chord: Chord) -> tuple[int, int]:
 
 
 def _block(pattern: str, chords: Sequence[Chord | None], lowest: int) -> tuple[Note, ...]:
-    """Whole chords; where the harmony changes under a held one, it is struck again."""
+    """A pattern of whole chords; where the chord changes under a held one, it is struck again."""
     notes: list[Note] = []
     for column, columns, figure in _spans(pattern):
         starts = [

@@ -15,27 +15,20 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Final
 
+from engine.band.names import AUTO, OLD_NAMES, PATTERN
 from engine.band.patterns import PatternBand
 from engine.errors import BundleError, EngineError
 from engine.models.getmusic.model import GetmusicControls
 from engine.protocols.accompanist import AccompanistModel, BarMade, BarRequest
 
 __all__ = [
-    "HOUSE",
-    "USUAL",
     "AccompanistFailed",
     "AccompanistProcess",
     "AccompanistReady",
+    "auto_band",
     "band_named",
     "open_band",
-    "usual_band",
 ]
-
-HOUSE: Final = "house"
-"""The band that needs no weights."""
-
-USUAL: Final = "usual"
-"""Whoever plays where nobody is named, see `usual_band`."""
 
 _NICE: Final = -5  # before what the machine does beside a performance, where the system lets us
 _STOP_S: Final = 1.0
@@ -60,15 +53,16 @@ class AccompanistFailed:
 
 
 def open_band(name: str, *, threads: int = 1) -> AccompanistModel:
-    """The maker that a name means.
+    """The band with this name.
 
     Args:
-        name: ``house``, or a bundle of a family that can accompany.
-        threads: of its network; one leaves the other core of a small machine to what keeps time.
+        name: as `band_named`.
+        threads: of its network; one leaves the other core of a small machine to the process that keeps time.
     Raises:
         BundleError: no such bundle, or it cannot accompany.
     """
-    if band_named(name) == HOUSE:
+    name = band_named(name)
+    if name == PATTERN:
         return PatternBand()
     from engine.bundles.bundle import open_getmusic
     from engine.models.getmusic.accompanist import GetmusicAccompanist
@@ -79,30 +73,33 @@ def open_band(name: str, *, threads: int = 1) -> AccompanistModel:
 
 
 def band_named(name: str, *, paths: bool = True) -> str:
-    """The name of the band that a name means, if there is such a band and it can accompany.
+    """The name of a band: the bundle for ``auto``, the present name for an old one, otherwise `name` itself.
 
     Args:
-        paths: a folder may be given, too.
-
+        name: ``pattern``, ``auto``, an old name for these, or a bundle that can accompany.
+        paths: accept the folder of a bundle as well.
     Raises:
-        BundleError: no such bundle, or it makes something else.
+        BundleError: no such bundle, or it cannot accompany.
     """
-    if name == USUAL:
-        return usual_band()
-    if name != HOUSE:
+    name = OLD_NAMES.get(name, name)
+    if name == AUTO:
+        return auto_band()
+    if name != PATTERN:
         from engine.bundles.bundle import describe
 
         info = describe(name, paths=paths)
         if info.family != "getmusic":
-            raise BundleError(f"{name} makes {info.family}, which cannot accompany: take {HOUSE} or a getmusic bundle")
+            raise BundleError(
+                f"{name} is a {info.family} bundle, which cannot accompany: use {PATTERN} or a getmusic bundle"
+            )
     return name
 
 
-def usual_band() -> str:
-    """Who plays where nobody is named: the first bundle that makes notes, else the band that needs none."""
+def auto_band() -> str:
+    """The band for ``auto``: the first bundle that makes notes, else the pattern band."""
     from engine.bundles.bundle import bundles
 
-    return next((info.name for info in bundles() if info.family == "getmusic"), HOUSE)
+    return next((info.name for info in bundles() if info.family == "getmusic"), PATTERN)
 
 
 def _steer(maker: AccompanistModel, controls: GetmusicControls) -> None:

@@ -22,7 +22,7 @@ class BandStop:
 class BandLoad:
     """Load another band while the present one plays; it takes over at a bar line."""
 
-    name: Annotated[str, Live(0, 256, "bundle name, or house for the pattern band, which needs no bundle")] = ""
+    name: Annotated[str, Live(0, 256, "bundle name, pattern (the pattern band, needs no bundle) or auto")] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
-"""What an accompanist is asked for and what it answers: one bar ahead, in notes, whatever makes them.
+"""The accompanist protocol: a request for the next bar and its answer, in notes and chords.
 
-A maker may think in tokens, grids or patterns; between it and the stage there are only notes and chords. Bars are 4/4,
-a column is a sixteenth note.
+A model may work with tokens, grids or patterns; its interface has only notes and chords. Bars are 4/4, a column is a
+sixteenth note.
 """
 
 from collections.abc import Mapping
@@ -34,33 +34,33 @@ COLUMNS: Final = BAR_TICKS // COLUMN_TICKS
 PROGRAMS: Final[Mapping[str, int]] = MappingProxyType(
     {"lead": 80, "bass": 32, "drum": 0, "guitar": 25, "piano": 0, "string": 48}
 )
-"""General MIDI program of each role, from 0, as GETMusic has them; of the drums, the standard kit."""
+"""General MIDI program of each role, counted from 0, as in GETMusic; of the drums, the standard kit."""
 
 CHANNELS: Final[Mapping[str, int]] = MappingProxyType(
     {"lead": 0, "bass": 1, "guitar": 2, "piano": 3, "string": 4, "drum": 9}
 )
-"""MIDI channel of each role, from 0; drums where General MIDI has them."""
+"""MIDI channel of each role, counted from 0; drums on channel 9 as in General MIDI."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BarRequest:
-    """Everything that is known when a bar is asked for; picklable, since makers live in processes of their own.
+    """Everything known when a bar is requested; picklable, since the model runs in a process of its own.
 
     Args:
-        number: counts requests; the answer carries it.
+        number: counts requests; the answer repeats it.
         bar: the bar to make, counted from 0 at the start.
-        bars: how many are wanted: `bar`, then those after it as a reserve should the next request come to nothing.
-        first: bar at whose line ticks 0 of `tracks` and `known` are; never after `bar`.
-        tracks: by role, what was played (the player) and what the band has played or is playing, sorted, up to the line
-            of `bar`; a role of which nothing is heard is absent. A key still held has its length so far.
-        known: tick up to which the player's role is known; from here on it is unknown, not silent.
-        player: the role that is played, not made.
+        bars: how many to make: `bar`, then those after it as a reserve in case the next request fails.
+        first: the bar at whose line the ticks of `tracks` and `known` are 0; never after `bar`.
+        tracks: by role, the notes of the player and of the band up to the line of `bar`, sorted; a role without notes
+            is absent. A key still held has its length so far.
+        known: tick up to which the player's notes are known; after it they are unknown, not silent.
+        player: the role of the player, which is not made.
         targets: roles to make.
-        chords: one row a bar from `first` to `bar + bars - 1`, one chord a beat; None where nobody knows.
+        chords: one row a bar from `first` to `bar + bars - 1`, one chord a beat; None where unknown.
         tempo_bpm: quarter notes a minute.
-        seed: same request, same seed: same notes.
+        seed: same request and same seed give the same notes.
         deadline_s: perf_counter seconds at which an answer is too late.
-        density: by role, wanted share of columns with an onset, 0..1; absent: as the maker likes.
+        density: by role, share of columns with an onset, 0..1; absent: the model's choice.
     """
 
     number: int
@@ -78,19 +78,19 @@ class BarRequest:
     density: Mapping[str, float] = field(default_factory=dict)
 
     def chord(self, bar: int, beat: int = 0) -> Chord | None:
-        """The chord at a beat of a bar (counted from 0 at the start); None where nobody knows."""
+        """The chord at a beat of a bar (counted from 0 at the start); None where unknown."""
         return self.chords[bar - self.first][beat]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BarMade:
-    """The answer.
+    """The answer to a `BarRequest`.
 
     Args:
         number, bar: of the request.
         bars: for each bar made, from `bar` on, notes by role; starts are ticks from that bar's line, 0..1919, lengths
             may reach beyond it. At least one bar; a role without notes may be absent.
-        seconds: that it took.
+        seconds: time it took.
         steps: network passes, 0 for none.
     """
 
@@ -102,15 +102,15 @@ class BarMade:
 
 
 class AccompanistModel(Protocol):
-    """Makes bars. Same request, same answer; one request at a time."""
+    """Makes bars: same request, same answer; one request at a time."""
 
     def make(self, request: BarRequest) -> BarMade:
-        """The bars asked for, if it can by the deadline; late is allowed, the answer is then not played."""
+        """The bars requested. It should meet the deadline; a late answer is not played."""
         ...
 
 
 def in_register(notes: tuple[Note, ...], pitch: int | None) -> tuple[Note, ...]:
-    """Notes moved together by the whole octaves that bring their middle nearest to a MIDI pitch; None leaves them."""
+    """Notes moved together by whole octaves so that their median is nearest to a MIDI pitch; None: unchanged."""
     if pitch is None or not notes:
         return notes
     pitches = sorted(note.pitch for note in notes)

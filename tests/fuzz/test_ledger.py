@@ -25,7 +25,7 @@ from bridge.midi.output_commands import (
 )
 from bridge.midi.sender import Sender, SenderSetup
 from engine.band.accompanist import Accompanist
-from engine.band.actions import BandSettings, CancelNotes, PlayNotes, ReleaseNotes, RequestBar
+from engine.band.actions import Action, BandSettings, CancelNotes, PlayNotes, ReleaseNotes, RequestBar
 from engine.band.ledger import SHORTEST_S, Booking, DueMessage, Ledger
 from engine.band.patterns import PatternBand
 from engine.music.harmony import parse_progression
@@ -34,7 +34,7 @@ from engine.music.score import Note
 from engine.protocols.accompanist import BAR_TICKS, BarMade, BarRequest
 
 SEQUENCES = 10_000
-HOUSE = PatternBand()
+PATTERN = PatternBand()
 
 
 class Synthesizer:
@@ -93,32 +93,32 @@ def ledger_sequence(seed: int) -> Synthesizer:
             ledger.book(notes)
         elif what < 0.6:
             now += chance.choice((0.0, 0.001, 0.005, 0.02, 0.3, 5.0))
-            take(ledger.turn(now, pulse))
+            take(ledger.due(now, pulse))
         elif what < 0.68:
             number += 1
             struck.append(booking(chance, number, tick))
             take(ledger.strike(number, struck[-1].channel, struck[-1].pitch, struck[-1].velocity, now))
         elif what < 0.76 and struck:
             key = struck.pop(chance.randrange(len(struck)))
-            take(ledger.let_go(key.id, key.channel, key.pitch, now))
+            take(ledger.release(key.id, key.channel, key.pitch, now))
         elif what < 0.82:
             pulse = None if chance.random() < 0.3 else Pulse(now, tick, chance.uniform(20.0, 400.0))
         elif what < 0.86:
-            take(ledger.hush(now), forced=True)
+            take(ledger.all_notes_off(now), forced=True)
             pulse = Pulse(now, chance.uniform(0.0, 1e6), 120.0)  # locate
         elif what < 0.90:
             take(ledger.finish(now, panic=chance.random() < 0.5), forced=True)
         elif what < 0.94:
             ledger.withdraw(tick + chance.uniform(-100.0, 1000.0), chance.choice((None, (0,), (1, 2))))
         elif not away and chance.random() < 0.5:
-            ledger.lost()
+            ledger.port_lost()
             away = True
         elif away:
             away = False
-            take(ledger.back(now), forced=True)
+            take(ledger.port_back(now), forced=True)
     if away:
         away = False
-        take(ledger.back(now), forced=True)
+        take(ledger.port_back(now), forced=True)
     take(ledger.finish(now), forced=True)
     assert (ledger.counts.ons, ledger.counts.offs) == (heard.ons, heard.offs)
     return heard
@@ -173,11 +173,15 @@ class Stage:
     def order(self, *orders: OutputCommand) -> None:
         self.forced = True
         for order in orders:
-            self.sender.obey(order)
+            self.sender.apply(order)
         self.forced = False
 
     def turn(self) -> None:
-        for action in self.band.turn(self.now):
+        self.act(self.band.advance(self.now))
+        self.sender.send_due()
+
+    def act(self, actions: Sequence[Action]) -> None:
+        for action in actions:
             match action:
                 case RequestBar(request):
                     self.asked = request
@@ -187,10 +191,9 @@ class Stage:
                     self.order(Withdraw(tick, (1, 2, 3, 4, 9)))
                 case ReleaseNotes():
                     self.order(AllNotesOff())
-        self.sender.turn()
 
     def set(self, pulse: Pulse | None, *, jumped: bool) -> None:
-        self.band.time(pulse, jumped=jumped)
+        self.act(self.band.set_pulse(pulse, jumped=jumped))
         if jumped or pulse is None:
             self.order(StopClock(), AllNotesOff())
         self.order(SetPulse(pulse))
@@ -199,7 +202,7 @@ class Stage:
 
     def hear(self, message: bytes) -> None:
         self.clock.feed(message, self.now)
-        self.band.hear(message, self.now)
+        self.band.receive(message, self.now)
         if len(message) >= 3 and max(message[1:3]) < 128 and message[0] in (0x90, 0x80):
             key = (0, message[1])
             if message[0] == 0x90 and message[2]:
@@ -213,18 +216,18 @@ class Stage:
         request, self.asked = self.asked, None
         if request is None:
             return
-        answer = HOUSE.make(request)
+        answer = PATTERN.make(request)
         match how:
             case "right":
-                self.band.made(answer, self.now)
+                self.band.bar_made(answer, self.now)
             case "wrong":
-                self.band.made(BarMade(number=request.number + 7, bar=request.bar, bars=answer.bars), self.now)
+                self.band.bar_made(BarMade(number=request.number + 7, bar=request.bar, bars=answer.bars), self.now)
             case "mad":
                 notes = tuple(Note(i * 7, i % 128, 100_000) for i in range(2000))
                 bar = {"bass": notes, "nobody": notes, "drum": notes[:3]}
-                self.band.made(BarMade(number=request.number, bar=request.bar, bars=(bar, bar, bar)), self.now)
+                self.band.bar_made(BarMade(number=request.number, bar=request.bar, bars=(bar, bar, bar)), self.now)
             case "failed":
-                self.band.failed(request.number, "as it happens")
+                self.band.bar_failed(request.number, "as it happens")
 
     def wait(self, seconds: float) -> None:
         end = self.now + seconds
@@ -283,7 +286,7 @@ def test_any_bytes_leave_a_clock_that_goes_forward_or_stands(messages: list[tupl
 
 
 @pytest.mark.parametrize("role", ["bass", "drum", "guitar", "piano", "string"])
-def test_house_band_keeps_to_its_bar_whatever_the_chords(role: str) -> None:
+def test_pattern_band_keeps_to_its_bar_whatever_the_chords(role: str) -> None:
     chance = random.Random(role)
     names = ("C", "F#m7b5/C", "N", "G5", "Bbmaj9", "Esus4", "C#dim7")
     for seed in range(200):
@@ -293,7 +296,7 @@ def test_house_band_keeps_to_its_bar_whatever_the_chords(role: str) -> None:
             number=1, bar=seed, first=seed, tracks={}, known=0, targets=(role,), chords=chords, tempo_bpm=120.0,
             deadline_s=0.0, seed=seed,
         )  # fmt: skip
-        for bar in HOUSE.make(request).bars:
+        for bar in PATTERN.make(request).bars:
             for note in bar.get(role, ()):
                 assert 0 <= note.start < BAR_TICKS
                 assert note.length >= 1

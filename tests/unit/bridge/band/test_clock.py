@@ -8,7 +8,7 @@ import pytest
 from bridge.band.clock import ClockReading, MidiTime, OwnTime, SessionTime
 from engine.conductor import Conductor
 from engine.errors import ControlError
-from engine.messages.session import Beats, Command, Locate, Progression, SetChord, Tempo
+from engine.messages.session import BandStart, BandStop, Beats, Command, Locate, Progression, SetChord, Tempo
 from engine.protocols.accompanist import BAR_TICKS
 from engine.worker.orders import conduct
 
@@ -47,7 +47,7 @@ class Stage:
             while self._read + BLOCK <= gone + LEAD_S * RATE:
                 self.moment = (self._read, self.now)
                 self._read += BLOCK
-            moment = self.time.look(self.now)
+            moment = self.time.poll(self.now)
             if moment is not None:
                 self.moments.append((self.now, moment))
         return self
@@ -63,7 +63,7 @@ def stage() -> Stage:
 def test_nothing_is_told_before_the_band_is_ready_or_anything_was_read() -> None:
     stage = Stage()
     assert stage.time.begin(stage.now) is None
-    assert stage.time.heard_s(0.0) is None
+    assert stage.time.sounds_at_s(0.0) is None
     assert stage.time.chords(3) == (None,) * 4
     other = Stage().play(1.0)
     assert other.moments == []
@@ -81,7 +81,7 @@ def test_a_tick_is_told_for_the_moment_at_which_its_sample_leaves_the_output(sta
 
 def test_reads_that_come_late_do_not_move_the_band() -> None:
     even, late = Stage().play(3.0), Stage(jitter_s=0.02).play(3.0)
-    told = [stage.time.heard_s(0.0) for stage in (even, late)]
+    told = [stage.time.sounds_at_s(0.0) for stage in (even, late)]
     assert told[0] == pytest.approx(told[1], abs=0.006)
 
 
@@ -91,7 +91,7 @@ def test_tempo_holds_from_its_sample_and_the_tick_never_jumps(stage: Stage) -> N
     stage.moments.clear()
     stage.play(2.0)
     first = next(now for now, moment in stage.moments if moment.pulse is not None and moment.pulse.tempo_bpm == 90.0)
-    heard_s = stage.time.heard_s(at)
+    heard_s = stage.time.sounds_at_s(at)
     assert heard_s is not None
     assert 0.0 <= first - heard_s < 0.02
     assert not any(moment.jumped for _, moment in stage.moments)
@@ -112,7 +112,7 @@ def test_band_rests_while_a_bar_has_not_four_beats_and_says_so_once(stage: Stage
     stage.moments.clear()
     stage.play(1.0)
     assert [moment.pulse for _, moment in stage.moments] == [None]
-    assert "4/4" in stage.moments[0][1].say
+    assert "4/4" in stage.moments[0][1].line
     stage.say(Beats(count=4), stage.heard() + 100)
     stage.play(0.5)
     assert stage.moments[1][1].jumped
@@ -120,14 +120,15 @@ def test_band_rests_while_a_bar_has_not_four_beats_and_says_so_once(stage: Stage
 
 
 def test_band_can_rest_alone_and_join_again(stage: Stage) -> None:
-    assert stage.time.steer({"stop": 1}, stage.now) == ClockReading(None)
+    assert stage.time.apply(BandStop(), stage.now) == ClockReading(None)
     stage.moments.clear()
     stage.play(0.5)
     assert stage.moments == []
-    joined = stage.time.steer({"start": 1}, stage.now)
+    joined = stage.time.apply(BandStart(), stage.now)
     assert joined is not None
     assert joined.jumped
-    assert stage.time.steer({"tempo": 90.0}, stage.now) is None
+    with pytest.raises(ControlError, match="/transport/tempo"):
+        stage.time.apply(Tempo(bpm=90.0), stage.now)
 
 
 def test_chords_are_the_conductors_beat_by_beat(stage: Stage) -> None:
@@ -146,19 +147,23 @@ def test_own_clock_counts_in_starts_stops_and_goes_where_it_is_told() -> None:
     assert begun.pulse is not None
     assert (begun.pulse.tick, begun.jumped) == (-BAR_TICKS, True)
     assert clock.begin(11.0) is None
-    slower = clock.steer({"tempo": 60}, 12.0)
+    slower = clock.apply(Tempo(bpm=60), 12.0)
     assert slower is not None
     assert slower.pulse is not None
     assert slower.pulse.tick == pytest.approx(begun.pulse.tick_at(12.0))
-    with pytest.raises(ControlError, match=r"20\.\.400"):
-        clock.steer({"tempo": 1000}, 12.0)
-    moved = clock.steer({"locate": 4}, 13.0)
+    moved = clock.apply(Locate(bar=4), 13.0)
     assert moved is not None
     assert moved.pulse is not None
     assert moved.pulse.tick == 4 * BAR_TICKS
-    assert clock.steer({"stop": 1}, 14.0) == ClockReading(None)
-    assert clock.steer({"tempo": 90}, 14.0) is None
-    assert clock.look(14.0) is None
+    assert clock.apply(BandStop(), 14.0) == ClockReading(None)
+    assert clock.apply(Tempo(bpm=90), 14.0) is None
+    assert clock.poll(14.0) is None
+    with pytest.raises(ControlError, match="start the band first"):
+        clock.apply(Locate(bar=4), 14.0)
+    again = clock.apply(BandStart(), 15.0)
+    assert again is not None
+    assert again.pulse is not None
+    assert again.pulse.tempo_bpm == 90.0
 
 
 def test_midi_clock_is_followed_and_given_up_when_it_is_lost() -> None:
@@ -167,19 +172,25 @@ def test_midi_clock_is_followed_and_given_up_when_it_is_lost() -> None:
     assert not clock.feed((0xF1, 0), 0.0)
     now = 1.0
     assert clock.feed((0xFA,), now)
-    clock.look(now)
+    clock.poll(now)
     told = []
     for _ in range(48):
         now += 0.02
         assert clock.feed((0xF8,), now)
-        told.append(clock.look(now))
+        told.append(clock.poll(now))
     last = told[-1]
     assert last is not None
     assert last.pulse is not None
     assert last.pulse.tempo_bpm == pytest.approx(125.0, rel=0.02)
-    assert clock.look(now + 1.0) is None
-    lost = clock.look(now + 10.0)
+    assert clock.poll(now + 1.0) is None
+    lost = clock.poll(now + 10.0)
     assert lost is not None
     assert lost.pulse is None
-    assert "lost" in lost.say
-    assert clock.look(now + 11.0) is None
+    assert "lost" in lost.line
+    assert clock.poll(now + 11.0) is None
+
+
+def test_an_incoming_clock_refuses_to_be_set_and_names_the_remedy() -> None:
+    for command in (BandStart(), BandStop(), Tempo(bpm=90.0), Locate(bar=2)):
+        with pytest.raises(ControlError, match="--clock own"):
+            MidiTime().apply(command, 0.0)

@@ -44,8 +44,8 @@ class Room:
     def __init__(self, soundfont: Path, latency_s: float) -> None:
         self.now = 10.0
         self.sound = FluidSound(soundfont, RATE, lambda: latency_s, lambda: self.now)
-        self.sound.obey(Raw((bytes((0xC3, 16)),)))  # an organ holds its keys
-        self.sound.obey(SetPulse(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
+        self.sound.apply(Raw((bytes((0xC3, 16)),)))  # an organ holds its keys
+        self.sound.apply(SetPulse(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
 
     def listen(self, seconds: float) -> Audio:
         blocks = []
@@ -69,7 +69,7 @@ def loud(sound: Audio) -> float:
 
 
 def test_note_is_heard_at_its_tick_and_ends(room: Room) -> None:
-    room.sound.obey(Book((Booking(1, 300, 700, 3, 69, 110),)))
+    room.sound.apply(Book((Booking(1, 300, 700, 3, 69, 110),)))
     heard = room.listen(2.5)
     latency_s = 10.0 + heard.shape[1] / RATE - room.now + room.sound._clock._latency_s()
     first_s = float(np.flatnonzero(np.abs(heard).max(axis=0) > 1e-3)[0]) / RATE + latency_s
@@ -81,18 +81,18 @@ def test_note_is_heard_at_its_tick_and_ends(room: Room) -> None:
 
 
 def test_every_key_ends_at_a_hush_a_release_and_a_panic(room: Room) -> None:
-    room.sound.obey(Book((Booking(1, 0, 9000, 3, 60, 110), Booking(2, 0, 9000, 1, 40, 110))))
-    room.sound.obey(Strike(3, 3, 72, 100))
+    room.sound.apply(Book((Booking(1, 0, 9000, 3, 60, 110), Booking(2, 0, 9000, 1, 40, 110))))
+    room.sound.apply(Strike(3, 3, 72, 100))
     room.listen(0.3)
-    room.sound.obey(Release(3, 3, 72))
-    room.sound.obey(AllNotesOff())
+    room.sound.apply(Release(3, 3, 72))
+    room.sound.apply(AllNotesOff())
     room.listen(0.1)
     assert not room.sound._ledger.sounding
-    room.sound.obey(Strike(4, 3, 72, 100))
-    room.sound.obey(Book((Booking(5, 5000, 6000, 3, 60, 110),)))
-    room.sound.obey(Withdraw(4000))
+    room.sound.apply(Strike(4, 3, 72, 100))
+    room.sound.apply(Book((Booking(5, 5000, 6000, 3, 60, 110),)))
+    room.sound.apply(Withdraw(4000))
     room.listen(0.1)
-    room.sound.obey(AllSoundOff())
+    room.sound.apply(AllSoundOff())
     assert loud(room.listen(3.0)[:, -RATE:]) < 0.005
     counts = room.sound._ledger.counts
     assert counts.ons == counts.offs == 4

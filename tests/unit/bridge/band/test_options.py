@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from bridge.band.options import BandOptions, options_from, parser
-from bridge.band.view import JsonView, LinesView, PictureView, Standing, strip
+from bridge.band.view import BandStatus, JsonView, LinesView, PictureView, strip
 from bridge.midi.out import OutStats
 from bridge.settings import SettingsError
 from engine.band.actions import SOURCES, BandSettings, Dropped, Planned
@@ -25,20 +25,26 @@ def options(*flags: str) -> BandOptions:
     return options_from(parser().parse_args(flags))
 
 
-def test_without_flags_the_house_band_plays_to_ports_of_our_own() -> None:
+def test_without_flags_the_pattern_band_plays_to_ports_of_our_own() -> None:
     made = options()
-    assert (made.band, made.source, made.sink, made.follow, made.tempo) == ("house", "virtual", "virtual", False, 120.0)
-    assert made.working == BandSettings(warmup=1)
+    assert (made.band, made.source, made.sink, made.follow, made.tempo) == (
+        "pattern",
+        "virtual",
+        "virtual",
+        False,
+        120.0,
+    )
+    assert made.settings == BandSettings(warmup=1)
 
 
 def test_flags_say_who_plays_what() -> None:
     made = options("--chords", "Am F", "--play", "piano", "--roles", "bass,drum", "--clock", "midi", "--seed", "4")
     assert made.follow
-    assert made.working.player == "piano"
-    assert made.working.targets == ("bass", "drum")
-    assert made.working.warmup == 0
-    assert len(made.working.progression) == 2
-    assert "piano" not in options("--play", "piano").working.targets
+    assert made.settings.player == "piano"
+    assert made.settings.targets == ("bass", "drum")
+    assert made.settings.warmup == 0
+    assert len(made.settings.progression) == 2
+    assert "piano" not in options("--play", "piano").settings.targets
 
 
 @pytest.mark.parametrize(
@@ -67,17 +73,17 @@ def test_strip_shows_onsets_and_what_is_held() -> None:
     assert strip(()) == "·" * 16
 
 
-def standing() -> Standing:
-    return Standing(7.0, 2400.0, 120.0, (NOTES, "made"), (NOTES, "repeat"), COUNTS, OutStats(ons=7), (0.001, 0.002))
+def standing() -> BandStatus:
+    return BandStatus(7.0, 2400.0, 120.0, (NOTES, "made"), (NOTES, "repeat"), COUNTS, OutStats(ons=7), (0.001, 0.002))
 
 
 def test_json_lines_carry_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     with JsonView() as view:
         view.say("hello")
-        view.plan(PLANNED)
-        view.plan(Dropped(4, "late"))
-        view.stand(standing())
-        view.stand(standing())
+        view.show_plan(PLANNED)
+        view.show_plan(Dropped(4, "late"))
+        view.show_status(standing())
+        view.show_status(standing())
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["event"] for row in rows] == ["say", "planned", "dropped", "standing"]
     assert rows[1]["tracks"]["bass"][0] == [0, 40, 480, 90]
@@ -97,8 +103,8 @@ def test_json_lines_go_where_the_reader_is(capsys: pytest.CaptureFixture[str]) -
 
 def test_lines_name_the_bar_its_chord_and_where_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     with LinesView() as view:
-        view.plan(PLANNED)
-        view.plan(Dropped(4, "late"))
+        view.show_plan(PLANNED)
+        view.show_plan(Dropped(4, "late"))
     out = capsys.readouterr().out
     assert "bar 3 [repeat] Am: bass 2, drum 2; 800 ms ahead" in out
     assert "bar 4: an answer was dropped (late)" in out
@@ -110,8 +116,8 @@ def test_picture_shows_this_bar_and_the_next(capsys: pytest.CaptureFixture[str])
     view = PictureView(BandSettings())
     console = Console(width=100)
     console.print(view._draw())
-    view.plan(PLANNED)
-    view.stand(standing())
+    view.show_plan(PLANNED)
+    view.show_status(standing())
     console.print(view._draw())
     out = capsys.readouterr().out
     assert "waiting for the clock" in out

@@ -18,7 +18,7 @@ class Room:
     def __init__(self, latency_s: float = 0.0) -> None:
         self.now = 10.0
         self.sound = BandSound(RATE, lambda: latency_s, lambda: self.now)
-        self.sound.obey(SetPulse(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
+        self.sound.apply(SetPulse(Pulse(10.0, 0.0, 125.0)))  # a tick a millisecond
 
     def listen(self, seconds: float) -> Audio:
         blocks = []
@@ -35,13 +35,13 @@ def first_sound_s(heard: Audio) -> float:
 @pytest.mark.parametrize("latency_s", [0.0, 0.08])
 def test_note_is_heard_at_its_tick_whatever_the_latency(latency_s: float) -> None:
     room = Room(latency_s)
-    room.sound.obey(Book((Booking(1, 300, 500, 9, 38, 100),)))
+    room.sound.apply(Book((Booking(1, 300, 500, 9, 38, 100),)))
     assert first_sound_s(room.listen(0.6)) + latency_s == pytest.approx(0.3, abs=0.001)
 
 
 def test_key_has_its_pitch_and_ends() -> None:
     room = Room()
-    room.sound.obey(Book((Booking(1, 0, 1000, 3, 69, 100),)))
+    room.sound.apply(Book((Booking(1, 0, 1000, 3, 69, 100),)))
     heard = room.listen(1.5)
     spectrum = np.abs(np.fft.rfft(heard[0, :RATE]))
     assert abs(int(spectrum.argmax()) - 440) <= 1
@@ -51,9 +51,9 @@ def test_key_has_its_pitch_and_ends() -> None:
 
 def test_hush_ends_at_once_without_a_click_and_forgets_the_rest() -> None:
     room = Room()
-    room.sound.obey(Book((Booking(1, 0, 4000, 4, 60, 120), Booking(2, 800, 900, 1, 40, 120))))
+    room.sound.apply(Book((Booking(1, 0, 4000, 4, 60, 120), Booking(2, 800, 900, 1, 40, 120))))
     before = room.listen(0.5)
-    room.sound.obey(AllNotesOff())
+    room.sound.apply(AllNotesOff())
     after = room.listen(1.0)
     assert np.abs(after[:, int(0.04 * RATE) :]).max() == 0.0
     joined = np.concatenate([before[0, -200:], after[0, :2000]])
@@ -62,16 +62,16 @@ def test_hush_ends_at_once_without_a_click_and_forgets_the_rest() -> None:
 
 def test_withdrawn_notes_are_not_heard() -> None:
     room = Room()
-    room.sound.obey(Book((Booking(1, 100, 200, 1, 40), Booking(2, 100, 200, 9, 36))))
-    room.sound.obey(Withdraw(50, (1, 9)))
-    room.sound.obey(StopClock())
+    room.sound.apply(Book((Booking(1, 100, 200, 1, 40), Booking(2, 100, 200, 9, 36))))
+    room.sound.apply(Withdraw(50, (1, 9)))
+    room.sound.apply(StopClock())
     assert np.abs(room.listen(0.4)).max() == 0.0
 
 
 def test_full_band_stays_within_the_scale() -> None:
     room = Room()
     notes = [Booking(n, 0, 500, channel, 36 + n, 127) for n, channel in enumerate([0, 1, 2, 3, 4, 9] * 8)]
-    room.sound.obey(Book(tuple(notes)))
+    room.sound.apply(Book(tuple(notes)))
     heard = room.listen(0.5)
     assert np.isfinite(heard).all()
     assert 0.1 < np.abs(heard).max() <= 1.0

@@ -139,7 +139,7 @@ def test_follower_hears_what_sender_says() -> None:
     now = pulse.time_of(7680.0) - 0.01
     for _ in range(2000):
         now += 0.001
-        for due_s, message in sender.turn(now, pulse):
+        for due_s, message in sender.due(now, pulse):
             assert now - due_s <= 0.0011
             follower.feed(message, due_s)
     heard = follower.pulse()
@@ -152,6 +152,6 @@ def test_follower_hears_what_sender_says() -> None:
 def test_sender_that_slept_tells_its_place_instead_of_a_burst() -> None:
     sender, pulse = ClockSender(), Pulse(0.0, 0.0, 120.0)
     assert sender.roll(0.0) == [b"\xfa"]
-    sent = [message for _, message in sender.turn(30.0, pulse)]
+    sent = [message for _, message in sender.due(30.0, pulse)]
     assert [message[0] for message in sent] == [0xFC, 0xF2, 0xFB]
     assert sent[1][1] + 128 * sent[1][2] == 60 * 4

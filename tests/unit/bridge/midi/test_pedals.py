@@ -19,13 +19,13 @@ class Behind:
         self.messages: list[tuple[int, ...]] = []
         self.looks, self.gone = 0, 0
 
-    def arrived(self, message: Sequence[int], at_s: float) -> None:
+    def receive(self, message: Sequence[int], at_s: float) -> None:
         self.messages.append(tuple(message))
 
-    def look(self, now_s: float) -> None:
+    def check_timeout(self, now_s: float) -> None:
         self.looks += 1
 
-    def let_go(self) -> None:
+    def release_all(self) -> None:
         self.gone += 1
 
 
@@ -38,11 +38,11 @@ def board(*texts: str) -> tuple[PedalBoard, list[Asked], Behind]:
 def test_a_pedal_asks_when_it_goes_down_on_any_channel() -> None:
     made, asked, behind = board("cc64=/musicgen/continue bar", 'note36 = /m/continue input 0 4 "slow piano"')
     for value in (0, 30, 64, 100, 127, 20, 90):
-        made.arrived((0xB3, 64, value), 0.0)
+        made.receive((0xB3, 64, value), 0.0)
     assert asked == [Asked("/musicgen/continue", ("bar",))] * 2
-    made.arrived((0x99, 36, 80), 0.0)
-    made.arrived((0x99, 36, 0), 0.0)
-    made.arrived((0x89, 36, 64), 0.0)
+    made.receive((0x99, 36, 80), 0.0)
+    made.receive((0x99, 36, 0), 0.0)
+    made.receive((0x89, 36, 64), 0.0)
     assert asked[2:] == [Asked("/m/continue", ("input", 0, 4, "slow piano"))]
     assert not behind.messages
 
@@ -50,8 +50,8 @@ def test_a_pedal_asks_when_it_goes_down_on_any_channel() -> None:
 def test_a_program_change_asks_each_time() -> None:
     made, asked, _ = board("program5=/musicgen/choose 2")
     for _ in range(2):
-        made.arrived((0xC0, 5), 0.0)
-    made.arrived((0xC0, 6), 0.0)
+        made.receive((0xC0, 5), 0.0)
+    made.receive((0xC0, 6), 0.0)
     assert asked == [Asked("/musicgen/choose", (2,))] * 2
 
 
@@ -59,9 +59,9 @@ def test_everything_else_is_passed_on() -> None:
     made, asked, behind = board("cc64=/panic")
     messages = [(0x90, 64, 100), (0xB0, 65, 127), (0xF8,), (), (0xB0, 64), (0xC0, 64)]
     for message in messages:
-        made.arrived(message, 0.0)
-    made.look(1.0)
-    made.let_go()
+        made.receive(message, 0.0)
+    made.check_timeout(1.0)
+    made.release_all()
     assert behind.messages == messages
     assert (behind.looks, behind.gone) == (1, 1)
     assert not asked
@@ -69,9 +69,9 @@ def test_everything_else_is_passed_on() -> None:
 
 def test_a_pedal_that_was_down_when_the_port_went_asks_again() -> None:
     made, asked, _ = board("cc1=/panic")
-    made.arrived((0xB0, 1, 127), 0.0)
-    made.let_go()
-    made.arrived((0xB0, 1, 127), 0.0)
+    made.receive((0xB0, 1, 127), 0.0)
+    made.release_all()
+    made.receive((0xB0, 1, 127), 0.0)
     assert len(asked) == 2
 
 

@@ -74,19 +74,19 @@ def test_systems_that_are_there_are_listed_without_those_that_are_not(monkeypatc
 def test_what_is_played_is_posted_and_let_go_at_loss() -> None:
     posted: list[Keys | Set] = []
     player = MidiCommands(posted.append)
-    player.arrived((0x90, 60, 100), 1.0)
-    player.arrived((0x90, 64, 100), 1.1)
-    player.let_go()
-    player.let_go()
+    player.receive((0x90, 60, 100), 1.0)
+    player.receive((0x90, 64, 100), 1.1)
+    player.release_all()
+    player.release_all()
     assert posted == [Keys((60,)), Keys((60, 64)), Keys(())]
 
 
 def test_silence_of_a_sensing_sender_is_noticed_by_looking() -> None:
     posted: list[Keys | Set] = []
     player = MidiCommands(posted.append)
-    player.arrived((0xFE,), 1.0)
-    player.arrived((0x90, 60, 100), 1.0)
-    player.look(1.0 + SENSING_S / 2)
+    player.receive((0xFE,), 1.0)
+    player.receive((0x90, 60, 100), 1.0)
+    player.check_timeout(1.0 + SENSING_S / 2)
     assert posted == [Keys((60,))]
-    player.look(1.1 + SENSING_S)
+    player.check_timeout(1.1 + SENSING_S)
     assert posted == [Keys((60,)), Keys(())]

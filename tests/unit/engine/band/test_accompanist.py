@@ -1,6 +1,6 @@
 """The accompanist asks in time, plays what it gets, and has something else when it gets nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from engine.band.accompanist import Accompanist
 from engine.band.actions import (
     SOURCES,
+    Action,
     BandSettings,
     CancelNotes,
     Dropped,
@@ -22,7 +23,7 @@ from engine.music.harmony import parse_progression
 from engine.music.pulse import Pulse
 from engine.protocols.accompanist import BAR_TICKS, BarMade, BarRequest
 
-HOUSE = PatternBand()
+PATTERN = PatternBand()
 SETTINGS = BandSettings(progression=parse_progression("Am F C G"), warmup=0)
 BAR_S = 2.0
 Answer = Callable[[BarRequest], float | None]
@@ -41,7 +42,7 @@ class Concert:
         self.unplayed: list[float] = []
         self.silences = 0
         self._flying: list[tuple[float, BarMade]] = []
-        self.band.time(Pulse(self.now + BAR_S, 0.0, 120.0))  # a bar of count-in
+        self.set_pulse(Pulse(self.now + BAR_S, 0.0, 120.0))  # a bar of count-in
 
     def bars(self, count: float) -> "Concert":
         """Go on for so many bars."""
@@ -49,21 +50,24 @@ class Concert:
         while self.now < end:
             for at_s, made in [row for row in self._flying if row[0] <= self.now]:
                 self._flying.remove((at_s, made))
-                self.band.made(made, self.now)
-            self._act()
+                self.band.bar_made(made, self.now)
+            self._act(self.band.advance(self.now))
             due = [at_s for at_s, _ in self._flying]
             step = min([self.band.next_s(self.now), self.now + 0.01, *due])
             self.now = min(end, max(step, self.now + 0.001))
         return self
 
-    def _act(self) -> None:
-        for action in self.band.turn(self.now):
+    def set_pulse(self, pulse: Pulse | None, *, jumped: bool = False) -> None:
+        self._act(self.band.set_pulse(pulse, jumped=jumped))
+
+    def _act(self, actions: Sequence[Action]) -> None:
+        for action in actions:
             match action:
                 case RequestBar(request):
                     self.asked.append((self.now, request))
                     seconds = self.answer(request)
                     if seconds is not None:
-                        self._flying.append((self.now + seconds, HOUSE.make(request)))
+                        self._flying.append((self.now + seconds, PATTERN.make(request)))
                 case PlayNotes(notes):
                     self.played += notes
                 case CancelNotes(tick):
@@ -76,8 +80,8 @@ class Concert:
                     self.dropped.append(action)
 
     def press(self, pitch: int, seconds: float = 0.2, velocity: int = 90) -> None:
-        self.band.hear((0x90, pitch, velocity), self.now)
-        self.band.hear((0x80, pitch, 0), self.now + seconds)
+        self.band.receive((0x90, pitch, velocity), self.now)
+        self.band.receive((0x80, pitch, 0), self.now + seconds)
 
     @property
     def sources(self) -> list[str]:
@@ -135,7 +139,7 @@ def test_context_is_as_long_as_wanted() -> None:
 def test_missing_bar_is_replaced_by_the_reserve_of_the_one_before(seconds: float | None) -> None:
     concert = Concert(answer=lambda request: seconds if request.bar == 5 else 0.1).bars(8)
     assert concert.sources[5] == "reserve"
-    assert concert.planned[5].tracks == HOUSE.make(concert.asked[4][1]).bars[1]
+    assert concert.planned[5].tracks == PATTERN.make(concert.asked[4][1]).bars[1]
     assert concert.planned[5].ahead_s > 0.0
 
 
@@ -170,7 +174,7 @@ def test_without_a_chord_there_is_silence_rather_than_a_guess() -> None:
 
 def test_failed_job_is_told_and_asked_for_again_while_there_is_time() -> None:
     concert = Concert(answer=lambda request: None).bars(0.6)
-    concert.band.failed(concert.asked[-1][1].number, "as it happens")
+    concert.band.bar_failed(concert.asked[-1][1].number, "as it happens")
     concert.answer = lambda request: 0.1
     concert.bars(0.4)
     assert [news.why for news in concert.dropped] == ["as it happens"]
@@ -181,7 +185,7 @@ def test_held_chord_goes_before_the_progression_and_is_followed_while_there_is_t
     concert = Concert(replace(SETTINGS, split=60)).bars(3.84)
     assert str(concert.planned[-1].chords[0]) == "G"
     for pitch in (50, 53, 57):
-        concert.band.hear((0x90, pitch, 90), concert.now)
+        concert.band.receive((0x90, pitch, 90), concert.now)
     concert.bars(0.16)
     assert [str(news.chords[0]) for news in concert.planned[-2:]] == ["G", "Dm"]
     assert concert.planned[-1].bar == 3
@@ -212,18 +216,18 @@ def test_band_follows_the_players_loudness_half_way() -> None:
 def test_stop_ends_everything_and_an_answer_after_it_is_not_played() -> None:
     concert = Concert(answer=lambda request: 0.3).bars(3.6)
     count = len(concert.played)
-    concert.band.time(None)
+    concert.set_pulse(None)
     concert.bars(2)
     assert concert.silences == 1
     assert len(concert.played) == count
-    concert.band.time(Pulse(concert.now, 0.0, 120.0), jumped=True)
+    concert.set_pulse(Pulse(concert.now, 0.0, 120.0), jumped=True)
     concert.bars(3)
     assert [news.bar for news in concert.planned[-3:]] == [1, 2, 3]
 
 
 def test_jump_silences_and_goes_on_from_there() -> None:
     concert = Concert().bars(4.3)
-    concert.band.time(Pulse(concert.now, 40 * BAR_TICKS + 100.0, 120.0), jumped=True)
+    concert.set_pulse(Pulse(concert.now, 40 * BAR_TICKS + 100.0, 120.0), jumped=True)
     concert.bars(2)
     assert concert.silences == 1
     assert [news.bar for news in concert.planned[-2:]] == [41, 42]
@@ -234,7 +238,7 @@ def test_tempo_change_moves_the_deadline_and_nothing_is_missed() -> None:
     for step in range(20):
         tempo = 60.0 + 17.0 * (step % 9)
         assert concert.band.pulse is not None
-        concert.band.time(concert.band.pulse.at_tempo(tempo, concert.now))
+        concert.set_pulse(concert.band.pulse.at_tempo(tempo, concert.now))
         concert.bars(0.7)
     assert set(concert.sources) == {"made"}
     bars = [news.bar for news in concert.planned]
@@ -243,9 +247,9 @@ def test_tempo_change_moves_the_deadline_and_nothing_is_missed() -> None:
 
 def test_mad_answer_is_cut_to_what_can_be_played() -> None:
     concert = Concert(answer=lambda request: None).bars(0.6)
-    made = HOUSE.make(concert.asked[-1][1])
+    made = PATTERN.make(concert.asked[-1][1])
     bars = ({**made.bars[0], "kazoo": made.bars[0]["bass"], "bass": made.bars[0]["bass"] * 1000},)
-    concert.band.made(replace(made, bars=bars), concert.now)
+    concert.band.bar_made(replace(made, bars=bars), concert.now)
     concert.bars(0.1)
     assert "kazoo" not in concert.planned[-1].tracks
     assert len(concert.planned[-1].tracks["bass"]) <= 512
@@ -257,7 +261,7 @@ def test_counts_name_every_source() -> None:
 
 def test_a_conductor_goes_before_the_progression_and_a_change_is_made_again_in_time() -> None:
     concert, told = Concert(), parse_progression("D")[0] * 4
-    concert.band.conducted = lambda bar: told
+    concert.band.conductor_chords = lambda bar: told
     concert.bars(1.82)
     assert {str(chord) for chord in concert.planned[-1].chords} == {"D"}
     made_for = concert.planned[-1].bar
@@ -269,14 +273,14 @@ def test_a_conductor_goes_before_the_progression_and_a_change_is_made_again_in_t
 
 def test_where_a_conductor_says_nothing_the_progression_holds() -> None:
     concert = Concert()
-    concert.band.conducted = lambda bar: (None,) * 4
+    concert.band.conductor_chords = lambda bar: (None,) * 4
     concert.bars(2.6)
     assert [str(news.chords[0]) for news in concert.planned] == ["Am", "F"][: len(concert.planned)]
 
 
 def test_wishes_hold_from_the_next_bar_and_a_register_is_met_by_octaves() -> None:
     concert = Concert().bars(1.2)
-    concert.band.adopt(replace(SETTINGS, targets=("bass",), register={"bass": 60}))
+    concert.band.set_settings(replace(SETTINGS, targets=("bass",), register={"bass": 60}))
     concert.bars(2.0)
     last = concert.planned[-1].tracks
     assert set(last) == {"bass"}

@@ -16,69 +16,69 @@ def test_note_leaves_at_its_tick_and_ends_at_its_end() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 100, 300, 2, 60, 90)])
     assert ledger.next_s(PULSE) == pytest.approx(10.1)
-    assert ledger.turn(10.09, PULSE) == []
-    assert ledger.turn(10.1, PULSE) == [DueMessage(pytest.approx(10.1), bytes((0x92, 60, 90)))]
+    assert ledger.due(10.09, PULSE) == []
+    assert ledger.due(10.1, PULSE) == [DueMessage(pytest.approx(10.1), bytes((0x92, 60, 90)))]
     assert ledger.next_s(PULSE) == pytest.approx(10.3)
-    assert sent(ledger.turn(10.31, PULSE)) == ["823c00"]
+    assert sent(ledger.due(10.31, PULSE)) == ["823c00"]
 
 
 def test_same_key_again_is_let_go_first() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 0, 500, 0, 60), Booking(2, 200, 900, 0, 60)])
-    ledger.turn(10.0, PULSE)
-    assert sent(ledger.turn(10.2, PULSE)) == ["803c00", "903c5a"]
-    assert ledger.turn(10.6, PULSE) == []  # the first one's end is not the second's
-    assert sent(ledger.turn(10.9, PULSE)) == ["803c00"]
+    ledger.due(10.0, PULSE)
+    assert sent(ledger.due(10.2, PULSE)) == ["803c00", "903c5a"]
+    assert ledger.due(10.6, PULSE) == []  # the first one's end is not the second's
+    assert sent(ledger.due(10.9, PULSE)) == ["803c00"]
 
 
 def test_ends_come_before_beginnings_of_the_same_time() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 100, 200, 0, 62), Booking(2, 0, 100, 0, 60)])
-    ledger.turn(10.0, PULSE)
-    assert sent(ledger.turn(10.1, PULSE)) == ["803c00", "903e5a"]
+    ledger.due(10.0, PULSE)
+    assert sent(ledger.due(10.1, PULSE)) == ["803c00", "903e5a"]
 
 
 def test_late_note_is_not_played_but_late_ends_are() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 0, 100, 0, 60), Booking(2, 100, 200, 0, 64)])
-    ledger.turn(10.0, PULSE)
-    assert sent(ledger.turn(10.1 + STALE_S + 0.01, PULSE)) == ["803c00"]
+    ledger.due(10.0, PULSE)
+    assert sent(ledger.due(10.1 + STALE_S + 0.01, PULSE)) == ["803c00"]
     assert ledger.counts.stale == 1
 
 
 def test_short_note_sounds_ten_milliseconds_and_twice_the_same_is_one() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 0, 1, 0, 60), Booking(2, 3, 4, 0, 60)])
-    ledger.turn(10.0, PULSE)
-    assert ledger.turn(10.005, PULSE) == []
-    assert sent(ledger.turn(10.0 + SHORTEST_S, PULSE)) == ["803c00"]
+    ledger.due(10.0, PULSE)
+    assert ledger.due(10.005, PULSE) == []
+    assert sent(ledger.due(10.0 + SHORTEST_S, PULSE)) == ["803c00"]
     assert (ledger.counts.ons, ledger.counts.merged) == (1, 1)
 
 
 def test_tempo_change_moves_what_is_booked_and_what_sounds() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 0, 1000, 0, 60), Booking(2, 1000, 1100, 0, 62)])
-    ledger.turn(10.0, PULSE)
+    ledger.due(10.0, PULSE)
     slow = PULSE.at_tempo(62.5, 10.5)
     assert ledger.next_s(slow) == pytest.approx(11.5)
-    assert sent(ledger.turn(11.5, slow)) == ["803c00", "903e5a"]
+    assert sent(ledger.due(11.5, slow)) == ["803c00", "903e5a"]
 
 
 def test_withdrawn_notes_do_not_begin_and_what_sounds_ends_as_booked() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 0, 500, 1, 60), Booking(2, 100, 200, 1, 62), Booking(3, 100, 200, 5, 64)])
-    ledger.turn(10.0, PULSE)
+    ledger.due(10.0, PULSE)
     ledger.withdraw(100, [1])
-    assert sent(ledger.turn(10.6, PULSE))[-1:] == ["813c00"]
+    assert sent(ledger.due(10.6, PULSE))[-1:] == ["813c00"]
     assert ledger.booked == 0
     assert ledger.counts.ons == 1 + 0 * ledger.counts.stale
 
 
 def test_end_silences_notes_first_then_channels() -> None:
     ledger = Ledger()
-    ledger.use((9,))
+    ledger.use_channels((9,))
     ledger.book([Booking(1, 0, 500, 1, 60)])
-    ledger.turn(10.0, PULSE)
+    ledger.due(10.0, PULSE)
     assert sent(ledger.finish(10.1)) == ["813c00", "b14000", "b17b00", "b94000", "b97b00"]
     assert sent(ledger.finish(10.1, panic=True)) == ["b14000", "b17b00", "b17800", "b94000", "b97b00", "b97800"]
 
@@ -86,10 +86,10 @@ def test_end_silences_notes_first_then_channels() -> None:
 def test_what_a_lost_port_left_sounding_is_ended_when_it_is_back() -> None:
     ledger = Ledger()
     ledger.book([Booking(1, 0, 500, 1, 60), Booking(2, 100, 200, 1, 62)])
-    ledger.turn(10.0, PULSE)
-    ledger.lost()
-    assert ledger.turn(10.1, PULSE) == []
-    assert sent(ledger.back(11.0)) == ["813c00", "b14000", "b17b00"]
+    ledger.due(10.0, PULSE)
+    ledger.port_lost()
+    assert ledger.due(10.1, PULSE) == []
+    assert sent(ledger.port_back(11.0)) == ["813c00", "b14000", "b17b00"]
     assert ledger.finish(12.0) != []
     assert ledger.counts.ons == ledger.counts.offs == 1
 
@@ -98,8 +98,8 @@ def test_struck_key_ends_when_it_is_let_go_and_by_its_own_hand_only() -> None:
     ledger = Ledger()
     assert sent(ledger.strike(1, 0, 60, 80, 1.0)) == ["903c50"]
     assert sent(ledger.strike(2, 0, 60, 70, 2.0)) == ["803c00", "903c46"]
-    assert ledger.let_go(1, 0, 60, 2.5) == []
-    assert sent(ledger.let_go(2, 0, 60, 3.0)) == ["803c00"]
+    assert ledger.release(1, 0, 60, 2.5) == []
+    assert sent(ledger.release(2, 0, 60, 3.0)) == ["803c00"]
 
 
 def test_flood_is_refused_and_counted() -> None:

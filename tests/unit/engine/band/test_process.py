@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.band.patterns import PatternBand
-from engine.band.process import AccompanistFailed, AccompanistProcess, AccompanistReady, open_band, usual_band
+from engine.band.process import AccompanistFailed, AccompanistProcess, AccompanistReady, auto_band, open_band
 from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
 from engine.errors import BundleError
 from engine.protocols.accompanist import BarMade
@@ -28,7 +28,7 @@ def answer(maker: AccompanistProcess, seconds: float = 20.0) -> object:
 
 
 def test_it_says_when_it_is_ready_answers_and_comes_back_after_its_death() -> None:
-    maker = AccompanistProcess("house")
+    maker = AccompanistProcess("pattern")
     try:
         assert isinstance(answer(maker), AccompanistReady)
         assert maker.ask(REQUEST)
@@ -49,11 +49,11 @@ def test_it_says_when_it_is_ready_answers_and_comes_back_after_its_death() -> No
 
 def test_where_nobody_is_named_the_first_bundle_of_notes_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.bundles.bundle.bundles", list)
-    assert usual_band() == "house"
+    assert auto_band() == "pattern"
     monkeypatch.undo()
     monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path))
     write_tiny_getmusic(tmp_path / "aaa", "window", context=128)
-    assert usual_band() in {info.name for info in bundles() if info.family == "getmusic"}
+    assert auto_band() in {info.name for info in bundles() if info.family == "getmusic"}
     made = open_band(str(tmp_path / "aaa")).make(replace(REQUEST, deadline_s=time.perf_counter() + 60.0))
     assert (made.number, made.bar) == (REQUEST.number, REQUEST.bar)
     assert made.steps >= 1

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.app import App
-from bridge.band.guest import concerns_band
+from bridge.band.session_band import concerns_band
 from bridge.osc.space import AddressSpace, Routed
 from bridge.settings import Settings
 from engine.band.controls import BandControls
@@ -18,7 +18,7 @@ def test_controls_and_commands_of_the_band_have_addresses() -> None:
     wanted = Set(("band", "density", "bass"), 0.5)
     assert SPACE.route("/band/density/bass", (0.5,)) == [Routed("/band/density/bass", wanted, NOW)]
     assert SPACE.route("/band/start", ()) == [Routed("/band/start", BandStart(), NOW)]
-    assert SPACE.route("/band/load", ("house",)) == [Routed("/band/load", BandLoad(name="house"), NOW)]
+    assert SPACE.route("/band/load", ("pattern",)) == [Routed("/band/load", BandLoad(name="pattern"), NOW)]
     assert SPACE.voices == ("tone",)
 
 
