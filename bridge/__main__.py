@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help="of the voices")
     add("--tempo", type=float, metavar="BPM", help="default 120")
     add("--progression", metavar="CHORDS", help="chords, one a bar, such as 'Am F C G'")
-    add("--band", metavar="NAME", help="a band plays along: a getmusic bundle, house, or usual; default: none")
+    add("--band", metavar="NAME", help="a band plays along: a getmusic bundle, pattern, or auto; default: none")
     add("--band-out", metavar="PORT", help="the band's MIDI output, virtual, or none; default: virtual")
     add("--band-sound", action="store_true", default=None, help="hear the band here, too")
     add("--soundfont", metavar="FILE", help="for --band-sound, through FluidSynth; default: one that is found")

@@ -38,7 +38,7 @@ class Settings:
         midi_in: part of a MIDI input's name; ``none`` for none; None: the first there is.
         pedals: MIDI messages that ask for something, such as ``cc64=/musicgen/continue bar``.
         seed: of the voices. tempo: of the transport, quarter notes a minute. progression: chords, one a bar.
-        band: who accompanies: ``house``, ``usual`` or a bundle that can; empty: no band.
+        band: band that plays along: ``pattern``, ``auto`` or a bundle that can accompany; empty: no band.
         band_out: the band's MIDI output by part of its name; ``virtual`` for a port of our own; ``none``.
         band_sound: the band is heard in the mix, too. soundfont: file to play it with; empty: one that is found.
         fill_ms: sound each voice keeps ready. lead_ms: sound the device keeps ready.

@@ -19,7 +19,7 @@ from engine.messages.session import BandLoad, BandStart, BandStop, Locate, Panic
         ('{"set": "density/bass", "value": 0.2}', (Set(("band", "density", "bass"), 0.2),)),
         (
             '  {"value": "drum", "set": "targets", "tempo": "90"}\n',
-            (Set(("band", "targets"), "drum"), Tempo(bpm=120.0)),
+            (Set(("band", "targets"), "drum"), Tempo(bpm=90.0)),
         ),
     ],
 )

@@ -23,7 +23,7 @@ def test_controls_and_commands_of_the_band_have_addresses() -> None:
 
 
 def test_no_voice_may_be_called_band() -> None:
-    with pytest.raises(ControlError, match="/band belongs"):
+    with pytest.raises(ControlError, match="/band is an address"):
         AddressSpace({"band": ToneControls()})
 
 
