@@ -19,8 +19,8 @@ from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Continue
 from engine.music.audio import Audio
+from engine.music.files import check_name, file_in, sha256_of
 from engine.worker.background import BackgroundTask
-from engine.worker.sources import check_name, file_in, hash_of
 
 __all__ = ["Sources"]
 
@@ -71,7 +71,7 @@ class Sources:
             check_name(command.melody)
         source = command.source or ("input" if self._hearing.heard else "output")
         if source not in ("input", "output"):
-            check_name(source)
+            check_name(source, "input, output, or the name of a sound file")
             named = replace(command, source=source)
             return BackgroundTask(lambda: named, threaded=False)
         end = self._hearing.end if source == "input" else self._mixer.position
@@ -114,7 +114,7 @@ class Sources:
             file.write(sound)
         finally:
             file.close()
-        return replace(command, source=path.name, seconds=sound.shape[1] / self._rate, file_hash=hash_of(path))
+        return replace(command, source=path.name, seconds=sound.shape[1] / self._rate, file_hash=sha256_of(path))
 
 
 def _nothing_in(source: str) -> ControlError:

@@ -3,7 +3,6 @@
 All of it happens in the voice's process, so neither a large file nor a slow disk holds up who asked.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +13,10 @@ import numpy as np
 from engine.errors import ControlError
 from engine.messages.continuation import Continue
 from engine.music.audio import read_audio, write_audio
+from engine.music.files import file_in, sha256_of
 from engine.protocols.streamer import PromptAudio, SourceAudio
 
-__all__ = ["OpenedSources", "check_name", "file_in", "hash_of", "lacks_hashes", "open_sources", "rehearse_sources"]
+__all__ = ["OpenedSources", "lacks_hashes", "open_sources", "rehearse_sources"]
 
 _MOST_BYTES: Final = 1 << 28
 _MOST_SAMPLES: Final = 1 << 28  # of all channels: 1 GiB once it is read
@@ -63,46 +63,13 @@ def rehearse_sources() -> None:
         open_sources(Path(folder), Continue(source="rehearsed.wav"))
 
 
-def check_name(name: str) -> None:
-    """Whether a name can be that of a file in a folder; asks no disk.
-
-    Raises:
-        ControlError: it is empty, or a path.
-    """
-    if not name or Path(name).name != name or "\\" in name:
-        raise ControlError(f"wanted input, output, or the name of a sound file in the session folder, got {name!r}")
-
-
-def file_in(folder: Path | None, name: str) -> Path:
-    """A file of the session's folder.
-
-    Raises:
-        ControlError: there is none of this name.
-    """
-    check_name(name)
-    path = None if folder is None else folder / name
-    if path is None or not path.is_file():
-        raise ControlError(f"wanted a sound file in the session folder, got {name!r}: there is none of this name")
-    return path
-
-
-def hash_of(path: Path) -> str:
-    """The sha256 of a file, as 64 hexadecimal digits.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _opened(folder: Path | None, name: str, wanted: str) -> tuple[SourceAudio, str]:
     """A file of the folder and its hash, which must be the wanted one unless that is empty."""
     path = file_in(folder, name)
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ControlError(f"{name} is too large: got more than {_MOST_BYTES >> 20} MiB, cut out what matters")
-        found = hash_of(path)
+        found = sha256_of(path)
         if wanted and found != wanted:
             raise ControlError(f"{name} has changed since it was asked for: ask again")
         sound, rate = read_audio(path, most_samples=_MOST_SAMPLES)

@@ -63,6 +63,14 @@ def test_plain_names_are_taken(name: str) -> None:
     check_name(name)
 
 
+def test_a_name_is_checked_without_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda self: 1 // 0)
+    monkeypatch.setattr(Path, "stat", lambda self, **_: 1 // 0)
+    check_name("in.wav")
+    with pytest.raises(ControlError, match="name of a sound file"):
+        check_name("/etc/passwd")
+
+
 @pytest.mark.parametrize("name", ["../secret.wav", "a/b.wav", "../session/mine.wav", "./mine.wav", "mine.wav/"])
 def test_a_path_is_refused_though_there_is_a_file(folder: Path, name: str) -> None:
     assert (folder / name.rstrip("/")).is_file()

@@ -19,11 +19,11 @@ from engine.audio.record import WavFile
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Applied, Continue, Event, Failed, Prepared, VoiceUp
+from engine.music.files import sha256_of
 from engine.session.session import Session, VoiceSpec
 from engine.session.sources import Sources
 from engine.session.take import read_take
 from engine.worker.orders import Order
-from engine.worker.sources import hash_of
 from tests.unit.engine.faulty import open_faulty
 
 RATE = 48000
@@ -238,7 +238,7 @@ def test_a_large_file_is_opened_in_the_voices_process_and_the_take_has_its_hash(
     (prepared,) = live.of(Prepared)
     assert prepared.heard == frames / RATE
     assert prepared.seconds > 0.05, "opening the file is part of what it takes"
-    assert live.continued().file_hash == hash_of(path)
+    assert live.continued().file_hash == sha256_of(path)
 
 
 def test_the_mix_is_written_beside_post_and_poll(live: Live, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_the_mix_is_written_beside_post_and_poll(live: Live, tmp_path: Path) -> 
     assert not by & {threading.get_ident(), keeper}
     assert max(live.cpu_s) < MOST_CPU_S
     command = live.continued()
-    assert (command.source, command.file_hash) == (path.name, hash_of(path))
+    assert (command.source, command.file_hash) == (path.name, sha256_of(path))
 
 
 def test_a_file_that_is_not_there_is_answered(live: Live) -> None:

@@ -15,8 +15,9 @@ from engine.audio.ring import Ring
 from engine.conductor import Conductor
 from engine.messages.session import Commit, Continue, Jump, Play, Rewind, Set, Stop, Tempo
 from engine.models.tone import ToneStreamer
+from engine.music.files import sha256_of
 from engine.worker.orders import AT_ONCE, Began, Made, Order, OrderRefused, Took
-from engine.worker.sources import OpenedSources, hash_of, open_sources
+from engine.worker.sources import OpenedSources, open_sources
 from engine.worker.worker import Pacing, StepError, Worker
 from tests.unit.engine.faulty import Constant, Continuing, FailsAt
 
@@ -267,8 +268,8 @@ def test_a_file_is_opened_beside_the_sound_and_its_hash_is_reported(
     (took,) = [r for r in reports if isinstance(r, Took)]
     command = took.order.command
     assert isinstance(command, Continue)
-    assert command.file_hash == hash_of(tmp_path / "one.wav")
-    assert command.melody_hash == hash_of(tmp_path / "two.wav")
+    assert command.file_hash == sha256_of(tmp_path / "one.wav")
+    assert command.melody_hash == sha256_of(tmp_path / "two.wav")
     assert took.chunk >= 20
     assert len(opened_by) == 1
     assert threading.get_ident() not in opened_by
@@ -281,7 +282,7 @@ def test_a_file_is_opened_beside_the_sound_and_its_hash_is_reported(
 def test_a_file_that_is_known_is_opened_with_what_is_made_of_it(tmp_path: Path) -> None:
     """As in a replay, where what was never heard is never read."""
     worker, streamer = continuing(prompts(tmp_path))
-    known = Continue(voice="v", source="one.wav", file_hash=hash_of(tmp_path / "one.wav"))
+    known = Continue(voice="v", source="one.wav", file_hash=sha256_of(tmp_path / "one.wav"))
     worker.obey(Order(5, AT_ONCE, known))
     worker.obey(Order(6, AT_ONCE, replace(known, source="gone.wav")))
     assert next(r.order.command for r in worker.take_reports() if isinstance(r, Took)) == known
