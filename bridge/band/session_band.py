@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.band.band import Band
-from bridge.band.clock import SessionTime
+from bridge.band.clock import BandTime, SessionTime
 from bridge.band.commands import BandCommand
 from bridge.band.events import BandEvents
 from bridge.band.fluid import open_sound
@@ -15,6 +15,7 @@ from bridge.band.keys import ListenerPair
 from bridge.band.old_names import OldBandNames
 from bridge.band.options import BandOptions
 from bridge.band.tones import Sound
+from bridge.band.view import BandView
 from bridge.midi.ports import MidiListener
 from engine.band.process import band_named
 from engine.controls import Value, get_value, with_value
@@ -60,6 +61,7 @@ class SessionBand:
         latency_s: as `SessionTime`.
         say: takes lines for people, from any thread.
         sounding: add the band's own sound to `mixed`.
+        make_band: puts the band together from options, view, clock and sound.
     Raises:
         EngineError: the MIDI output or the soundfont cannot be opened.
     """
@@ -72,6 +74,7 @@ class SessionBand:
         say: Callable[[str], None],
         *,
         sounding: bool = False,
+        make_band: Callable[[BandOptions, BandView, BandTime, Sound | None], Band] = Band,
     ) -> None:
         self._session, self._say = session, say
         self._clock = SessionTime(session, latency_s)
@@ -80,7 +83,7 @@ class SessionBand:
             self._sound, line = open_sound(session.sample_rate, self._ahead_s, options.soundfont)
             say(f"band sound: {line}")
         self._events = BandEvents(say)
-        self.band = Band(options, self._events, self._clock, self._sound)
+        self.band = make_band(options, self._events, self._clock, self._sound)
         self._old_names = OldBandNames(say)
         self._numbers = itertools.count(-1, -1)  # a session's own count up from 1
         self._ended = threading.Event()

@@ -8,7 +8,7 @@ import pytest
 from bridge.app import App
 from bridge.settings import Settings
 from engine.errors import ControlError
-from engine.messages.session import NOW, Command, Load, When
+from engine.messages.session import NOW, BandStart, Command, Load, Panic, Set, When
 
 
 class _Faulty:
@@ -94,3 +94,34 @@ def test_a_ninth_voice_is_refused_and_the_eight_can_still_be_loaded() -> None:
     assert [command.voice for command in app.session.commands] == [*(f"v{n}" for n in range(1, 9)), "v3"]
     with pytest.raises(ControlError, match="there may be 8 voices"):
         app.post(Load(voice="v9", bundle="tone"))
+
+
+class _Band:
+    """A session band that keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def panic(self) -> None:
+        self.calls.append("panic")
+
+    def post(self, command: Command, when: When) -> int:
+        self.calls.append(command)
+        return -1
+
+
+def test_panic_reaches_the_band_and_the_voices() -> None:
+    app = app_of("musika")
+    app.band = _Band()
+    app.post(Panic())
+    assert (app.band.calls, app.session.commands) == (["panic"], [Panic()])
+
+
+def test_commands_of_the_band_reach_it_alone() -> None:
+    app = app_of("musika")
+    app.band = _Band()
+    for command in (BandStart(), Set(("band", "steps"), 4)):
+        assert app.post(command) == -1
+    assert (len(app.band.calls), app.session.commands) == (2, [])
+    app.post(Set(("musika", "gain"), 0.0))
+    assert (len(app.band.calls), len(app.session.commands)) == (2, 1)
