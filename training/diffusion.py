@@ -1,8 +1,9 @@
-"""The published objective of GETMusic in its cheap form: cross-entropy at the cells that are needed, nothing wider.
+"""The published training objective of GETMusic: a variational bound, an auxiliary loss, steps drawn by importance.
 
-The original makes tables of cells times classes and takes divergences between them. For a chain that only hides, the
-divergence of a hidden cell is the chance that it comes back now, about 1 / t, times its cross-entropy; that of a shown
-cell is zero (the difference is 1e-6, the chance of being replaced). Classes are those that a cell's row may hold.
+The original makes tables of cells times classes and takes divergences between them. Here the bound is computed in a
+cheaper, equal form: for a chain that only hides, the divergence of a hidden cell is the chance that it is shown again
+at this step, about 1 / t, times its cross-entropy over the dictionary; that of a shown cell is zero. The difference,
+1e-6, is the chance of a cell to be replaced by another token.
 
 Source: microsoft/muzic/getmusic; Austin et al., "Structured Denoising Diffusion Models in Discrete State-Spaces", 2021;
 steps drawn by importance as in Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", 2021.
@@ -14,111 +15,115 @@ from typing import Final
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from engine.music.absorbing import STEPS, hidden_share, returns
-from engine.music.score import ROLES
-from engine.music.vocabulary import PAD
-from training.models.getmusic import CELL_ROWS, Cells, GETDiff
+from training.models.getmusic import GETDiff
 
-__all__ = ["Bound", "draw_steps", "hide_cells", "published_loss", "remember", "step_chances"]
+__all__ = ["Bound", "draw_steps", "hide_cells", "published_bound", "record_losses", "step_chances"]
 
-_AUXILIARY: Final = 0.001
 _CONDITION: Final = 0.5
-"""How much a cell counts that is given, beside one that is to be found."""
+"""Weight of a given cell, next to 1 for a target."""
 _ENOUGH: Final = 10
-"""Draws of every step before importance is trusted."""
+"""Draws of every step before they are weighted by importance."""
+_AT_ONCE: Final = 2048
+"""Cells whose logits over the whole dictionary are held in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A loss and what it is made of.
+    """The losses of a batch, in nats, summed over the cells of each item.
 
     Args:
-        loss: of the batch, to be made smaller. bound: [B] each item's part of the variational bound, in nats.
+        bound: [B] variational bound. auxiliary: [B] cross-entropy of all cells. cells: [B] cells that are not EMPTY.
     """
 
-    loss: Tensor
     bound: Tensor
+    auxiliary: Tensor
+    cells: Tensor
+
+    def loss(self, t: Tensor, chances: Tensor, auxiliary: float) -> Tensor:
+        """What is minimised.
+
+        Args:
+            t: int64 [B] steps. chances: [B] with which they were drawn. auxiliary: weight of the auxiliary loss.
+        Source:
+            (bound + auxiliary (2 - t / 100) cross-entropy) / chance / cells, summed over the batch.
+        """
+        fading = auxiliary * (2.0 - t / STEPS)
+        return ((self.bound + fading * self.auxiliary) / chances / self.cells).sum()
 
 
 def step_chances(losses: Tensor, draws: Tensor) -> Tensor:
-    """[100] chance of each step, from the running mean of squared losses and the number of draws, both [100].
+    """[100] chance of each step.
 
-    Equal until every step was drawn more than ten times; step 0, whose loss is of another kind, has that of step 1.
+    Args:
+        losses: [100] running mean of the squared bound of each step. draws: [100] how often each was drawn.
+    Source:
+        Equal until every step was drawn more than ten times, then by the root of the mean; step 0 counts as step 1.
     """
     if bool((draws <= _ENOUGH).any()):
-        return torch.full((STEPS,), 1.0 / STEPS)
-    roots = (losses.cpu() + 1e-10).sqrt() + 1e-4
-    roots[0] = roots[1]
+        return torch.full_like(losses, 1.0 / STEPS)
+    roots = torch.sqrt(losses + 1e-10) + 1e-4
+    roots = torch.cat([roots[1:2], roots[1:]])
     return roots / roots.sum()
 
 
 def draw_steps(network: GETDiff, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Steps int64 [batch] and the chances [batch] with which they came, by what `network` remembers."""
+    """Steps int64 [batch], and the chances [batch] with which they were drawn by the network's record of losses."""
     chances = step_chances(network.get_buffer("losses"), network.get_buffer("draws"))
     t = torch.multinomial(chances, batch, replacement=True, generator=generator)
     return t, chances[t]
 
 
-def remember(network: GETDiff, t: Tensor, bound: Tensor) -> None:
-    """Let later draws know what these cost: each step's mean of squares moves a tenth of the way."""
+@torch.no_grad()
+def record_losses(network: GETDiff, t: Tensor, bound: Tensor) -> None:
+    """Update the record that `draw_steps` reads: each running mean of squares moves a tenth of the way."""
     losses, draws = network.get_buffer("losses"), network.get_buffer("draws")
-    for step, value in zip(t.tolist(), bound.detach().tolist(), strict=True):
+    for step, value in zip(t.tolist(), bound.detach(), strict=True):
         losses[step] = 0.1 * value**2 + 0.9 * losses[step]
         draws[step] += 1
 
 
-def hide_cells(truth: Tensor, targets: Tensor, t: Tensor, mask: int, generator: torch.Generator) -> Tensor:
-    """[B, 14, L] grids with targets (bool [B, 14, L]) hidden as likely as step t [B] says."""
-    share = torch.from_numpy(hidden_share()).float()[t.cpu()][:, None, None]
-    hidden = (torch.rand(truth.shape, generator=generator) < share).to(truth.device) & targets
-    return torch.where(hidden, torch.full_like(truth, mask), truth)
+def hide_cells(truth: Tensor, targets: Tensor, t: Tensor, mask: int, generator: torch.Generator | None) -> Tensor:
+    """[B, 14, L] grids in which targets (bool [B, 14, L]) are MASK with the chance of step t [B]."""
+    shares = torch.from_numpy(hidden_share()).float().to(truth.device)[t]
+    drawn = torch.rand(truth.shape, generator=generator, device=truth.device)
+    return truth.masked_fill(targets & (drawn < shares[:, None, None]), mask)
 
 
-def published_loss(
-    network: GETDiff, truth: Tensor, tokens: Tensor, given: Tensor, targets: Tensor, t: Tensor, chances: Tensor
-) -> Bound:
-    """Variational bound and auxiliary term of one batch.
+def published_bound(network: GETDiff, truth: Tensor, tokens: Tensor, targets: Tensor, t: Tensor) -> Bound:
+    """Bound and auxiliary loss of one batch.
 
     Args:
         truth: int64 [B, 14, L] grids. tokens: the same with cells hidden, see `hide_cells`.
-        given: int64 [B, 14, L], 1 for conditions. targets: bool [B, 14, L].
-        t: int64 [B]. chances: float [B], with which t was drawn.
-    Source:
-        (bound + 0.001 (2 - t / 100) auxiliary) / chance / cells, conditions counting half, EMPTY cells not at all.
+        targets: bool [B, 14, L]; rows without any are conditions, if they hold anything.
+        t: int64 [B], 0..99.
     """
-    size = network.config.vocabulary.size
-    there = (truth < size)[:, :CELL_ROWS]
-    logits = network(tokens, given, t, Cells.of(there.cpu().numpy()))
-    hidden = tokens == size + 1
-    weight = torch.where(targets, 1.0, _CONDITION)
-    rate = torch.tensor([returns(int(step)) for step in t], device=truth.device)
-    bound, auxiliary = truth.new_zeros(len(t), dtype=torch.float32), truth.new_zeros(len(t), dtype=torch.float32)
-    for name, places, answers in _answers(network, truth, there):
-        cost = functional.cross_entropy(logits[name].float(), answers, reduction="none")
-        items, rows, columns = places
-        counts = weight[items, rows, columns] * cost
-        auxiliary = auxiliary.index_add(0, items, counts)
-        # At step 0 every cell counts; later only what is hidden can still be wrong.
-        chosen = (hidden[items, rows, columns] | (t[items] == 0)).float()
-        bound = bound.index_add(0, items, counts * chosen * rate[items])
-    cells = there.sum(dim=(1, 2)).clamp(min=1)
-    adapted = _AUXILIARY * (2.0 - t / STEPS)
-    return Bound(((bound + adapted * auxiliary) / chances.to(bound.device) / cells).sum(), bound)
+    empty = network.config.vocabulary.size
+    there = truth != empty
+    rows = there.any(dim=2, keepdim=True).expand_as(truth)
+    given = (rows & ~targets.any(dim=2, keepdim=True)).long()
+    vectors = network.vectors(network.hidden(tokens, given, t))
+    cells = torch.nonzero(there, as_tuple=True)
+    items = cells[0]
+    cost = torch.where(targets[cells], 1.0, _CONDITION) * _cross_entropy(network, vectors[cells], truth[cells])
+    # At step 0 every cell counts; later only what is hidden can still be wrong.
+    rates = torch.tensor([returns(step) for step in range(STEPS)], device=truth.device)
+    counted = ((tokens == empty + 1)[cells] | (t[items] == 0)).float() * rates[t][items]
+    zeros = vectors.new_zeros(len(truth))
+    count = zeros.index_add(0, items, torch.ones_like(cost)).clamp_min(1.0)
+    return Bound(zeros.index_add(0, items, cost * counted), zeros.index_add(0, items, cost), count)
 
 
-def _answers(network: GETDiff, truth: Tensor, there: Tensor) -> list[tuple[str, tuple[Tensor, Tensor, Tensor], Tensor]]:
-    """For each kind of logits: name, where its cells lie (item, row, column), which class each holds."""
-    vocabulary, made = network.config.vocabulary, []
-    for track, role in enumerate(ROLES):
-        items, columns = torch.nonzero(there[:, 2 * track], as_tuple=True)
-        rows = torch.full_like(items, 2 * track)
-        held = truth[items, rows, columns]
-        answers = torch.where(held == PAD, vocabulary.counts[track], held - vocabulary.lows[track])
-        made.append((role, (items, rows, columns), answers))
-    items, tracks, columns = torch.nonzero(there[:, 1::2], as_tuple=True)
-    rows = 2 * tracks + 1
-    held, extra = truth[items, rows, columns], vocabulary.lengths[PAD + 1 :]
-    answers = held if not extra else torch.where(held > PAD, held - extra[0] + PAD + 1, held)
-    made.append(("duration", (items, rows, columns), answers))
-    return made
+def _cross_entropy(network: GETDiff, vectors: Tensor, answers: Tensor) -> Tensor:
+    """[N] nats of each cell over the whole dictionary; in pieces that are computed again for their gradients."""
+
+    def piece(some: Tensor, right: Tensor) -> Tensor:
+        return functional.cross_entropy(network.all_logits(some).float(), right, reduction="none")
+
+    parts = [
+        checkpoint(piece, some, right, use_reentrant=False)
+        for some, right in zip(torch.split(vectors, _AT_ONCE), torch.split(answers, _AT_ONCE), strict=True)
+    ]
+    return torch.cat(parts)

@@ -1,51 +1,26 @@
-"""GETMusic's training as it was published: windows of 512 columns, whole rows hidden, absorbing diffusion's bound.
-
-The bound is taken in its cheap form: at a cell that is hidden the two posteriors differ only by what the network says
-of it, times the chance that it comes back in this step; at a visible cell they do not differ. That equals the
-original's sum over all classes to 1e-6 and needs none of its tables.
-"""
+"""GETMusic's training as it was published: windows of 512 columns, whole rows hidden, see `training.diffusion`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import AdamW, Optimizer
-from torch.utils.checkpoint import checkpoint
 
-from engine.music.absorbing import STEPS, hidden_share, returns
 from training.config import Recipe
 from training.data.grids import BAR, Grids
 from training.data.masks import published
+from training.diffusion import draw_steps, hide_cells, published_bound, record_losses
 from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges
 from training.models.getmusic_files import metadata
 from training.task import Batch, Stepper, Task
 
-__all__ = ["FILE", "PublishedBand", "chances_of_steps"]
+__all__ = ["FILE", "PublishedBand"]
 
 FILE = "getmusic_full.safetensors"
-
-_CHUNK = 2048  # cells whose logits over the whole dictionary are held at once
-_SEEN = 10  # draws of every step before they are weighted
-
-
-def chances_of_steps(losses: Tensor, draws: Tensor) -> Tensor:
-    """[100] chances with which diffusion steps are drawn.
-
-    Args:
-        losses: [100] running mean of the squared loss of each. draws: [100] how often each was drawn.
-    Source:
-        Uniform until each was seen more than ten times, then by the root of the mean; step 0 counts as step 1.
-    """
-    if bool((draws <= _SEEN).any()):
-        return torch.full_like(losses, 1.0 / STEPS)
-    roots = torch.sqrt(losses + 1e-10) + 1e-4
-    roots = torch.cat([roots[1:2], roots[1:]])
-    return roots / roots.sum()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +28,7 @@ class PublishedBand:
     """Train the published network.
 
     Args:
-        sizes: of the network; its vocabulary is that of the store's dictionary, whatever is told here.
+        sizes: of the network; the vocabulary given here is replaced by that of the store's dictionary.
         store: folder of the prepared grids.
         bars: in a window.
         weight_decay: AdamW's, of all parameters.
@@ -76,11 +51,7 @@ class _Published(Task):
         self._grids = Grids(Path(settings.store))
         dictionary = self._grids.dictionary
         self._empty, self._mask = dictionary.empty, dictionary.mask
-        told = {**{name: getattr(settings.sizes, name) for name in settings.sizes.__dataclass_fields__}}
-        self._config = GetdiffConfig(**{**told, "vocabulary": TokenRanges.of(dictionary)})
-        self._network = GETDiff(self._config)
-        self._shares = torch.from_numpy(hidden_share()).float()
-        self._returns = torch.tensor([returns(t) for t in range(STEPS)])
+        self._network = GETDiff(replace(settings.sizes, vocabulary=TokenRanges.of(dictionary)))
 
     def modules(self) -> dict[str, nn.Module]:
         return {"network": self._network}
@@ -109,53 +80,18 @@ class _Published(Task):
         return {"grid": torch.from_numpy(np.stack(grids)), "targets": torch.from_numpy(np.stack(targets))}
 
     def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
-        losses, draws = self._network.get_buffer("losses"), self._network.get_buffer("draws")
-        chances = chances_of_steps(losses, draws)
-        t = torch.multinomial(chances, len(batch["grid"]), replacement=True, generator=stepper.generator)
-        bound, auxiliary, cells = self._bound(self._network, batch, t, stepper.generator)
-        fading = self._settings.auxiliary * (2.0 - t / STEPS)
-        loss = ((bound + fading * auxiliary) / chances[t] / cells).sum()
-        stepper.update({"network": loss})
-        with torch.no_grad():
-            for step, value in zip(t.tolist(), bound.detach(), strict=True):
-                losses[step] = 0.1 * value**2 + 0.9 * losses[step] if draws[step] else value**2
-                draws[step] += 1
-        return {"loss": loss, "bound": (bound / cells).mean(), "auxiliary": (auxiliary / cells).mean()}
-
-    def _bound(
-        self, network: nn.Module, batch: Batch, t: Tensor, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Bound and auxiliary loss [B], summed over cells, and the number of cells that count [B]."""
-        assert isinstance(network, GETDiff)
         grid, targets = batch["grid"], batch["targets"]
-        drawn = torch.rand(grid.shape, generator=generator, device=grid.device)
-        hidden = targets & (drawn < self._shares.to(grid.device)[t][:, None, None])
-        there = grid != self._empty
-        rows = there.any(dim=2, keepdim=True).expand_as(grid)
-        given = (rows & ~targets.any(dim=2, keepdim=True)).long()
-        tokens = grid.masked_fill(hidden, self._mask)
-        vectors = network.vectors(network.hidden(tokens, given, t))
-        items, lines, columns = torch.nonzero(there, as_tuple=True)
-        surprise = self._surprise(network, vectors[items, lines, columns], grid[items, lines, columns])
-        weight = torch.where(targets[items, lines, columns], 1.0, 0.5)
-        back = self._returns.to(grid.device)[t][items]
-        counts = (hidden[items, lines, columns] | (t[items] == 0)).float() * back
-        zeros = vectors.new_zeros(len(grid))
-        bound = zeros.index_add(0, items, surprise * weight * counts)
-        auxiliary = zeros.index_add(0, items, surprise * weight)
-        return bound, auxiliary, zeros.index_add(0, items, torch.ones_like(weight)).clamp_min(1.0)
-
-    def _surprise(self, network: GETDiff, vectors: Tensor, answers: Tensor) -> Tensor:
-        """[N] nats at each cell, over the whole dictionary; in pieces, made again for their gradients."""
-
-        def piece(some: Tensor, right: Tensor) -> Tensor:
-            return functional.cross_entropy(network.all_logits(some).float(), right, reduction="none")
-
-        parts = [
-            checkpoint(piece, some, right, use_reentrant=False)
-            for some, right in zip(torch.split(vectors, _CHUNK), torch.split(answers, _CHUNK), strict=True)
-        ]
-        return torch.cat(parts)
+        t, chances = draw_steps(self._network, len(grid), stepper.generator)
+        tokens = hide_cells(grid, targets, t, self._mask, stepper.generator)
+        made = published_bound(self._network, grid, tokens, targets, t)
+        loss = made.loss(t, chances, self._settings.auxiliary)
+        stepper.update({"network": loss})
+        record_losses(self._network, t, made.bound)
+        return {
+            "loss": loss,
+            "bound": (made.bound / made.cells).mean(),
+            "auxiliary": (made.auxiliary / made.cells).mean(),
+        }
 
     def evaluate(self, averages: Mapping[str, nn.Module]) -> dict[str, float]:
         rng, generator = np.random.default_rng(0), torch.Generator(next(self._network.parameters()).device)
@@ -163,8 +99,14 @@ class _Published(Task):
         batch = self._draw(rng, 4, held_out=bool(self._grids.pieces(held_out=True)))
         batch = {name: value.to(generator.device) for name, value in batch.items()}
         t = torch.tensor([10, 40, 70, 95], device=generator.device)
-        bound, auxiliary, cells = self._bound(averages["network"], batch, t, generator)
-        return {"held_bound": float((bound / cells).mean()), "held_auxiliary": float((auxiliary / cells).mean())}
+        network = averages["network"]
+        assert isinstance(network, GETDiff)
+        tokens = hide_cells(batch["grid"], batch["targets"], t, self._mask, generator)
+        made = published_bound(network, batch["grid"], tokens, batch["targets"], t)
+        return {
+            "held_bound": float((made.bound / made.cells).mean()),
+            "held_auxiliary": float((made.auxiliary / made.cells).mean()),
+        }
 
     def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:
         tensors = {name: value.detach().cpu().contiguous() for name, value in averages["network"].state_dict().items()}

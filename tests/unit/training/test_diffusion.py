@@ -8,7 +8,7 @@ from torch.nn import functional
 from engine.music.absorbing import STEPS, returns, schedule
 from engine.music.vocabulary import PAD, Dictionary
 from tests.tiny_getmusic import dictionary_text
-from training.diffusion import draw_steps, hide_cells, published_loss, remember, step_chances
+from training.diffusion import draw_steps, hide_cells, published_bound, record_losses, step_chances
 from training.models.getmusic import GETDiff, GetdiffConfig, TokenRanges
 
 WORDS = TokenRanges.of(Dictionary.read(dictionary_text()))
@@ -31,19 +31,16 @@ def song() -> tuple[torch.Tensor, torch.Tensor]:
     return truth, targets
 
 
-def by_hand(
-    net: GETDiff, truth: torch.Tensor, tokens: torch.Tensor, given: torch.Tensor, t: int
-) -> tuple[float, float]:
-    """Bound and auxiliary term of one item from all logits, restricted to what each row may hold."""
+def by_hand(net: GETDiff, truth: torch.Tensor, tokens: torch.Tensor, t: int) -> tuple[float, float]:
+    """Bound and auxiliary loss of one item, cell by cell, from logits over the whole dictionary."""
+    given = torch.zeros_like(truth)
+    given[:, :2] = 1
     with torch.no_grad():
-        vectors = net.vectors(net.hidden(tokens, given, torch.tensor([t])))
-        logits = net.all_logits(vectors)[0]
+        logits = net.all_logits(net.vectors(net.hidden(tokens, given, torch.tensor([t]))))[0]
     bound = auxiliary = 0.0
     for row in range(4):
-        ids = torch.arange(16) if row % 2 else WORDS.choices(row // 2)
         for column in range(LENGTH):
-            answer = (ids == truth[0, row, column]).nonzero().item()
-            cost = -functional.log_softmax(logits[row, column][ids], dim=0)[int(answer)].item()
+            cost = -functional.log_softmax(logits[row, column], dim=0)[int(truth[0, row, column])].item()
             weight = 0.5 if row < 2 else 1.0
             auxiliary += weight * cost
             if t == 0 or tokens[0, row, column] == WORDS.size + 1:
@@ -56,18 +53,31 @@ def test_the_loss_is_the_formula(t: int) -> None:
     net, (truth, targets) = network(), song()
     generator = torch.Generator().manual_seed(t)
     truth, targets = truth[:1], targets[:1]
-    given = ((truth != WORDS.size) & ~targets).long()
-    tokens = hide_cells(truth, targets, torch.tensor([t]), WORDS.size + 1, generator)
-    made = published_loss(net, truth, tokens, given, targets, torch.tensor([t]), torch.tensor([0.02]))
-    bound, auxiliary = by_hand(net, truth, tokens, given, t)
+    step = torch.tensor([t])
+    tokens = hide_cells(truth, targets, step, WORDS.size + 1, generator)
+    made = published_bound(net, truth, tokens, targets, step)
+    bound, auxiliary = by_hand(net, truth, tokens, t)
     assert made.bound.item() == pytest.approx(bound, rel=1e-4, abs=1e-6)
+    assert made.auxiliary.item() == pytest.approx(auxiliary, rel=1e-4)
+    assert made.cells.item() == 4 * LENGTH
     wanted = (bound + 0.001 * (2 - t / 100) * auxiliary) / 0.02 / (4 * LENGTH)
-    assert made.loss.item() == pytest.approx(wanted, rel=1e-4)
+    assert made.loss(step, torch.tensor([0.02]), 0.001).item() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_items_of_a_batch_are_counted_apart() -> None:
+    net, (truth, targets) = network(), song()
+    t = torch.tensor([40, 90])
+    tokens = hide_cells(truth, targets, t, WORDS.size + 1, torch.Generator().manual_seed(0))
+    both = published_bound(net, truth, tokens, targets, t)
+    for item in (slice(0, 1), slice(1, 2)):
+        alone = published_bound(net, truth[item], tokens[item], targets[item], t[item])
+        torch.testing.assert_close(both.bound[item], alone.bound)
+        torch.testing.assert_close(both.auxiliary[item], alone.auxiliary)
 
 
 @pytest.mark.parametrize("t", [1, 30, 99])
 def test_a_hidden_cell_counts_as_its_divergence_does(t: int) -> None:
-    """The whole posterior in double precision, replacing included, against 1 / t times the cross-entropy."""
+    """The whole posterior in double precision, replacement included, against 1 / t times the cross-entropy."""
     classes = 50
     table = schedule(classes)
     rng = np.random.default_rng(t)
@@ -116,23 +126,22 @@ def test_steps_are_drawn_evenly_until_all_are_known_then_by_their_cost() -> None
 
 def test_costs_are_remembered_a_tenth_at_a_time() -> None:
     net = network()
-    remember(net, torch.tensor([3, 3, 5]), torch.tensor([2.0, 2.0, 1.0]))
+    record_losses(net, torch.tensor([3, 3, 5]), torch.tensor([2.0, 2.0, 1.0]))
     assert net.losses[3].item() == pytest.approx(0.1 * 4 + 0.9 * 0.4)
     assert net.draws[[3, 5, 6]].tolist() == [2, 1, 0]
 
 
 def test_it_learns() -> None:
     net, (truth, targets) = network().train(), song()
-    given = ((truth != WORDS.size) & ~targets).long()
     generator = torch.Generator().manual_seed(0)
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
     costs = []
     for _ in range(60):
         t = torch.tensor([60, 90])
         tokens = hide_cells(truth, targets, t, WORDS.size + 1, generator)
-        made = published_loss(net, truth, tokens, given, targets, t, torch.full((2,), 0.01))
+        loss = published_bound(net, truth, tokens, targets, t).loss(t, torch.full((2,), 0.01), 0.001)
         optimiser.zero_grad()
-        made.loss.backward()
+        loss.backward()
         optimiser.step()
-        costs.append(made.loss.item())
+        costs.append(loss.item())
     assert np.mean(costs[-10:]) < 0.4 * np.mean(costs[:10])

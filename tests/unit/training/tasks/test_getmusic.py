@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from engine.music.absorbing import schedule
 from engine.music.bandfeatures import STRETCH, unpacked
 from engine.music.midifile import read_midi
 from tests.unit.training.band import dictionary, write_store
@@ -27,7 +26,7 @@ from training.recipes.tiny_getmusic import RECIPE as TINY
 from training.task import TrainingError
 from training.tasks.getmusic import FILE, LiveBand
 from training.tasks.getmusic_published import FILE as FULL_FILE
-from training.tasks.getmusic_published import PublishedBand, chances_of_steps
+from training.tasks.getmusic_published import PublishedBand
 
 WORDS = dictionary()
 SMALL = GetmusicLiveConfig(cell=8, width=16, layers=2, heads=2, ff=32, dropout=0.0, window=32, context=64)
@@ -159,40 +158,6 @@ def test_the_plain_player_sees_what_the_window_sees() -> None:
     assert not view[:64, 64:].any()
     assert view[20, :32].all()
     assert not view[20, 32:].any()
-
-
-def test_steps_are_uniform_until_all_were_seen_then_by_their_loss() -> None:
-    losses, draws = torch.ones(100), torch.full((100,), 11.0)
-    losses[50] = 100.0
-    assert torch.allclose(chances_of_steps(losses, torch.zeros(100)), torch.full((100,), 0.01))
-    weighted = chances_of_steps(losses, draws)
-    assert float(weighted.sum()) == pytest.approx(1.0)
-    assert float(weighted[50] / weighted[49]) == pytest.approx(10.0, rel=1e-3)
-    losses[0] = 1e6
-    assert float(chances_of_steps(losses, draws)[0]) == pytest.approx(float(weighted[1]))
-
-
-@pytest.mark.parametrize("t", [1, 20, 60, 98])
-def test_the_cheap_bound_is_the_bound(t: int) -> None:
-    """KL of the two posteriors over all classes, of a hidden cell: the chance to come back times the surprise."""
-    from engine.music.absorbing import returns
-
-    classes = 40
-    table = schedule(classes)
-    rng = np.random.default_rng(t)
-    likely = rng.dirichlet(np.ones(classes))
-    truth = 7
-
-    def posterior(start: np.ndarray) -> np.ndarray:
-        """q(x_{t-1} | x_t = MASK, x_0 by `start`), over the classes and MASK."""
-        kept, replaced, hidden = (table.kept[t - 1], table.replaced[t - 1], table.hidden[t - 1])
-        before = np.append(kept * start + replaced, hidden)
-        seen = np.append(np.full(classes, table.hide[t]), 1.0)
-        return before * seen / (before * seen).sum()
-
-    real, made = posterior(np.eye(classes)[truth]), posterior(likely)
-    exact = float((real * np.log(real / made)).sum())
-    assert exact == pytest.approx(returns(t) * -np.log(likely[truth]), rel=1e-3)
 
 
 def test_official_recipe_has_the_published_settings() -> None:
