@@ -1,4 +1,4 @@
-"""The command: a table of verbs to the rooms' mains, nothing else."""
+"""The command ``ripieno``: a table of verbs and the functions of the rooms that run them."""
 
 import importlib
 import os
@@ -9,27 +9,31 @@ from typing import Final
 __all__ = ["VERBS", "main"]
 
 VERBS = {
-    "live": ("bridge.__main__", "live_main", "play: voices, sound out, OSC and MIDI in"),
-    "accompany": ("bridge.band.command", "accompany_main", "a band over MIDI that plays the next bar with you"),
-    "render": ("engine.__main__", "render_main", "make a sound file with a bundle, faster than live"),
-    "infill": ("engine.cli.infill", "infill_main", "make tracks of a MIDI file anew, from all the rest of it"),
-    "continue": ("engine.cli.continuation", "continue_main", "go on with a sound, or make one from nothing, by words"),
-    "replay": ("engine.__main__", "replay_main", "make the sound of a take again, bit for bit"),
-    "train": ("training.__main__", "main", "run a training recipe"),
-    "export": ("export.__main__", "main_export", "trained weights to a bundle of graphs"),
-    "import": ("export.__main__", "main_import", "published weights to weights of ours"),
-    "bundles": ("engine.__main__", "bundles_main", "list or describe the bundles there are"),
-    "devices": ("bridge.devices", "devices_main", "list audio outputs and MIDI inputs"),
+    "live": ("bridge.__main__", "live_main", "play voices on an audio output, controlled over OSC and MIDI"),
+    "accompany": (
+        "bridge.band.command",
+        "accompany_main",
+        "accompany you over MIDI: a band that plays along, one bar ahead",
+    ),
+    "render": ("engine.__main__", "render_main", "play a bundle into a sound file, faster than real time"),
+    "infill": ("engine.cli.infill", "infill_main", "write new parts for tracks of a MIDI file"),
+    "continue": ("engine.cli.continuation", "continue_main", "continue a sound file, or make sound from a text prompt"),
+    "replay": ("engine.__main__", "replay_main", "render the sound of a recorded session again, bit for bit"),
+    "train": ("training.__main__", "main", "train a model from a recipe"),
+    "export": ("export.__main__", "main_export", "convert trained weights to a bundle that can be played"),
+    "import": ("export.__main__", "main_import", "convert published weights for export"),
+    "bundles": ("engine.__main__", "bundles_main", "list the installed bundles, or describe one"),
+    "devices": ("bridge.devices", "devices_main", "list audio outputs, audio inputs and MIDI inputs"),
     "addresses": ("bridge.__main__", "addresses_main", "list the OSC addresses"),
-    "bench": ("engine.__main__", "bench_main", "measure speed on this machine"),
-    "doctor": ("bridge.doctor", "doctor_main", "check this machine and say what to mend"),
+    "bench": ("engine.__main__", "bench_main", "measure the speed of models on this machine"),
+    "doctor": ("bridge.doctor", "doctor_main", "check this machine and name remedies"),
 }
-"""Verb to (module, function, what it does)."""
+"""Verb to (module, function, description)."""
 
 LARGE_PAGES: Final = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
-"""Read by glibc when a process begins: memory in pages of 2 MB, with which networks run about 5 % faster."""
+"""Read by glibc when a process starts: memory in pages of 2 MB, with which networks run about 5 % faster."""
 
-_LONG = ("render", "continue", "bench")  # verbs whose networks run in this process, for long
+_LONG = ("render", "continue", "bench")  # verbs whose networks run in this process for a long time
 
 EXTRAS = {
     "torch": "train", "lightning": "train", "safetensors": "train", "tensorboard": "train",
@@ -38,7 +42,7 @@ EXTRAS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; 0 done, 1 failed (one line on stderr says why), 2 not understood."""
+    """Run one verb. 0: done, 1: failed (one line on stderr says why), 2: wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--version"]:
         from importlib.metadata import version
@@ -46,11 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ripieno {version('ripieno')}")
         return 0
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print("usage: ripieno VERB [arguments]     (ripieno VERB --help says more)\n")
+        print("usage: ripieno VERB [arguments]     (ripieno VERB --help lists the arguments)\n")
         print("\n".join(f"  {verb:<10} {row[2]}" for verb, row in VERBS.items()))
         return 0 if arguments else 2
     if arguments[0] not in VERBS:
-        print(f"ripieno: no verb '{arguments[0]}'; there are {', '.join(VERBS)}", file=sys.stderr)
+        print(f"ripieno: unknown verb '{arguments[0]}'; known are {', '.join(VERBS)}", file=sys.stderr)
         return 2
     if argv is None and arguments[0] in _LONG and sys.platform == "linux" and LARGE_PAGES[0] not in os.environ:
         os.environ.update([LARGE_PAGES])

@@ -14,42 +14,60 @@ from engine.errors import EngineError
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ripieno live", description="Play: voices, sound out, OSC and MIDI in.")
+    parser = argparse.ArgumentParser(
+        prog="ripieno live",
+        description="Play voices on an audio output, controlled over OSC and MIDI. Ctrl-C stops.",
+        epilog="ripieno devices lists device names, ripieno bundles lists voices, docs/live.md explains each option.",
+    )
     add = parser.add_argument
-    add("--bundle", dest="bundles", action="append", nargs="+", metavar="NAME", help="voices; default: the starter")
-    add("--device", metavar="NAME", help="part of an output's name, or null; default: the system's")
-    add("--channels", metavar="A,B", help="the device's channels for left and right, from 1")
-    add("--rate", type=int, metavar="HZ", help="of the mix; default: the device's")
-    add("--osc", metavar="HOST:PORT", help="where OSC is received; default 127.0.0.1:9000")
-    add("--reply", type=int, metavar="PORT", help="where news go on this machine; default 9001")
-    add("--oscquery", type=int, metavar="PORT", help="serve an OSCQuery page")
-    add("--session", metavar="DIR", help="folder of takes and recordings; default: a new one under takes/")
-    add("--input", metavar="NAME", help="what the band hears: part of an input's name, default, file:PATH, or none")
-    add("--input-channels", metavar="A,B", help="the input's channels for left and right, from 1; default 1,2")
-    add("--input-gain", type=float, metavar="DB", help="-60..24; default 0")
-    add("--input-monitor", type=float, metavar="DB", help="hear the input in the output, too; beware of feedback")
-    add("--input-offset-ms", type=float, metavar="MS", help="how much later it comes than its driver tells; default 0")
-    add("--heard-s", type=float, metavar="S", help="how much of what was heard is kept, 5..120; default 30")
-    add("--midi-in", metavar="NAME", help="part of a MIDI input's name, or none; default: the first there is")
-    add("--pedal", dest="pedals", action="append", metavar="X=MESSAGE", help="such as 'cc64=/musicgen/continue bar'")
-    add("--seed", type=int, help="of the voices")
-    add("--tempo", type=float, metavar="BPM", help="default 120")
-    add("--progression", metavar="CHORDS", help="chords, one a bar, such as 'Am F C G'")
-    add("--band", metavar="NAME", help="a band plays along: a getmusic bundle, pattern, or auto; default: none")
-    add("--band-out", metavar="PORT", help="the band's MIDI output, virtual, or none; default: virtual")
-    add("--band-sound", action="store_true", default=None, help="hear the band here, too")
-    add("--soundfont", metavar="FILE", help="for --band-sound, through FluidSynth; default: one that is found")
-    add("--fill-ms", type=float, metavar="MS", help="sound each voice keeps ready; default 60")
-    add("--lead-ms", type=float, metavar="MS", help="sound the device keeps ready; default 30")
-    add("--record", metavar="FILE", help="record from the start, into the session's folder")
-    add("--no-play", dest="play", action="store_false", default=None, help="wait for /VOICE/play")
-    add("--plain", action="store_true", default=None, help="lines instead of the live view")
-    add("--config", type=Path, metavar="FILE", help="TOML file with the same settings; flags go before it")
+    add(
+        "--bundle",
+        dest="bundles",
+        action="append",
+        nargs="+",
+        metavar="NAME",
+        help="bundles to play, one voice each; default: musika-live",
+    )
+    add("--device", metavar="NAME", help="audio output: part of its name, or null for none; default: the system's")
+    add("--channels", metavar="A,B", help="output channels for left and right, counted from 1; default 1,2")
+    add("--rate", type=int, metavar="HZ", help="sample rate; default: the device's")
+    add("--osc", metavar="HOST:PORT", help="address and port to receive OSC at; default 127.0.0.1:9000")
+    add("--reply", type=int, metavar="PORT", help="port on this machine that also gets all replies; default 9001")
+    add("--oscquery", type=int, metavar="PORT", help="serve the address tree as OSCQuery at this port; default: off")
+    add("--session", metavar="DIR", help="folder for takes and recordings; default: a new one in takes/")
+    add("--input", metavar="NAME", help="live input: part of its name, default, file:PATH, or none (the default)")
+    add("--input-channels", metavar="A,B", help="input channels for left and right, counted from 1; default 1,2")
+    add("--input-gain", type=float, metavar="DB", help="level of the live input, -60..24; default 0")
+    add("--input-monitor", type=float, metavar="DB", help="mix the input into the output, -60..0; default: off")
+    add("--input-offset-ms", type=float, metavar="MS", help="input latency the driver does not report; default 0")
+    add("--input-history-s", type=float, metavar="S", help="seconds of live input kept in memory, 5..120; default 30")
+    add("--heard-s", type=float, help=argparse.SUPPRESS)  # the name until version 0.1
+    add("--midi-in", metavar="NAME", help="MIDI input: part of its name, or none; default: the first one")
+    add(
+        "--pedal",
+        dest="pedals",
+        action="append",
+        metavar="X=MESSAGE",
+        help="send an OSC message on a MIDI controller or note, such as 'cc64=/musicgen/continue bar'; repeatable",
+    )
+    add("--seed", type=int, help="seed of the voices: same seed, same music; default 0")
+    add("--tempo", type=float, metavar="BPM", help="tempo at the start, 20..400; default 120")
+    add("--progression", metavar="CHORDS", help="chords, one per bar, repeated, such as 'Am F C G'")
+    add("--band", metavar="NAME", help="band to play along: a getmusic bundle, pattern, or auto; default: none")
+    add("--band-out", metavar="PORT", help="the band's MIDI output: part of its name, virtual (the default), or none")
+    add("--band-sound", action="store_true", default=None, help="also play the band's notes in the mix")
+    add("--soundfont", metavar="FILE", help="for --band-sound, needs FluidSynth; default: the first one found")
+    add("--fill-ms", type=float, metavar="MS", help="buffer of each voice, 5..2000; default 60")
+    add("--lead-ms", type=float, metavar="MS", help="buffer of the audio output, 5..500; default 30")
+    add("--record", metavar="FILE", help="record from the start to this .wav or .flac file in the session folder")
+    add("--no-play", dest="play", action="store_false", default=None, help="start silent; /VOICE/play starts a voice")
+    add("--plain", action="store_true", default=None, help="print lines instead of the live display")
+    add("--config", type=Path, metavar="FILE", help="TOML file with the same settings; flags override it")
     return parser
 
 
 def settings_from(argv: Sequence[str]) -> Settings:
-    """Flags over the file over the defaults.
+    """Settings from the flags; what they leave out comes from the file of ``--config``, then from the defaults.
 
     Raises:
         SettingsError: a value that cannot be used.
@@ -92,8 +110,8 @@ def live_main(argv: Sequence[str]) -> int:
         finally:
             app.close()
     take = app.session.take
-    kept = take is not None and take.is_file() and take.stat().st_size > 0  # nothing is, where the disk was full
-    print(f"stopped; the take is in {take}" if kept else "stopped; no take was kept")
+    kept = take is not None and take.is_file() and take.stat().st_size > 0  # not kept where the disk was full
+    print(f"stopped; take: {take}" if kept else "stopped; no take was written")
     return 0
 
 
@@ -102,15 +120,18 @@ def _line(text: str) -> None:
 
 
 def addresses_main(argv: Sequence[str]) -> int:
-    """Print the OSC addresses of the voices that `ripieno live` would begin with, as markdown."""
-    parser = argparse.ArgumentParser(prog="ripieno addresses", description="List the OSC addresses.")
-    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help="default: the starter")
+    """Print the OSC addresses of a session with these voices, a band and a live input, as Markdown."""
+    parser = argparse.ArgumentParser(prog="ripieno addresses", description="List the OSC addresses as Markdown.")
+    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help="voices of the session; default: musika-live")
     args = parser.parse_args(argv)
     from bridge.app import voices_of
     from bridge.osc.space import AddressSpace
+    from engine.audio.input import InputControls
+    from engine.band.controls import BandControls
 
     rows = voices_of(Settings(bundles=tuple(args.bundles)))
-    print(AddressSpace({name: info.controls for name, info in rows}).as_markdown())
+    voices = {name: info.controls for name, info in rows}
+    print(AddressSpace(voices, BandControls(), InputControls()).as_markdown())
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A Session and its ports: put together, started and stopped in order, events carried between them."""
+"""A Session and its ports: constructed, started and stopped in order; events are carried between them."""
 
 import threading
 import time
@@ -48,16 +48,16 @@ _POLL_S: Final = 0.01
 _FADE_S: Final = 0.1
 _MOST_FAULTS: Final = 20
 _MOST_VOICES: Final = 8  # each is a process of its own
-_FINDER_S: Final = 2.0  # the longest that stopping waits for a MIDI system that does not answer
-_CONTINUES: Final = "musicgen"  # plays by itself, too, but is meant to be played to
+_FINDER_S: Final = 2.0  # longest wait, while stopping, for a MIDI system that does not answer
+_CONTINUES: Final = "musicgen"  # can play by itself, but is meant to continue a player
 _FAMILY_NAMES: Final = {"musika_live": "musika"}
 
 
 def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
-    """(voice name, bundle) of the voices to begin with: a family's name, numbered from its second voice on.
+    """(voice name, bundle) of the first voices; a voice is named after its family, and numbered from the second on.
 
     Raises:
-        BundleError: a bundle is not there or damaged.
+        BundleError: a bundle is missing or damaged.
     """
     names = settings.bundles or (_starter(),)
     rows: list[tuple[str, BundleInfo]] = []
@@ -70,13 +70,13 @@ def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
 
 
 def _starter() -> str:
-    """The first starter bundle that plays by itself, or the voice that needs no weights."""
+    """The first bundle that plays by itself; without any, the test tone."""
     named = [info for info in bundles() if info.streams and info.name != TONE]
     return next((info.name for info in sorted(named, key=lambda info: info.family == _CONTINUES)), TONE)
 
 
 def _figures(seen: VoiceTelemetry) -> list[tuple[str, int | float | str]]:
-    """How fast a voice is, and how soon it goes on with what it hears, once it has."""
+    """Speed of a voice, and the times of its last continuation, once there was one."""
     rows: list[tuple[str, int | float | str]] = [("realtime", seen.realtime)]
     return rows + ([("prepared_s", seen.prepared_s), ("continue_ms", seen.continue_ms)] if seen.continue_ms else [])
 
@@ -97,14 +97,14 @@ def _check_sound(bundle: str) -> None:
 
 @dataclass(slots=True)
 class App:
-    """One performance with its ports.
+    """One session with its ports.
 
     Threads: `open`, `run`, `close` by the main thread; a thread of its own carries events.
 
     Args:
-        settings: what to set up.
-        say: takes lines for people, from any thread.
-        show: takes all events, from the thread that carries them.
+        settings: of the session.
+        say: receives messages for people, from any thread.
+        show: receives all events, from the thread that carries them.
     """
 
     settings: Settings
@@ -127,10 +127,10 @@ class App:
     _clock: tuple[int, float] = field(init=False, default=(0, 0.0))
 
     def open(self) -> None:
-        """Set everything up and begin to sound.
+        """Open all ports and start to play.
 
         Raises:
-            EngineError: what cannot be had was asked for by name; nothing is left running.
+            EngineError: a device, bundle or port named in the settings is not available; nothing is left running.
         """
         settings = self.settings
         voices = voices_of(settings)
@@ -170,7 +170,7 @@ class App:
         self._greet(voices, folder)
 
     def run(self, until: Callable[[], bool] | None = None) -> None:
-        """Wait until `close` is called for, or `until` says so."""
+        """Wait until `close` is called or `until` returns True."""
         while not self._ended.wait(0.1):
             if until is not None and until():
                 return
@@ -199,13 +199,13 @@ class App:
         self._quietly(self.audio.stop)
         self._quietly(self.session.close)
 
-    # what ports ask
+    # called by ports
 
     def post(self, command: Command, when: When = NOW) -> int:
-        """`Session.post` for what comes from outside: a bundle is named, never given as a path.
+        """`Session.post` for commands from outside: a bundle is given by name, never as a path.
 
         Raises:
-            ControlError: no bundle of sound has this name, or there are as many voices as there may be.
+            ControlError: no bundle of sound has this name, or the limit of voices is reached.
         """
         if concerns_band(command):
             if self.band is None:
@@ -216,7 +216,9 @@ class App:
         if isinstance(command, Load):
             _check_sound(command.bundle)
             if len(self._names | {command.voice}) > _MOST_VOICES:
-                raise ControlError(f"there may be {_MOST_VOICES} voices; load into one of {', '.join(self._names)}")
+                raise ControlError(
+                    f"the limit of {_MOST_VOICES} voices is reached; load into one of {', '.join(self._names)}"
+                )
             self._names.add(command.voice)
         return self.session.post(command, when)
 
@@ -232,11 +234,11 @@ class App:
             return None
 
     def sample_at(self, unix_s: float) -> int:
-        """The session's sample that is read at a moment of the wall clock."""
+        """The session's sample that is read at a Unix time."""
         return self.session.position + round((unix_s - time.time()) * self.session.sample_rate)
 
     def status(self) -> list[tuple[str, int | float | str]]:
-        """The performance in a few words and numbers."""
+        """The state of the session, as (name, value) rows of ``/status``."""
         seen, stats = self._telemetry, self.audio.stats
         rows: list[tuple[str, int | float | str]] = [
             ("state", "playing" if any(v.playing and v.loaded for v in self.session.voices()) else "ready"),
@@ -271,9 +273,9 @@ class App:
                 beside=beside(settings),
             )
         except NoDeviceError as error:
-            if settings.device is not None:  # asked for by name: playing to nowhere instead would go unnoticed
+            if settings.device is not None:  # named by the user: silence instead would go unnoticed
                 raise
-            self.say(f"playing to nowhere: {error}")
+            self.say(f"no audio output, playing silently: {error}")
             return open_port(NULL, sample_rate=settings.rate)
 
     def _open_session(self, voices: Sequence[tuple[str, BundleInfo]], folder: Path) -> Session:
@@ -294,7 +296,7 @@ class App:
             tempo_bpm=settings.tempo,
             fill_ms=settings.fill_ms,
             output_latency_ms=1000.0 * self.audio.latency_s,
-            heard_s=settings.heard_s,
+            heard_s=settings.input_history_s,
             header={"bundles": {name: info.hash for name, info in voices}},
         )
 
@@ -331,7 +333,7 @@ class App:
         return AddressSpace(self._controls, band, None if self.ear is None else self.session.hearing.controls)
 
     def _open_midi(self) -> None:
-        """A keyboard is welcome, but no reason to wait or to stay silent: this runs beside the start."""
+        """Look for a keyboard in a thread of its own, so that playing does not wait for it."""
         from bridge.midi.pedals import PedalBoard, pedals_of, press
         from bridge.midi.ports import MidiCommands, MidiInput
         from bridge.midi.sources import NoMidiError
@@ -345,13 +347,13 @@ class App:
             midi = MidiInput(self.settings.midi_in, pedals)
         except NoMidiError as error:
             if self.settings.midi_in:
-                self.say(f"no MIDI in: {error}")
+                self.say(f"no MIDI input: {error}")
             return
         except EngineError as error:
-            self.say(f"no MIDI in: {error}")
+            self.say(f"no MIDI input: {error}")
             return
         self.midi = midi
-        self.say(f"MIDI in: {midi.name}")
+        self.say(f"MIDI input: {midi.name}")
 
     def _open_page(self) -> None:
         """The OSCQuery page, if asked for."""
@@ -371,13 +373,13 @@ class App:
         return self._space.as_oscquery(self.value)
 
     def _carry(self) -> None:
-        """Events to everybody, until the end."""
+        """Carry events to server and display until the end."""
         faults: set[str] = set()
         while not self._ended.wait(_POLL_S):
             try:
                 self._carry_once()
-            except Exception as error:  # a mistake of ours must not end the news; told once, it comes back for ever
-                fault = f"while carrying news: {type(error).__name__}: {error}"
+            except Exception as error:  # a bug must not end the events; said once, as it may repeat for ever
+                fault = f"internal error while handling events: {type(error).__name__}: {error}"
                 if fault not in faults and len(faults) < _MOST_FAULTS:
                     faults.add(fault)
                     self.say(fault)
@@ -409,9 +411,11 @@ class App:
         host, _ = host_and_port(self.settings.osc)
         port = self.server.port if self.server is not None else 0
         names = ", ".join(f"{name} ({info.name})" for name, info in voices)
-        self.say(f"playing {names} on {self.audio.name} at {self.audio.sample_rate} Hz; OSC at {host}:{port}")
+        self.say(f"voices: {names}")
+        self.say(f"audio output: {self.audio.name} at {self.audio.sample_rate} Hz")
         if self.ear is not None:
-            self.say(f"hearing {self.ear.name}")
+            self.say(f"audio input: {self.ear.name}")
+        self.say(f"OSC at {host}:{port} (UDP and TCP); replies also to port {self.settings.reply}")
         self.say(f"takes and recordings: {folder}")
 
     def _abandon(self) -> None:
@@ -423,7 +427,7 @@ class App:
         self._quietly(self.session.close)
 
     def _quietly(self, end: Callable[[], None]) -> None:
-        """One port that cannot be ended must not keep the others from it."""
+        """Stop one port; an error must not keep the others from being stopped."""
         try:
             end()
         except Exception as error:
@@ -435,6 +439,6 @@ def _session_folder(settings: Settings) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = f"{folder} cannot be made ({error.strerror}); choose another folder with --session"
+        why = f"cannot create the folder {folder} ({error.strerror}); choose another with --session"
         raise SettingsError(why) from None
     return folder.resolve()

@@ -1,4 +1,4 @@
-"""``ripieno devices``: the audio and MIDI devices of this machine, by the names that the settings take."""
+"""``ripieno devices``: the audio and MIDI devices of this machine, by the names that ``ripieno live`` accepts."""
 
 import argparse
 import contextlib
@@ -18,15 +18,18 @@ T = TypeVar("T")
 
 
 def devices_main(argv: Sequence[str]) -> int:
-    """List them; 0 also when there is none, which is said in a line each."""
-    parser = argparse.ArgumentParser(prog="ripieno devices", description="List audio and MIDI devices.")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    """List the devices; where there are none of a kind, a line says why. Always 0."""
+    parser = argparse.ArgumentParser(
+        prog="ripieno devices",
+        description="List audio outputs, audio inputs and MIDI inputs. ripieno live takes any part of a name.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     args = parser.parse_args(argv)
     (audio, audio_why), (heard, heard_why), (midi, midi_why) = survey(outputs), survey(inputs), survey(midi_sources)
     notes = [
         *([audio_why or f"no audio output: {HOW_TO_GET_SOUND}"] if not audio else []),
         *([f"no audio input: {HOW_TO_BE_HEARD}"] if not heard and not heard_why else []),
-        *([midi_why or "no MIDI input: connect a keyboard, or play with --midi-in virtual"] if not midi else []),
+        *([midi_why or "no MIDI input: connect a keyboard, or use --midi-in virtual"] if not midi else []),
     ]
     if args.json:
         rows = {"audio": _audio_rows(audio), "inputs": _audio_rows(heard), "midi": [asdict(s) for s in midi]}
@@ -37,7 +40,7 @@ def devices_main(argv: Sequence[str]) -> int:
 
 
 def survey(look: Callable[[], list[T]]) -> tuple[list[T], str]:
-    """What a look finds, and if it cannot look at all, why."""
+    """The devices that `look` finds; if the system cannot be asked at all, the reason."""
     try:
         with quiet():
             return look(), ""
@@ -47,7 +50,7 @@ def survey(look: Callable[[], list[T]]) -> tuple[list[T], str]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what C libraries write to stderr off the terminal. For commands that do one thing at a time."""
+    """Suppress what C libraries write to stderr. For single-threaded commands only: stderr belongs to the process."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

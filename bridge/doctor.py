@@ -1,4 +1,4 @@
-"""``ripieno doctor``: checks this machine, and says for each thing amiss what to do about it."""
+"""``ripieno doctor``: checks this machine, and names a remedy for each problem."""
 
 import argparse
 import json
@@ -31,12 +31,12 @@ _LONG_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check found.
+    """Result of one check.
 
     Args:
-        name: of what was looked at.
-        state: ``ok``; ``note``: plays, with less; ``bad``: does not play until mended.
-        found: in a few words.
+        name: of the thing checked.
+        state: ``ok``; ``note``: something optional is missing; ``bad``: must be fixed before anything can play.
+        found: the finding in a few words.
         remedy: what to do; empty if nothing.
     """
 
@@ -47,9 +47,13 @@ class Check:
 
 
 def doctor_main(argv: Sequence[str]) -> int:
-    """Check everything; 1 if something has to be mended before there can be music."""
-    parser = argparse.ArgumentParser(prog="ripieno doctor", description="Check this machine.")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    """Run all checks; 1 if any of them is ``bad``."""
+    parser = argparse.ArgumentParser(
+        prog="ripieno doctor",
+        description="Check this machine and name a remedy for each problem. Exit status 1: something must be fixed "
+        "before Ripieno can play.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args(argv)
     checks = [_guarded(name, check) for name, check in CHECKS.items()]
     if args.json:
@@ -60,27 +64,28 @@ def doctor_main(argv: Sequence[str]) -> int:
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    """A check that fails is a finding, and the others go on."""
+    """A check that raises an error becomes a finding of its own; the other checks still run."""
     try:
         return check()
     except Exception as error:
-        return Check(name, "bad", f"{type(error).__name__}: {error}", "report this, with the output of doctor --json")
+        remedy = "report this bug, with the output of ripieno doctor --json"
+        return Check(name, "bad", f"{type(error).__name__}: {error}", remedy)
 
 
 def check_python() -> Check:
-    """The interpreter; wheels of python-rtmidi end at 3.12."""
+    """The interpreter; python-rtmidi has wheels up to Python 3.12."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= (3, 13):
-        return Check("Python", "note", version, "MIDI needs Python 3.11 or 3.12: python-rtmidi has no later wheels")
+        return Check("Python", "note", version, "for MIDI use Python 3.11 or 3.12: python-rtmidi has no newer wheels")
     return Check("Python", "ok", version)
 
 
 def check_packages() -> Check:
-    """What the distribution says it needs, by its own metadata."""
+    """The packages that the distribution requires, by its own metadata."""
     try:
         needed = [line for line in metadata.requires("ripieno") or [] if "extra ==" not in line]
     except metadata.PackageNotFoundError:
-        return Check("packages", "note", "ripieno is not installed, only unpacked", "pip install -e .")
+        return Check("packages", "note", "ripieno runs from its source folder, not installed", "pip install -e .")
     missing = []
     for line in needed:
         name = re.split(r"[\s;<>=!~\[]", line, maxsplit=1)[0]
@@ -92,32 +97,35 @@ def check_packages() -> Check:
         return Check("packages", "note", "python-rtmidi is missing: no MIDI", "pip install python-rtmidi")
     if missing:
         return Check("packages", "bad", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
-    return Check("packages", "ok", f"{len(needed)} needed, {len(needed)} here")
+    return Check("packages", "ok", f"all {len(needed)} required packages are installed")
 
 
 def check_audio() -> Check:
     """PortAudio and its outputs."""
     found, why = survey(outputs)
     if not found:
-        return Check("audio", "note", why or "no output", "" if why else f"{HOW_TO_GET_SOUND}; --device null is silent")
+        remedy = "" if why else f"{HOW_TO_GET_SOUND}; or play silently with --device null"
+        return Check("audio", "note", why or "no output", remedy)
     first = next((output for output in found if output.chosen), found[0])
-    return Check("audio", "ok", f"{len(found)} outputs, by default {first.title} at {first.sample_rate} Hz")
+    return Check("audio", "ok", f"{len(found)} outputs, default: {first.title} at {first.sample_rate} Hz")
 
 
 def check_input() -> Check:
-    """Inputs, and whether the usual one takes what we would ask of it; nothing is opened for longer than that."""
+    """Inputs, and whether the default one accepts the settings that we would use; it is not opened."""
     found, why = survey(inputs)
     if not found:
-        return Check("input", "note", why or "no input", "" if why else f"{HOW_TO_BE_HEARD}; --input none needs none")
+        remedy = "" if why else f"{HOW_TO_BE_HEARD}; playing without --input needs none"
+        return Check("input", "note", why or "no input", remedy)
     first = next((device for device in found if device.chosen), found[0])
     _, refusal = survey(lambda: _tried(first))
     if refusal:
-        return Check("input", "note", f"{first.title}: {refusal}", "close what else uses it, or choose another --input")
-    return Check("input", "ok", f"{len(found)} inputs, by default {first.title} at {first.sample_rate} Hz")
+        remedy = "close other programs that use it, or choose another --input"
+        return Check("input", "note", f"{first.title}: {refusal}", remedy)
+    return Check("input", "ok", f"{len(found)} inputs, default: {first.title} at {first.sample_rate} Hz")
 
 
 def _tried(device: Device) -> list[Device]:
-    """The input, if PortAudio says that it can be opened."""
+    """The input, if PortAudio accepts our settings for it."""
     sounddevice = portaudio()
     try:
         sounddevice.check_input_settings(device.index, min(2, device.channels), "float32", None, device.sample_rate)
@@ -127,11 +135,11 @@ def _tried(device: Device) -> list[Device]:
 
 
 def check_jack() -> Check:
-    """A JACK server, or PipeWire as one: the quickest way out on Linux, needed nowhere."""
+    """A JACK server, or PipeWire in its place: lowest latency on Linux, but optional."""
     found, _ = survey(outputs)
     jack = next((output for output in found if "JACK" in output.hostapi), None)
     if jack is None:
-        return Check("JACK", "ok", "no server is running; none is needed")
+        return Check("JACK", "ok", "no server is running (optional)")
     return Check("JACK", "ok", f"running at {jack.sample_rate} Hz, {1000.0 * jack.latency_s:.1f} ms")
 
 
@@ -139,14 +147,14 @@ def check_midi() -> Check:
     """MIDI systems and inputs."""
     found, why = survey(midi_sources)
     if why:
-        return Check("MIDI", "note", "no MIDI system; chords come over OSC", why)
+        return Check("MIDI", "note", "no MIDI system; send chords over OSC instead", why)
     if not found:
-        return Check("MIDI", "note", "no input", "connect a keyboard, or play with --midi-in virtual")
+        return Check("MIDI", "note", "no input", "connect a keyboard, or use --midi-in virtual")
     return Check("MIDI", "ok", ", ".join(source.title for source in found))
 
 
 def check_onnxruntime() -> Check:
-    """Loaded in another process: a library that cannot be loaded then costs a line, not this process."""
+    """Loaded in another process, so that a library that crashes does not end this one."""
     code = "import json, onnxruntime as o; print(json.dumps([o.__version__, o.get_available_providers()]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=_LONG_S)
     if done.returncode:
@@ -158,16 +166,16 @@ def check_onnxruntime() -> Check:
 
 
 def check_bundles() -> Check:
-    """Trained voices to play with; damaged ones do not count."""
+    """Bundles with trained weights; damaged ones do not count."""
     names = [info.name for info in bundles() if info.name != TONE]
     if not names:
-        remedy = f"ripieno import or ripieno export makes one; {FOLDERS_VARIABLE} names folders with more"
-        return Check("bundles", "note", "none; only the test tone can be played", remedy)
+        remedy = f"make one with ripieno export, or set {FOLDERS_VARIABLE} to the folder that holds your bundles"
+        return Check("bundles", "note", "none: only the test tone can be played", remedy)
     return Check("bundles", "ok", ", ".join(names))
 
 
 def check_osc() -> Check:
-    """The address that `ripieno live` listens to by default."""
+    """The address at which `ripieno live` receives OSC by default."""
     host, port = host_and_port(Settings().osc)
     for kind, title in ((socket.SOCK_DGRAM, "UDP"), (socket.SOCK_STREAM, "TCP")):
         with socket.socket(socket.AF_INET, kind) as probe:
@@ -176,23 +184,23 @@ def check_osc() -> Check:
             try:
                 probe.bind((host, port))
             except OSError as error:
-                remedy = f"close what uses it (another ripieno?), or play with --osc {host}:{port + 10}"
-                return Check("OSC", "note", f"{title} {host}:{port} is taken ({error.strerror})", remedy)
+                remedy = f"close the program that uses it (another ripieno?), or use --osc {host}:{port + 10}"
+                return Check("OSC", "note", f"{title} {host}:{port} is in use ({error.strerror})", remedy)
     return Check("OSC", "ok", f"{host}:{port} is free")
 
 
 def check_cores() -> Check:
-    """Each voice wants a core to itself at its worst, the rest shares one."""
+    """Processor cores: in the worst case each voice fills one, and everything else shares another."""
     if sys.platform == "linux":
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    remedy = "" if cores >= _ENOUGH_CORES else "play one small voice, with a longer --fill-ms"
+    remedy = "" if cores >= _ENOUGH_CORES else "play one small voice, with a larger --fill-ms"
     return Check("cores", "ok" if not remedy else "note", str(cores), remedy)
 
 
 def check_memory() -> Check:
-    """What is free now."""
+    """Memory that is free now."""
     import psutil
 
     free_gb = psutil.virtual_memory().available / 2**30
@@ -201,17 +209,16 @@ def check_memory() -> Check:
 
 
 def check_priority() -> Check:
-    """What the audio pump would get, tried in a thread that then ends."""
+    """The priority that the audio thread can get, tried in a thread of its own."""
     got: list[str] = []
     thread = threading.Thread(target=lambda: got.append(raise_priority()))
     thread.start()
     thread.join()
     switch_ms = 1000.0 * sys.getswitchinterval()
-    found = f"{got[0]}; other threads give way after {switch_ms:g} ms, 0.5 ms while playing"
+    found = f"{got[0]}; Python switches threads every {switch_ms:g} ms, every 0.5 ms while playing"
     if got[0] == "normal" and sys.platform == "linux":
-        return Check(
-            "priority", "note", found, "let your user have rtprio 20 in /etc/security/limits.d, or join 'audio'"
-        )
+        remedy = "allow rtprio 20 for your user in /etc/security/limits.d, or add your user to the group 'audio'"
+        return Check("priority", "note", found, remedy)
     return Check("priority", "ok", found)
 
 
@@ -229,7 +236,7 @@ CHECKS: Final = {
     "memory": check_memory,
     "priority": check_priority,
 }
-"""What is looked at, in this order."""
+"""The checks, in the order in which they run."""
 
 
 def _show(checks: Sequence[Check]) -> None:
@@ -240,7 +247,7 @@ def _show(checks: Sequence[Check]) -> None:
 
     colours = {"ok": "green", "note": "yellow", "bad": "red"}
     table = Table(box=box.SIMPLE)
-    for title in ("", "what", "found", "remedy"):
+    for title in ("", "check", "found", "remedy"):
         table.add_column(title, overflow="fold")
     for check in checks:
         colour = colours[check.state]

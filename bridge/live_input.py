@@ -1,4 +1,4 @@
-"""The live input of a performance: which one it is, how it begins, and what is told of it."""
+"""The live input of a session: which device or file it is, its start, and its status."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ __all__ = ["LiveInput", "beside", "open_live_input"]
 
 
 def beside(settings: Settings) -> DuplexInput | None:
-    """The input to ask an output for, in case that it is the same device."""
+    """The input to open together with the output, where both are one device."""
     name = settings.input.strip()
     if not _is_device(name):
         return None
@@ -24,10 +24,10 @@ def beside(settings: Settings) -> DuplexInput | None:
 
 
 def open_live_input(settings: Settings, session: Session, audio: AudioPort) -> "LiveInput | None":
-    """The input that the settings ask for; None if they ask for none.
+    """The input that the settings name; None if they name none.
 
     Raises:
-        PortError: it cannot be had.
+        PortError: it is not available.
     """
     if settings.input.strip().lower() == NONE:
         return None
@@ -55,12 +55,12 @@ def _is_device(name: str) -> bool:
 
 
 class LiveInput:
-    """An input and the session that hears through it.
+    """An input and the session that receives its sound.
 
     Threads: `start` and `stop` by one; `source` before `start`; `poll` and `status` by any.
 
     Args:
-        offset: samples by which what comes in is later than `port` tells.
+        offset: latency in samples that `port` does not report.
     """
 
     def __init__(self, port: AudioInput, session: Session, offset: int = 0) -> None:
@@ -68,24 +68,24 @@ class LiveInput:
         self.name = port.name
 
     def source(self, source: Source) -> Source:
-        """`source` and the monitor's sound."""
+        """`source` with the monitored input mixed in."""
         return Monitor(source, self._session.hearing, lambda: self._session.position)
 
     def start(self) -> None:
-        """Hear from here on."""
+        """Start to receive sound."""
         hear, offset = self._session.hear, self._offset
         self._port.start(lambda audio, sample: hear(audio, sample - offset))
 
     def stop(self) -> None:
-        """Give the input back; safe to call twice."""
+        """Close the input; safe to call twice."""
         self._port.stop()
 
     def poll(self) -> Sequence[str]:
-        """Lines for people since the last call."""
+        """Messages for people since the last call."""
         return self._port.poll()
 
     def status(self, level_db: float) -> list[tuple[str, int | float | str]]:
-        """The input in a few words and numbers; `level_db` as it was told last."""
+        """The state of the input, as rows of ``/status``; `level_db` from the last telemetry."""
         stats, hearing = self._port.stats, self._session.hearing
         return [
             ("input", self._port.name),

@@ -1,5 +1,6 @@
-"""What a performance is set up with: one TOML file and flags, as frozen values; unknown keys are errors."""
+"""Settings of a session, from flags and one TOML file, as frozen values; unknown keys are errors."""
 
+import sys
 import tomllib
 import types
 from collections.abc import Mapping
@@ -13,38 +14,42 @@ from engine.errors import ControlError, EngineError
 __all__ = ["Settings", "SettingsError", "from_file", "host_and_port", "with_values"]
 
 
+_RENAMED = {"heard_s": "input_history_s"}
+"""Settings by their former names, which still work."""
+
+
 class SettingsError(EngineError, ValueError):
     """A setting that cannot be used: change the flag or the line that the message names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """One performance.
+    """One session.
 
     Args:
-        bundles: voices to begin with; empty: the starter bundle.
-        device: part of an output's name; ``null`` for none; None: the system's default output.
-        channels: the device's channels for left and right, counted from 1.
-        rate: Hz of the mix; None: what the device runs at.
-        osc: address and port that OSC is received at, UDP and TCP.
-        reply: port on this machine that replies and news go to, beside whoever asked.
+        bundles: bundles to play, one voice each; empty: the starter voice.
+        device: audio output: part of its name, ``null`` for none; None: the system's default output.
+        channels: output channels for left and right, counted from 1.
+        rate: sample rate in Hz; None: the device's.
+        osc: address and port to receive OSC at, UDP and TCP.
+        reply: port on this machine that gets all replies and events, as well as the sender.
         oscquery: port of the OSCQuery page; None: no page.
-        session: folder of takes and recordings; None: a new one under ``takes``.
-        input: what the band hears: part of an input's name, ``default``, ``file:PATH``, or ``none``.
-        input_channels: of the input, as `channels`; the same one twice: for both sides.
-        input_gain: dB. input_monitor: dB at which the input is heard in the output, too; None: not at all.
-        input_offset_ms: by how much what comes in is later than its driver tells, from the air to the air.
-        heard_s: how much of what was heard is kept.
-        midi_in: part of a MIDI input's name; ``none`` for none; None: the first there is.
-        pedals: MIDI messages that ask for something, such as ``cc64=/musicgen/continue bar``.
-        seed: of the voices. tempo: of the transport, quarter notes a minute. progression: chords, one a bar.
+        session: folder for takes and recordings; None: a new one in ``takes``.
+        input: live input: part of its name, ``default``, ``file:PATH``, or ``none``.
+        input_channels: input channels for left and right, counted from 1; the same one twice for a mono input.
+        input_gain: dB. input_monitor: level in dB of the input in the output mix; None: off.
+        input_offset_ms: latency of the input that its driver does not report.
+        input_history_s: seconds of live input kept in memory, 5..120.
+        midi_in: MIDI input: part of its name, ``none`` for none; None: the first one.
+        pedals: OSC messages sent by MIDI controllers or notes, such as ``cc64=/musicgen/continue bar``.
+        seed: of the voices. tempo: of the transport, quarter notes per minute. progression: chords, one per bar.
         band: band that plays along: ``pattern``, ``auto`` or a bundle that can accompany; empty: no band.
-        band_out: the band's MIDI output by part of its name; ``virtual`` for a port of our own; ``none``.
-        band_sound: the band is heard in the mix, too. soundfont: file to play it with; empty: one that is found.
-        fill_ms: sound each voice keeps ready. lead_ms: sound the device keeps ready.
-        play: voices sound at once.
-        record: file in the session's folder to record to from the start.
-        plain: lines instead of the live view.
+        band_out: the band's MIDI output: part of its name, ``virtual`` for a port named Ripieno, ``none``.
+        band_sound: the band's notes are also played in the mix. soundfont: file for it; empty: the first one found.
+        fill_ms: buffer of each voice, 5..2000. lead_ms: buffer of the audio output, 5..500.
+        play: voices play from the start.
+        record: file in the session folder to record to from the start.
+        plain: print lines instead of the live display.
     Raises:
         SettingsError: a value out of range.
     """
@@ -62,7 +67,7 @@ class Settings:
     input_gain: float = 0.0
     input_monitor: float | None = None
     input_offset_ms: float = 0.0
-    heard_s: float = 30.0
+    input_history_s: float = 30.0
     midi_in: str | None = None
     pedals: tuple[str, ...] = ()
     seed: int = 0
@@ -89,7 +94,7 @@ class Settings:
         _within("input_gain", self.input_gain, -60.0, 24.0)
         _within("input_monitor", self.input_monitor or 0.0, -60.0, 0.0)
         _within("input_offset_ms", self.input_offset_ms, -500.0, 500.0)
-        _within("heard_s", self.heard_s, 5.0, 120.0)
+        _within("input_history_s", self.input_history_s, 5.0, 120.0)
         for name, channels in (("channels", self.channels), ("input_channels", self.input_channels)):
             if len(channels) != 2 or min(channels) < 1:
                 raise SettingsError(f"{name} takes two numbers from 1, such as 1,2; got {channels}")
@@ -106,7 +111,7 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """``HOST:PORT``, ``:PORT`` or ``PORT`` as a pair; without a host, this machine alone is listened to.
+    """``HOST:PORT``, ``:PORT`` or ``PORT`` as a pair; without a host, only this machine can send.
 
     Raises:
         SettingsError: no port in 0..65535.
@@ -121,14 +126,14 @@ def from_file(path: Path) -> Settings:
     """Settings from a TOML file whose keys are the fields of `Settings`.
 
     Raises:
-        SettingsError: the file cannot be read, is not TOML, or has a key or value that is not known.
+        SettingsError: the file cannot be read, is not TOML, or has an unknown key or a value out of range.
     """
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read ({error.strerror}); check its name") from None
+        raise SettingsError(f"cannot read {path} ({error.strerror}); check the file name") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML ({error})") from None
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
     try:
         return with_values(Settings(), values)
     except SettingsError as error:
@@ -136,20 +141,23 @@ def from_file(path: Path) -> Settings:
 
 
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """`settings` with the given ones replaced.
+    """`settings` with the given values; a former name is accepted, with a note on stderr.
 
     Raises:
         SettingsError: an unknown key, or a value of the wrong type or range.
     """
+    for old in set(values) & set(_RENAMED):
+        print(f"the setting {old} is now called {_RENAMED[old]}; the old name still works", file=sys.stderr)
+    values = {_RENAMED.get(name, name): value for name, value in values.items()}
     hints = get_type_hints(Settings)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise SettingsError(f"no setting '{unknown[0]}'; there are {', '.join(f.name for f in fields(Settings))}")
+        raise SettingsError(f"unknown setting '{unknown[0]}'; known are {', '.join(f.name for f in fields(Settings))}")
     return replace(settings, **{name: _typed(name, hints[name], value) for name, value in values.items()})
 
 
 def _typed(name: str, kind: Any, value: Any) -> Any:
-    """`value` if it is of the declared type; whole numbers pass for floats, lists for tuples."""
+    """`value` if it has the declared type; whole numbers are accepted for floats, lists for tuples."""
     origin, options = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return None if value is None else _typed(name, options[0], value)

@@ -1,4 +1,4 @@
-"""The terminal: a live picture of the performance, or plain lines where there is no terminal."""
+"""The terminal display: a table redrawn live, or plain lines where there is no terminal."""
 
 import threading
 import time
@@ -37,36 +37,41 @@ _SILENT_DB: Final = -120.0
 
 
 def meter(level_db: float, width: int = _METER) -> str:
-    """A bar of `width` characters for -60..0 dB."""
+    """A level meter of `width` characters for -60..0 dB."""
     filled = round(width * min(1.0, max(0.0, 1.0 - level_db / _FLOOR_DB)))
     return "█" * filled + "·" * (width - filled)
 
 
 def sentence(event: Event) -> str | None:
-    """An event in words; None for those that are drawn instead."""
+    """An event as one line of text; None for events that only the table shows."""
     match event:
         case Applied(command=command, sample=sample, latency_ms=latency, voice=voice):
-            return f"{_words(command)} {voice} at sample {sample}, heard after {latency:.0f} ms"
+            return f"{_words(command)} {voice} at sample {sample}, latency {latency:.0f} ms"
         case Failed(command=command, reason=reason):
             return f"refused {_words(command)}: {reason}"
         case Cover(voice=voice):
-            return f"{voice} is late: the last bar goes on"
+            return f"{voice} is late: repeating its last bar until it catches up"
         case Thawed(voice=voice, samples=samples):
-            return f"{voice} is back after {samples} samples of cover"
+            return f"{voice} has caught up, after {samples} samples of repeated sound"
         case VoiceUp(voice=voice, bundle=bundle, seconds=seconds, restarted=restarted):
-            return f"{voice} {'is back' if restarted else 'plays'} ({bundle}), after {seconds:.2f} s"
+            return f"{voice} is {'restarted' if restarted else 'ready'} ({_short(bundle)}), loaded in {seconds:.2f} s"
         case VoiceDown(voice=voice, reason=reason):
-            return f"{voice} is down ({reason}); starting it again"
+            return f"{voice} has stopped working ({reason}); restarting it"
         case Swapped(voice=voice, bundle=bundle, sample=sample):
-            return f"{voice} changed over to {bundle} at sample {sample}"
+            return f"{voice} switched to {_short(bundle)} at sample {sample}"
         case Recorded(path=path, samples=samples):
             return f"recorded {samples} samples to {path}"
         case Prepared(voice=voice, seconds=seconds):
-            return f"{voice} is ready to go on, after {seconds:.2f} s"
+            return f"{voice}: continuation ready after {seconds:.2f} s"
         case InfillDone(variation=variation, path=path, notes=notes):
-            return f"fill {variation}: {notes} new notes, written to {path}"
+            return f"infill {variation}: {notes} new notes, written to {path}"
         case _:
             return None
+
+
+def _short(bundle: str) -> str:
+    """The name of a bundle's folder."""
+    return bundle.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _words(command: object) -> str:
@@ -75,17 +80,17 @@ def _words(command: object) -> str:
             f"{'/'.join(command.path)} {command.value}"
         )  # fmt: skip
     if isinstance(command, Continue):
-        return " ".join(["continue", command.source or "what was heard", *([command.text] if command.text else [])])
+        return " ".join(["continue", *(word for word in (command.source, command.text) if word)])
     name = type(command).__name__.lower()
     values = [getattr(command, f.name) for f in fields(command) if f.name != "voice"]  # type: ignore[arg-type]
     return " ".join([name, *(str(value) for value in values if value != "")])
 
 
 class PlainView:
-    """One line an event, and one of figures every ten seconds.
+    """One line per event, and one line of figures every ten seconds.
 
     Args:
-        write: takes each line.
+        write: receives each line.
     """
 
     def __init__(self, write: Callable[[str], None] = print) -> None:
@@ -99,11 +104,11 @@ class PlainView:
         return None
 
     def say(self, line: str) -> None:
-        """A line for people."""
+        """Print a message."""
         self._write(line)
 
     def show(self, events: Sequence[Event]) -> None:
-        """Take the news; commands that came through are not worth a line here."""
+        """Print the events, except commands that took effect."""
         for event in events:
             if isinstance(event, Telemetry):
                 if time.monotonic() - self._last >= _PLAIN_EVERY_S:
@@ -115,21 +120,21 @@ class PlainView:
     @staticmethod
     def _figures(seen: Telemetry) -> str:
         voices = "; ".join(
-            f"{v.voice} {v.level_db:.0f} dB, {v.fill_ms:.0f} ms ahead, {v.realtime:.0f}x, late {v.late}"
+            f"{v.voice} {v.level_db:.0f} dB, {v.fill_ms:.0f} ms buffered, {v.realtime:.0f}x real time, late {v.late}"
             for v in seen.voices
         )
-        heard = f", in {seen.input_db:.0f} dB" if seen.input_db > _SILENT_DB else ""
-        level = f"{seen.level_db:.0f} dB{heard}"
+        coming_in = f", input {seen.input_db:.0f} dB" if seen.input_db > _SILENT_DB else ""
+        level = f"{seen.level_db:.0f} dB{coming_in}"
         return f"bar {seen.bar}, {seen.tempo_bpm:g} bpm, {level}, underruns {seen.underruns}; {voices}"
 
 
 class LiveView:
-    """A picture redrawn eight times a second.
+    """A table redrawn eight times a second.
 
-    Threads: any may call `say` and `show`; drawing is rich's own thread.
+    Threads: any may call `say` and `show`; rich draws in a thread of its own.
 
     Args:
-        counters: gives the OSC receiver's counts.
+        counters: returns the counts of the OSC server.
     """
 
     def __init__(self, counters: Callable[[], Mapping[str, int]]) -> None:
@@ -149,12 +154,12 @@ class LiveView:
         self._live.stop()
 
     def say(self, line: str) -> None:
-        """A line for people, kept above the picture's end until others push it out."""
+        """Show a message below the table until newer ones replace it."""
         with self._lock:
             self._lines.append(line)
 
     def show(self, events: Sequence[Event]) -> None:
-        """Take the news."""
+        """Show the events in the table or below it."""
         for event in events:
             if isinstance(event, Telemetry):
                 self._seen = event
@@ -177,7 +182,7 @@ class LiveView:
         if seen.input_db > _SILENT_DB:
             head.append(f"\n{'in':>45} {meter(seen.input_db)} {seen.input_db:6.1f} dB")
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("voice", "bundle", "level", "", "ahead", "speed", "late", "cpu"):
+        for name in ("voice", "bundle", "level", "", "buffer", "speed", "late", "cpu"):
             table.add_column(name, justify="left" if name in ("voice", "bundle", "level") else "right")
         for voice in seen.voices:
             table.add_row(*self._row(voice))
@@ -189,7 +194,7 @@ class LiveView:
     def _row(voice: VoiceTelemetry) -> list[str]:
         return [
             f" {voice.voice}" + ("" if voice.playing else " (stopped)"),
-            voice.bundle.replace("\\", "/").rsplit("/", 1)[-1],
+            _short(voice.bundle),
             meter(voice.level_db),
             f"{voice.level_db:.1f} dB",
             f"{voice.fill_ms:.0f} ms",

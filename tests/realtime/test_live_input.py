@@ -127,7 +127,7 @@ def test_a_file_is_heard_told_of_and_turned(live: Live, tmp_path: Path) -> None:
     assert live.process.wait(_PATIENCE_S) == 0
     live.end()
     said = "".join(live.lines)
-    assert f"hearing file:{tmp_path / 'in.wav'}" in said
+    assert f"audio input: file:{tmp_path / 'in.wav'}" in said
     assert "Traceback" not in said
 
 

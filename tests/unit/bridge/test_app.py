@@ -36,7 +36,7 @@ def test_a_mistake_does_not_end_the_news_and_is_told_once() -> None:
     app.session, app.audio = _Faulty(app), _Silent()
     app._carry()
     assert app.session.polls == 4
-    assert said == ["while carrying news: OSError: no news", "the device is back"]
+    assert said == ["internal error while handling events: OSError: no news", "the device is back"]
 
 
 class _Posted:
@@ -88,11 +88,11 @@ def test_a_ninth_voice_is_refused_and_the_eight_can_still_be_loaded() -> None:
     app = app_of("v1")
     for number in range(1, 9):
         app.post(Load(voice=f"v{number}", bundle="tone"))
-    with pytest.raises(ControlError, match="there may be 8 voices; load into one of"):
+    with pytest.raises(ControlError, match="the limit of 8 voices is reached; load into one of"):
         app.post(Load(voice="v9", bundle="tone"))
     app.post(Load(voice="v3", bundle="tone"))
     assert [command.voice for command in app.session.commands] == [*(f"v{n}" for n in range(1, 9)), "v3"]
-    with pytest.raises(ControlError, match="there may be 8 voices"):
+    with pytest.raises(ControlError, match="the limit of 8 voices is reached"):
         app.post(Load(voice="v9", bundle="tone"))
 
 

@@ -17,13 +17,18 @@ def test_flags_go_before_the_file(tmp_path: Path) -> None:
 
 def test_the_input_and_how_it_is_heard_are_settings() -> None:
     flags = ["--input", "scarlett", "--input-channels", "2,2", "--input-gain", "-3", "--input-monitor", "-12"]
-    settings = settings_from([*flags, "--heard-s", "60"])
+    settings = settings_from([*flags, "--input-history-s", "60"])
     assert settings == Settings(
-        input="scarlett", input_channels=(2, 2), input_gain=-3.0, input_monitor=-12.0, heard_s=60.0
+        input="scarlett", input_channels=(2, 2), input_gain=-3.0, input_monitor=-12.0, input_history_s=60.0
     )
     assert (Settings().input, Settings().input_monitor) == ("none", None)
     with pytest.raises(SettingsError, match="input_channels"):
         settings_from(["--input-channels", "left"])
+
+
+def test_a_former_name_works_and_says_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert settings_from(["--heard-s", "60"]) == Settings(input_history_s=60.0)
+    assert "heard_s is now called input_history_s" in capsys.readouterr().err
 
 
 def test_several_bundles_may_follow_one_flag_or_several() -> None:
@@ -43,7 +48,7 @@ def test_several_bundles_may_follow_one_flag_or_several() -> None:
         ({"input_channels": [1]}, "input_channels"),
         ({"input_gain": 30.0}, "input_gain"),
         ({"input_monitor": 3.0}, "input_monitor"),
-        ({"heard_s": 600.0}, "heard_s"),
+        ({"input_history_s": 600.0}, "input_history_s"),
         ({"input_offset_ms": 900.0}, "input_offset_ms"),
         ({"osc": "nowhere"}, "osc"),
         ({"rate": 1}, "rate"),
