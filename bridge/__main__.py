@@ -3,14 +3,13 @@
 import argparse
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from bridge.settings import Settings, SettingsError, from_file, with_values
 from engine.errors import EngineError
+from engine.processes import catch_signals
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,13 +91,7 @@ def live_main(argv: Sequence[str]) -> int:
     from bridge.view import LiveView, PlainView
 
     settings = settings_from(argv)
-    asked = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    asked = catch_signals(signal.SIGINT, signal.SIGTERM)
     app = App(settings)
     plain = settings.plain or not sys.stdout.isatty()
     view = PlainView(_line) if plain else LiveView(lambda: app.server.counters if app.server is not None else {})

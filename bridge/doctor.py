@@ -14,13 +14,13 @@ from importlib import metadata
 from typing import Final
 
 from bridge.audio.port import PortError
-from bridge.audio.pump import raise_priority
 from bridge.audio.scan import HOW_TO_BE_HEARD, HOW_TO_GET_SOUND, Device, inputs, outputs, portaudio
 from bridge.devices import survey
 from bridge.midi.sources import midi_sources
 from bridge.settings import Settings, host_and_port
 from engine.bundles.bundle import FOLDERS_VARIABLE, TONE, bundles
 from engine.graphs.graph import PROVIDERS
+from engine.processes import AUDIO_PRIORITY, set_priority
 
 __all__ = ["CHECKS", "Check", "doctor_main"]
 
@@ -211,7 +211,7 @@ def check_memory() -> Check:
 def check_priority() -> Check:
     """The priority that the audio thread can get, tried in a thread of its own."""
     got: list[str] = []
-    thread = threading.Thread(target=lambda: got.append(raise_priority()))
+    thread = threading.Thread(target=lambda: got.append(set_priority(AUDIO_PRIORITY)))
     thread.start()
     thread.join()
     switch_ms = 1000.0 * sys.getswitchinterval()

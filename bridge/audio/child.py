@@ -6,20 +6,27 @@ holds the interpreter.
 """
 
 import contextlib
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from typing import Any, Final, TypeVar
 
 from bridge.audio.port import NoDeviceError, PortError
-from bridge.audio.pump import raise_priority
 from bridge.audio.scan import rescan
+from engine.processes import AUDIO_PRIORITY, ChildProcess, ProcessEnded, set_priority, until_parent_exits
 
-__all__ = ["ANSWER_S", "Child", "InputOpened", "OpenRequest", "Opened", "Refusal", "no_answer", "raised", "serve"]
+__all__ = [
+    "ANSWER_S",
+    "DeviceProcess",
+    "InputOpened",
+    "OpenRequest",
+    "Opened",
+    "Refusal",
+    "no_answer",
+    "raised",
+    "serve",
+]
 
 ANSWER_S: Final = 20.0
 """The longest that opening a device may take at first."""
@@ -93,18 +100,12 @@ def serve(line: Connection, patient: bool, find: Callable[[], F], work: Callable
         find: opens the device; a `PortError` says why it cannot be had.
         work: answers with what was opened, and returns when the parent has hung up.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Drivers write to the terminal as they please; what matters goes through `line`.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    raise_priority()  # drivers' threads inherit it
+    set_priority(AUDIO_PRIORITY)  # drivers' threads inherit it
     try:
-        found = _found(line, patient, find)
-        if found is not None:
-            work(found)
-    except (EOFError, OSError):
-        os._exit(1)  # the parent has gone
+        with until_parent_exits(at_once=True):
+            found = _found(line, patient, find)
+            if found is not None:
+                work(found)
     except Exception as error:
         with contextlib.suppress(OSError):
             line.send(Refusal(f"{type(error).__name__}: {error}"))
@@ -131,7 +132,7 @@ def _found(line: Connection, patient: bool, find: Callable[[], F]) -> F | None:
         rescan()
 
 
-class Child:
+class DeviceProcess:
     """One run of a device's process, as its parent sees it. Threads: one at a time.
 
     Args:
@@ -140,36 +141,23 @@ class Child:
     """
 
     def __init__(self, main: Callable[..., None], *args: Any) -> None:
-        context = multiprocessing.get_context("spawn")
-        line, theirs = context.Pipe()
+        # Drivers write to the terminal as they please; what matters goes through the line.
+        self._process = ChildProcess(main, *args, name="ripieno-audio", quiet=True)
         self.gone = False
         """It has ended, or is to be ended."""
-        self._line: Connection = line
-        self._process: SpawnProcess = context.Process(
-            target=main, args=(*args, theirs), name="ripieno-audio", daemon=True
-        )
-        self._process.start()
-        theirs.close()  # so that its end is seen here
 
     def answer(self, within_s: float) -> Opened | InputOpened | Refusal | None:
-        """What the process says to the wish; None if nothing yet."""
+        """The process's answer to the request; None if nothing yet."""
         try:
-            if not self._line.poll(within_s):
-                return None
-            said = self._line.recv()
-        except (EOFError, OSError):
+            answer = self._process.receive(within_s)
+        except ProcessEnded as ended:
             self.gone = True
-            return Refusal(f"the audio process ended with {self._process.exitcode}")
-        return said if isinstance(said, Opened | InputOpened | Refusal) else None
+            return Refusal(f"the audio process ended with {ended.code}")
+        return answer if isinstance(answer, Opened | InputOpened | Refusal) else None
 
     def end(self) -> None:
-        """Ask it to end, and see to it."""
-        self._line.close()
-        self._process.join(_STOP_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._process.close()
+        """Ask it to end, and make sure of it."""
+        self._process.close(wait_s=_STOP_S)
 
 
 def raised(refusal: Refusal) -> PortError:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.audio.card import CAPACITY, CardRing, card_main
-from bridge.audio.child import ANSWER_S, Child, InputOpened, Opened, OpenRequest, Refusal, no_answer, raised
+from bridge.audio.child import ANSWER_S, DeviceProcess, InputOpened, Opened, OpenRequest, Refusal, no_answer, raised
 from bridge.audio.input import AudioInput, InputStats, Listener
 from bridge.audio.input_pump import InputPump
 from bridge.audio.port import BLOCK, LEAD_MS, DuplexInput, PortError, PortStats, Source
@@ -22,7 +22,7 @@ class _Card:
 
     def __init__(self, wish: OpenRequest) -> None:
         self.ring, self.heard = CardRing(), HeardRing()
-        self.child = Child(card_main, self.ring, self.heard, wish)
+        self.child = DeviceProcess(card_main, self.ring, self.heard, wish)
         self._first = 0
 
     # the pump's

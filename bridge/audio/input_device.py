@@ -3,7 +3,7 @@
 import threading
 from typing import Final
 
-from bridge.audio.child import ANSWER_S, Child, InputOpened, OpenRequest, Refusal, no_answer, raised
+from bridge.audio.child import ANSWER_S, DeviceProcess, InputOpened, OpenRequest, Refusal, no_answer, raised
 from bridge.audio.input import InputStats, Listener, SampleAt
 from bridge.audio.input_card import input_main
 from bridge.audio.input_pump import InputPump
@@ -24,7 +24,7 @@ class _InputRun:
     def __init__(self, wish: OpenRequest, sample_at: SampleAt) -> None:
         self.rate = 0
         self._ring, self._sample_at = HeardRing(), sample_at
-        self.child = Child(input_main, self._ring, wish)
+        self.child = DeviceProcess(input_main, self._ring, wish)
 
     def opened(self, heard: InputOpened) -> None:
         """Its process has answered."""

@@ -3,7 +3,6 @@
 What one turn does is plain code over a clock and a sink, so it runs in tests without threads and without waiting.
 """
 
-import os
 import sys
 import threading
 import time
@@ -17,8 +16,9 @@ import numpy.typing as npt
 from bridge.audio.port import PortStats, Source
 from engine.errors import ShapeError
 from engine.music.audio import Audio
+from engine.processes import AUDIO_PRIORITY, set_priority
 
-__all__ = ["FADE_S", "Interleaved", "Pump", "Sink", "raise_priority"]
+__all__ = ["FADE_S", "Interleaved", "Pump", "Sink"]
 
 Interleaved = npt.NDArray[np.float32]
 """[N, C], C-contiguous: what sound cards want."""
@@ -227,7 +227,7 @@ class Pump:
             time.sleep(0.002)
 
     def _run(self) -> None:
-        raise_priority()
+        set_priority(AUDIO_PRIORITY)
         while not self._stopping.is_set():
             wait_s = self.turn()
             if wait_s > 0.0:
@@ -239,30 +239,3 @@ def _interleaved(audio: Audio, width: int) -> Interleaved:
     if width == 1:
         return np.ascontiguousarray(audio.mean(axis=0, dtype=np.float32)[:, None])
     return np.ascontiguousarray(audio.T)
-
-
-def raise_priority() -> str:
-    """Put the calling thread before others, as far as the system lets us.
-
-    Returns:
-        What was obtained: ``realtime``, ``nice``, ``high`` (Windows) or ``normal``.
-    """
-    if sys.platform == "win32":
-        import ctypes
-
-        time_critical = 15  # THREAD_PRIORITY_TIME_CRITICAL of winbase.h
-        kernel = ctypes.windll.kernel32
-        return "high" if kernel.SetThreadPriority(kernel.GetCurrentThread(), time_critical) else "normal"
-    if sys.platform == "linux":
-        try:
-            # Zero is the calling thread. Low among real-time threads: sound servers come first.
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
-            return "realtime"
-        except OSError:
-            pass
-        try:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -11)
-            return "nice"
-        except OSError:
-            pass
-    return "normal"

@@ -1,14 +1,11 @@
 """``ripieno accompany``: play a melody over MIDI, and a band plays along, planned one bar ahead."""
 
 import contextlib
-import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from types import FrameType
-from typing import Final
 
 from bridge.band.band import Band
 from bridge.band.clock import BandTime, MidiTime, OwnTime
@@ -19,10 +16,9 @@ from bridge.band.view import BandView, JsonView, LinesView, PictureView
 from engine.band.names import AUTO
 from engine.band.process import band_named
 from engine.errors import ControlError
+from engine.processes import BAND_PRIORITY, catch_signals, set_priority
 
 __all__ = ["accompany_main"]
-
-_NICE: Final = -5  # higher priority than other programs, where the system allows it
 
 
 def accompany_main(argv: Sequence[str]) -> int:
@@ -31,18 +27,11 @@ def accompany_main(argv: Sequence[str]) -> int:
     name = args.bundle or AUTO
     args.bundle = band_named(name)
     options = options_from(args)
-    asked = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    asked = catch_signals(signal.SIGINT, signal.SIGTERM)
     picture = not args.plain and sys.stdout.isatty()
     out = sys.stdout
     view: BandView = JsonView(out) if args.json else PictureView(options.settings) if picture else LinesView()
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(_NICE)
+    set_priority(BAND_PRIORITY)
     clock: BandTime
     if options.follow:
         clock = MidiTime(options.input_ms / 1000.0)

@@ -6,7 +6,6 @@ under whoever still holds them (measured: a segmentation fault). Here that ends 
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from bridge.midi.sources import (
     names,
     refusals,
 )
+from engine.processes import until_parent_exits
 
 __all__ = ["MidiOpened", "MidiRefusal", "Stamped", "driver_main"]
 
@@ -58,12 +58,8 @@ def driver_main(name: str | None, patient: bool, timing: bool, line: Connection)
         patient: try again until it is there, instead of refusing.
         timing: hand on clocks, start, stop, continue and song position as well.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    nowhere = os.open(os.devnull, os.O_WRONLY)  # drivers write to the terminal as they please
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
     opened: Any = None
-    try:
+    with until_parent_exits(at_once=True):
         while opened is None:
             try:
                 source, opened = _open(name, timing, lambda stamped: line.send(stamped))
@@ -74,15 +70,16 @@ def driver_main(name: str | None, patient: bool, timing: bool, line: Connection)
                 if line.poll(_RETRY_S):
                     return
         line.send(MidiOpened(source))
-        api = api_of(source)
-        while not line.poll(_SEARCH_S):
-            if source is not None and source.stem not in [MidiSource(source.api, n).stem for n in names(api)]:
-                raise PortError("gone")
+        try:
+            api = api_of(source)
+            while not line.poll(_SEARCH_S):
+                if source is not None and source.stem not in [MidiSource(source.api, n).stem for n in names(api)]:
+                    raise PortError("gone")
+        except PortError:
+            os._exit(1)  # what a dead server left is not touched again
         with contextlib.suppress(Exception):
             opened.cancel_callback()
             opened.delete()
-    except (EOFError, OSError, PortError):
-        os._exit(1)  # the parent or the port has gone; what a dead server left is not touched again
 
 
 def _open(name: str | None, timing: bool, hand_on: Callable[[Stamped], object]) -> tuple[MidiSource | None, Any]:

@@ -1,13 +1,10 @@
 """A MIDI output: orders for its process, watched, and started again when the port or the process has gone."""
 
-import multiprocessing
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
 from typing import Final
 
 from bridge.audio.port import PortError
@@ -17,6 +14,7 @@ from bridge.midi.sender import SenderSetup, Sent, sender_main, watch_main
 from bridge.midi.sinks import OUT_CLIENT, PORT
 from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError
 from engine.music.pulse import Pulse
+from engine.processes import ChildProcess, ProcessEnded
 
 __all__ = ["MidiOutput", "NoOutput", "OutStats"]
 
@@ -64,26 +62,6 @@ class NoOutput:
         """Nothing to give back."""
 
 
-@dataclass(slots=True)
-class _Child:
-    """One run of a process, and the line to it."""
-
-    process: SpawnProcess
-    line: Connection
-    silent: int = 0  # looks since it was heard; not seconds, which go on while a whole machine is suspended
-
-    def end(self, *, kill: bool = False) -> None:
-        """Hang up, wait, and see to it."""
-        self.line.close()
-        if kill:
-            self.process.kill()
-        self.process.join(_STOP_S)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.process.close()
-
-
 class MidiOutput:
     """An open output; what is ordered while it is away is dropped, and what sounded then is ended when it is back.
 
@@ -110,10 +88,15 @@ class MidiOutput:
         self._guard = threading.Lock()
         self._pulse: Pulse | None = None
         self._may_sound: deque[tuple[float, float, int, int]] = deque(maxlen=20_000)  # start, end, channel, pitch
-        self._sender: _Child | None = self._start(name, patient=False)
-        said = self._sender.line.recv() if self._hears(self._sender.line, _ANSWER_S) else None
+        self._silent = 0  # looks since the last report; not seconds, which pass while a whole machine is suspended
+        self._sender: ChildProcess | None = self._start(name, patient=False)
+        try:
+            said = self._sender.receive(_ANSWER_S)
+        except ProcessEnded:
+            said = None
         if not isinstance(said, MidiOpened):
-            self._sender.end(kill=True)
+            self._sender.kill()
+            self._sender.close(wait_s=_STOP_S)
             if not isinstance(said, MidiRefusal):
                 raise PortError(f"the MIDI output did not open within {_ANSWER_S:g} s: restart the MIDI system")
             raise NoMidiError(said.reason) if said.nothing else PortError(said.reason)
@@ -121,7 +104,7 @@ class MidiOutput:
         self.name = said.source.title if said.source is not None else f"{VIRTUAL}: {OUT_CLIENT}:{PORT}"
         self._again = said.source.stem if said.source is not None else VIRTUAL
         self._present = True
-        self._watcher: _Child | None = self._watch()
+        self._watcher: ChildProcess | None = self._watch()
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="midi-out", daemon=True)
         self._keeper.start()
@@ -154,21 +137,14 @@ class MidiOutput:
             self._remember(command)
             if self._sender is None or not self._present:
                 return False
-            try:
-                self._sender.line.send(command)
-            except (BrokenPipeError, OSError):
-                return False
-            return True
+            return self._sender.send(command)
 
     def stop(self) -> None:
         """End all notes and give the port back."""
         self._stopping.set()
         self._keeper.join()
         with self._guard:
-            for child in (self._sender, self._watcher):
-                if child is not None:
-                    child.end()
-            self._sender = self._watcher = None
+            self._end_both()
 
     def _remember(self, command: OutputCommand) -> None:
         """What another sender must know if this one is lost: musical time, set-up, keys that may sound."""
@@ -191,31 +167,21 @@ class MidiOutput:
         slack = 4.0 * self._pulse.ticks_per_s  # seconds that may pass before a loss is seen
         return tuple({(c, p) for start, end, c, p in self._may_sound if start <= now and end >= now - slack})
 
-    def _start(self, name: str | None, *, patient: bool) -> _Child:
-        context = multiprocessing.get_context("spawn")
-        line, theirs = context.Pipe()
+    def _start(self, name: str | None, *, patient: bool) -> ChildProcess:
         setup = replace(self._setup, owed=self._owed()) if patient else self._setup
-        process = context.Process(
-            target=sender_main, args=(name, patient, setup, theirs), name="ripieno-midi-out", daemon=True
-        )
-        process.start()
-        theirs.close()
-        return _Child(process, line)
+        self._silent = 0
+        return ChildProcess(sender_main, name, patient, setup, name="ripieno-midi-out", quiet=True)
 
-    def _watch(self) -> _Child:
-        context = multiprocessing.get_context("spawn")
-        line, theirs = context.Pipe()
-        process = context.Process(target=watch_main, args=(self._sink, theirs), name="ripieno-midi-watch", daemon=True)
-        process.start()
-        theirs.close()
-        return _Child(process, line)
+    def _watch(self) -> ChildProcess:
+        return ChildProcess(watch_main, self._sink, name="ripieno-midi-watch", quiet=True)
 
-    @staticmethod
-    def _hears(line: Connection, seconds: float) -> bool:
-        try:
-            return line.poll(seconds)
-        except (EOFError, OSError):
-            return False
+    def _end_both(self, *, kill: bool = False) -> None:
+        for child in (self._sender, self._watcher):
+            if child is not None:
+                if kill:
+                    child.kill()
+                child.close(wait_s=_STOP_S)
+        self._sender = self._watcher = None
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
@@ -224,24 +190,22 @@ class MidiOutput:
                     with self._guard:
                         self._sender = self._start(self._again, patient=True)
                 continue
-            lines: Iterable[Connection] = [self._sender.line, *([self._watcher.line] if self._watcher else [])]
-            for line in wait(list(lines), _LOOK_S):
+            for line in wait([self._sender.line, *([self._watcher.line] if self._watcher else [])], _LOOK_S):
                 if self._sender is None or line is not self._sender.line:
                     self._lose("its port has gone")  # the watcher has ended
                     break
                 try:
-                    self._hear(self._sender, self._sender.line.recv())
-                except (EOFError, OSError):
+                    self._hear(self._sender, self._sender.receive())
+                except (ProcessEnded, OSError):
                     self._lose("its process has ended")
                     break
-            sender = self._sender
-            if sender is not None and self._present:
-                sender.silent += 1
-                if sender.silent > _SILENT_LOOKS:
+            if self._sender is not None and self._present:
+                self._silent += 1
+                if self._silent > _SILENT_LOOKS:
                     self._lose("it hangs")
 
-    def _hear(self, sender: _Child, said: object) -> None:
-        sender.silent = 0
+    def _hear(self, sender: ChildProcess, said: object) -> None:
+        self._silent = 0
         if isinstance(said, Sent):
             self._stats = said
             self._late.extend(said.late_s)
@@ -263,7 +227,4 @@ class MidiOutput:
             mine = (now.ons, now.offs, now.stale, now.merged, now.refused)
             self._before = tuple(a + b for a, b in zip(mine, before, strict=True))
             self._stats = Sent(0, 0, 0, 0, 0, 0, 0, ())
-            for child in (self._sender, self._watcher):
-                if child is not None:
-                    child.end(kill=True)  # what a dead server left is not touched again
-            self._sender = self._watcher = None
+            self._end_both(kill=True)  # what a dead server left is not touched again

@@ -1,14 +1,11 @@
 """A MIDI input opened by name, or one of our own that other programs connect to; it may go away and come back."""
 
-import multiprocessing
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from typing import Final, Protocol
 
 from bridge.audio.port import PortError
@@ -16,6 +13,7 @@ from bridge.midi.driver import MidiOpened, MidiRefusal, driver_main
 from bridge.midi.notes import HeldKeys, Knobs
 from bridge.midi.sources import CLIENT, VIRTUAL, NoMidiError
 from engine.messages.session import Keys, Set
+from engine.processes import ChildProcess, ProcessEnded
 
 __all__ = ["MidiCommands", "MidiInput", "MidiListener", "MidiStats", "open_keys"]
 
@@ -100,29 +98,6 @@ def open_keys(
     return MidiInput(name, MidiCommands(post, keys=keys, knobs=knobs))
 
 
-class _Driver:
-    """One run of the driver's process, as the parent sees it."""
-
-    def __init__(self, name: str | None, *, patient: bool, timing: bool) -> None:
-        context = multiprocessing.get_context("spawn")
-        line, theirs = context.Pipe()
-        self.line: Connection = line
-        self.process: SpawnProcess = context.Process(
-            target=driver_main, args=(name, patient, timing, theirs), name="ripieno-midi", daemon=True
-        )
-        self.process.start()
-        theirs.close()  # so that its end is seen here
-
-    def end(self) -> None:
-        """Ask it to end, and see to it."""
-        self.line.close()
-        self.process.join(_STOP_S)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.process.close()
-
-
 class MidiInput:
     """An open input; while it is away no key is held.
 
@@ -143,10 +118,10 @@ class MidiInput:
         self._player, self._timing = player, timing
         self._lines: deque[str] = deque(maxlen=100)
         self._messages, self._last_s, self._losses = 0, 0.0, 0
-        self._driver: _Driver | None = _Driver(name, patient=False, timing=timing)
+        self._driver: ChildProcess | None = self._start(name, patient=False)
         try:
-            said = self._driver.line.recv() if self._driver.line.poll(_ANSWER_S) else None
-        except (EOFError, OSError):
+            said = self._driver.receive(_ANSWER_S)
+        except ProcessEnded:
             said = MidiRefusal("the MIDI driver ended: restart the MIDI system", False)
         if not isinstance(said, MidiOpened):
             self._end_driver()
@@ -180,15 +155,18 @@ class MidiInput:
         self._end_driver()
         self._guarded(self._player.release_all)
 
+    def _start(self, name: str | None, *, patient: bool) -> ChildProcess:
+        return ChildProcess(driver_main, name, patient, self._timing, name="ripieno-midi", quiet=True)
+
     def _read(self) -> None:
         while not self._stopping.is_set():
             if self._driver is None:
                 if not self._stopping.wait(_AGAIN_S):
-                    self._driver = _Driver(self._again, patient=True, timing=self._timing)
+                    self._driver = self._start(self._again, patient=True)
                 continue
             try:
-                said = self._driver.line.recv() if self._driver.line.poll(_LOOK_S) else None
-            except (EOFError, OSError):
+                said = self._driver.receive(_LOOK_S)
+            except ProcessEnded:
                 self._lose()
                 continue
             if isinstance(said, tuple):
@@ -211,7 +189,7 @@ class MidiInput:
     def _end_driver(self) -> None:
         driver, self._driver = self._driver, None
         if driver is not None:
-            driver.end()
+            driver.close(wait_s=_STOP_S)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """A command that is refused must not end the reading."""

@@ -4,10 +4,9 @@ A process of its own, because threads of one Python starve each other (a busy on
 more), and because it outlives the death of its parent long enough to end every note.
 """
 
-import contextlib
 import gc
-import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
 from bridge.midi.sources import MidiSource, NoMidiError, api_of
 from engine.band.ledger import DueMessage, Ledger
 from engine.music.pulse import Pulse
+from engine.processes import MIDI_PRIORITY, catch_signals, freeze_garbage, set_priority, until_parent_exits
 
 __all__ = ["Sender", "SenderSetup", "Sent", "sender_main", "watch_main"]
 
@@ -145,16 +145,15 @@ def sender_main(name: str | None, patient: bool, setup: SenderSetup, line: Conne
     Args:
         patient: try again until it is there, instead of refusing.
     """
-    asked: list[int] = []
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    _be_quiet()
+    asked = catch_signals(signal.SIGTERM)
     opened: Any = None
-    with contextlib.suppress(EOFError, OSError):
+    with until_parent_exits():
         opened, sink = _opened(name, patient, line)
         if opened is None:
             return
-        _hurry()
+        freeze_garbage()
+        gc.disable()  # this process makes none
+        set_priority(MIDI_PRIORITY)
         setup = replace(setup, lead_s=setup.lead_s + jack_wait_s(sink))
         sender = Sender(lambda message: opened.send_message(message), setup, time.perf_counter)
         try:
@@ -192,9 +191,9 @@ def _hung_up(line: Connection) -> bool:
     return False
 
 
-def _serve(sender: Sender, line: Connection, asked: list[int]) -> None:
+def _serve(sender: Sender, line: Connection, asked: threading.Event) -> None:
     report_s = time.perf_counter() + _REPORT_S
-    while not asked:
+    while not asked.is_set():
         wait_s = sender.wait_s()
         if wait_s > _SPIN_S:
             if line.poll(min(wait_s - _SPIN_S, 0.05)):
@@ -211,34 +210,13 @@ def _serve(sender: Sender, line: Connection, asked: list[int]) -> None:
             line.send(sender.report())
 
 
-def _be_quiet() -> None:
-    """Drivers write to the terminal as they please."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-
-
-def _hurry() -> None:
-    """Run before others where the system lets us, and never stop to collect garbage: this process makes none."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))  # below JACK's own threads
-        return
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(-10)
-
-
 def watch_main(sink: MidiSource | None, line: Connection) -> None:
     """End when the output (or, for one of our own, its MIDI system) is no longer there.
 
     A process apart: looking opens a client of the system, which must not be done where another one is held.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _be_quiet()
     missed, api = 0, None
-    with contextlib.suppress(EOFError, OSError):
+    with until_parent_exits():
         # A busy system may fail to answer once; what is lost by a wrong alarm are the user's wires.
         while missed < _MISSES and not line.poll(_WATCH_S if not missed else _AGAIN_S):
             try:

@@ -4,21 +4,17 @@ Of its own, since making an onnxruntime session holds the GIL for as long as it 
 not take the stage with it.
 """
 
-import contextlib
-import multiprocessing
-import os
-import signal
 import time
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from typing import Final
 
 from engine.band.names import AUTO, OLD_NAMES, PATTERN
 from engine.band.patterns import PatternBand
 from engine.errors import BundleError, EngineError
 from engine.models.getmusic.model import GetmusicControls
+from engine.processes import BAND_PRIORITY, ChildProcess, ProcessEnded, set_priority, until_parent_exits
 from engine.protocols.accompanist import AccompanistModel, BarMade, BarRequest
 
 __all__ = [
@@ -30,7 +26,6 @@ __all__ = [
     "open_band",
 ]
 
-_NICE: Final = -5  # before what the machine does beside a performance, where the system lets us
 _STOP_S: Final = 1.0
 _HELD_BACK: Final = 3  # starts in a minute after which a maker that dies is left alone for a while
 _WHILE_S: Final = 60.0
@@ -113,10 +108,8 @@ def _steer(maker: AccompanistModel, controls: GetmusicControls) -> None:
 
 def _maker_main(name: str, line: Connection) -> None:
     """Open the band, say so, then answer requests until the parent hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(_NICE)
-    with contextlib.suppress(EOFError, OSError):
+    set_priority(BAND_PRIORITY)
+    with until_parent_exits():
         began_s = time.perf_counter()
         try:
             maker = open_band(name)
@@ -151,8 +144,7 @@ class AccompanistProcess:
         self.name = name
         self._controls = controls or GetmusicControls()
         self._starts: deque[float] = deque(maxlen=_HELD_BACK)
-        self._process: SpawnProcess | None = None
-        self._line: Connection | None = None
+        self._child: ChildProcess | None = None
         self._asked = 0
         self._ready = False
         self._start()
@@ -165,7 +157,7 @@ class AccompanistProcess:
     @property
     def line(self) -> Connection | None:
         """To wait on; None while there is no process."""
-        return self._line
+        return None if self._child is None else self._child.line
 
     def ask(self, request: BarRequest) -> bool:
         """Hand a request on; False if there is no process to take it."""
@@ -184,13 +176,11 @@ class AccompanistProcess:
     def poll(self, timeout_s: float = 0.0) -> BarMade | AccompanistReady | AccompanistFailed | None:
         """The next answer, if there is one."""
         self._revive()
-        if self._line is None:
+        if self._child is None:
             return None
         try:
-            if not self._line.poll(timeout_s):
-                return None
-            said: BarMade | AccompanistReady | AccompanistFailed = self._line.recv()
-        except (EOFError, OSError):
+            said: BarMade | AccompanistReady | AccompanistFailed | None = self._child.receive(timeout_s)
+        except ProcessEnded:
             self._end()
             return AccompanistFailed(self._asked, "its process has ended")
         self._ready = self._ready or isinstance(said, AccompanistReady)
@@ -203,37 +193,19 @@ class AccompanistProcess:
 
     def _revive(self) -> None:
         recent = [start for start in self._starts if time.monotonic() - start < _WHILE_S]
-        if self._process is None and len(recent) < _HELD_BACK:
+        if self._child is None and len(recent) < _HELD_BACK:
             self._start()
 
     def _start(self) -> None:
         self._starts.append(time.monotonic())
-        context = multiprocessing.get_context("spawn")
-        self._line, theirs = context.Pipe()
-        self._process = context.Process(target=_maker_main, args=(self.name, theirs), name="ripieno-maker", daemon=True)
-        self._process.start()
-        theirs.close()
+        self._child = ChildProcess(_maker_main, self.name, name="ripieno-maker")
         self._say(self._controls)
 
     def _say(self, said: BarRequest | GetmusicControls) -> bool:
-        try:
-            if self._line is not None:
-                self._line.send(said)
-        except (BrokenPipeError, OSError):
-            return False
-        return self._line is not None
+        return self._child is not None and self._child.send(said)
 
     def _end(self) -> None:
-        if self._line is not None:
-            self._line.close()
-        if self._process is not None:
-            self._process.join(_STOP_S / 10)
-            if self._process.is_alive():
-                self._process.terminate()
-                self._process.join(_STOP_S)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join()
-            self._process.close()
-        self._process = self._line = None
+        if self._child is not None:
+            self._child.close(wait_s=_STOP_S / 10, terminate_s=_STOP_S)
+        self._child = None
         self._ready = False

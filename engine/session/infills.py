@@ -4,8 +4,6 @@ Sound never waits for them: a job's process reads files, runs networks and write
 it says, and ends it when asked to.
 """
 
-import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -30,6 +28,7 @@ from engine.music.midifile import write_midi
 from engine.music.score import ROLES, Note, Score, Track
 from engine.offline.infill import Infilled, InfillTask, infill, targets_of, written_bars
 from engine.offline.infill_options import infill_options
+from engine.processes import ChildProcess, ProcessEnded, until_parent_exits
 from engine.protocols.accompanist import PROGRAMS
 from engine.protocols.streamer import Job, Progress
 from engine.session.schedule import Scheduled
@@ -218,36 +217,26 @@ class _ProcessJob:
     """A job in a child process."""
 
     def __init__(self, begin: Callable[[InfillTask], Job[Infilled]], task: InfillTask) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._said, said_out = context.Pipe(duplex=False)
-        self._process = context.Process(target=_serve, args=(begin, task, said_out), daemon=True)
-        self._process.start()
-        said_out.close()  # then the end of the child is seen here
+        self._child = ChildProcess(_serve, begin, task, name="ripieno-infill")
 
     def said(self) -> Iterator[Said]:
         try:
-            while self._said.poll():
-                said: Said = self._said.recv()
+            while (said := self._child.receive(exit_s=_JOIN_S)) is not None:
                 yield said
                 if not isinstance(said, Progress):
                     return
-        except (EOFError, OSError):
-            self._process.join(_JOIN_S)
-            yield f"its process ended with code {self._process.exitcode}; nothing was written"
+        except ProcessEnded as ended:
+            yield f"{ended}; nothing was written"
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.join(_JOIN_S)
-        self._said.close()
+        self._child.kill()
+        self._child.close(wait_s=_JOIN_S)
 
 
 def _serve(begin: Callable[[InfillTask], Job[Infilled]], task: InfillTask, said: Connection) -> None:
     """Life of a job's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    try:
+    with until_parent_exits():
         said.send(_result(begin(task), said.send))
-    except (BrokenPipeError, ConnectionResetError):
-        return  # the parent has gone
 
 
 def _result(job: Job[Infilled], tell: Callable[[Any], None]) -> Said:

@@ -20,6 +20,7 @@ from engine.errors import ControlError
 from engine.messages.session import Continue
 from engine.music.audio import Audio
 from engine.music.files import check_name, file_in, sha256_of
+from engine.processes import NORMAL_PRIORITY
 from engine.worker.background import BackgroundTask
 
 __all__ = ["Sources"]
@@ -84,7 +85,7 @@ class Sources:
         if samples < _LEAST_S * self._rate:
             raise _nothing_in(source)
         work = partial(self._written, folder, replace(command, source=source, heard_until=end), copy)
-        return BackgroundTask(work, threaded=self._threaded, nice=0)
+        return BackgroundTask(work, threaded=self._threaded, priority=NORMAL_PRIORITY)
 
     def _length(self, command: Continue, end: int) -> int:
         """Samples of the prompt."""

@@ -1,16 +1,13 @@
 """Work that is done beside what may not wait: in a thread where time passes, when its result is wanted where not."""
 
-import contextlib
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
+
+from engine.processes import BACKGROUND_PRIORITY, Priority, set_priority
 
 __all__ = ["BackgroundTask"]
-
-_NICE: Final = 5  # what sounds comes first
 
 
 class BackgroundTask:
@@ -20,15 +17,15 @@ class BackgroundTask:
 
     Args:
         work: called once, and let go of then. threaded: begin now; otherwise when `result` is asked for.
-        nice: how far the thread stands back behind others (Linux).
+        priority: of the thread.
     """
 
-    def __init__(self, work: Callable[[], Any], *, threaded: bool, nice: int = _NICE) -> None:
+    def __init__(self, work: Callable[[], Any], *, threaded: bool, priority: Priority = BACKGROUND_PRIORITY) -> None:
         self.told = False
         """Whether the owner has said that it is done."""
         self.seconds = 0.0
         self._work: Callable[[], Any] | None = work
-        self._nice = nice
+        self._priority = priority
         self._made: Any = None
         self._error: Exception | None = None
         self._began = threaded
@@ -51,9 +48,7 @@ class BackgroundTask:
         return self._made
 
     def _do_beside(self) -> None:
-        if sys.platform == "linux":  # elsewhere threads cannot be told apart like this
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+        set_priority(self._priority)
         self._do()
 
     def _do(self) -> None:

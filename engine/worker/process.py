@@ -3,13 +3,7 @@
 A process is started with ``spawn``: nothing is shared but the ring and two pipes, on every operating system.
 """
 
-import contextlib
-import gc
-import multiprocessing
-import os
-import pickle
 import queue
-import signal
 import sys
 import threading
 import time
@@ -24,6 +18,14 @@ from engine.bundles.opening import identity_of
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.errors import ControlError, EngineError
+from engine.processes import (
+    VOICE_PRIORITY,
+    ChildProcess,
+    ProcessEnded,
+    freeze_garbage,
+    set_priority,
+    until_parent_exits,
+)
 from engine.protocols.streamer import CanContinue, Streamer, restore
 from engine.worker.orders import Broken, Order, Ready, Report
 from engine.worker.worker import Pacing, Worker
@@ -37,7 +39,6 @@ Opener = Callable[..., Streamer[Any, Any]]
 _RING_S: Final = 8.0
 _JOIN_S: Final = 0.3
 _SWITCH_S: Final = 0.001  # a future in the making lets the sound's thread in so soon
-_NICE: Final = -5  # before other programs, behind the sound card's pump
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,22 +183,13 @@ class ProcessWorker:
     """
 
     def __init__(self, setup: Setup) -> None:
-        context = multiprocessing.get_context("spawn")
         capacity = ring_capacity(setup.session_rate)
         self.ring = Ring.shared(capacity)
-        orders_in, self._orders = context.Pipe(duplex=False)
-        self._events, events_out = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_serve, args=(setup, self.ring.name, capacity, orders_in, events_out), daemon=True
-        )
         try:
-            self._process.start()
+            self._child = ChildProcess(_serve, setup, self.ring.name, capacity, name="ripieno-voice")
         except BaseException:
             self.ring.close()
             raise
-        # Only the child may hold its ends: then the end of either process is seen by the other.
-        orders_in.close()
-        events_out.close()
         self._outbox: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._sender = threading.Thread(target=self._send, name="orders", daemon=True)
         self._sender.start()
@@ -205,7 +197,7 @@ class ProcessWorker:
 
     @property
     def pid(self) -> int:
-        return self._process.pid or 0
+        return self._child.pid
 
     def send(self, order: Order) -> None:
         self._outbox.put(order)
@@ -213,93 +205,70 @@ class ProcessWorker:
     def reports(self) -> list[Report]:
         reports: list[Report] = []
         try:
-            while not self._ended and self._events.poll():
-                report: Report = self._events.recv()
+            while not self._ended and (report := self._child.receive()) is not None:
                 reports.append(report)
                 self._ended = isinstance(report, Broken)
-        except (EOFError, OSError, pickle.UnpicklingError):
+        except ProcessEnded as ended:
             self._ended = True
-            self._process.join(_JOIN_S)
-            reports.append(Broken(f"its process ended with code {self._process.exitcode}"))
+            reports.append(Broken(str(ended)))
         return reports
 
     def kill(self) -> None:
-        self._process.kill()
+        self._child.kill()
 
     def close(self) -> None:
         self._outbox.put(None)
-        self._process.join(_JOIN_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self._child.stop(wait_s=_JOIN_S)
         self._sender.join()
-        self._orders.close()
-        self._events.close()
-        self._process.close()
+        self._child.close(wait_s=0.0)
         self.ring.close()
 
     def _send(self) -> None:
-        while (order := self._outbox.get()) is not None:
-            try:
-                self._orders.send(order)
-            except (OSError, ValueError):
-                return
-        try:
-            self._orders.send(None)
-        except (OSError, ValueError):
-            return
+        order: Order | None = self._outbox.get()
+        while self._child.send(order) and order is not None:
+            order = self._outbox.get()
 
 
-def _serve(setup: Setup, ring: str, capacity: int, orders: Connection, events: Connection) -> None:
+def _serve(setup: Setup, ring: str, capacity: int, line: Connection) -> None:
     """Life of a child process: open, warm up, then turn after turn until told to end or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     memory = Ring.attach(ring, capacity)
     try:
-        _turns(setup, memory, orders, events)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent has gone
+        with until_parent_exits():
+            _turns(setup, memory, line)
     finally:
         memory.close()
 
 
-def _turns(setup: Setup, ring: Ring, orders: Connection, events: Connection) -> None:
+def _turns(setup: Setup, ring: Ring, line: Connection) -> None:
     begun = time.perf_counter()
     try:
         worker = setup.worker(ring, time.perf_counter)
         identity = setup.identify(setup.bundle)
         worker.warm()
     except Exception as error:
-        events.send(Broken(_said(error)))
+        line.send(Broken(_said(error)))
         return
-    _sound_comes_first()
+    sys.setswitchinterval(_SWITCH_S)
+    freeze_garbage()
+    set_priority(VOICE_PRIORITY)
     ready_s = time.perf_counter() - begun
-    events.send(_ready(worker, ready_s, identity))
+    line.send(_ready(worker, ready_s, identity))
     while True:
-        while orders.poll():
-            order: Order | None = orders.recv()
+        while line.poll():
+            order: Order | None = line.recv()
             if order is None:
                 return
             worker.receive(order)
         try:
             made = worker.advance()
         except Exception as error:
-            _report(worker, events)
-            events.send(Broken(_said(error)))
+            _report(worker, line)
+            line.send(Broken(_said(error)))
             sys.exit(1)
-        _report(worker, events)
+        _report(worker, line)
         ring.beat()
         if not made:
-            orders.poll(worker.wait_s())
-
-
-def _sound_comes_first() -> None:
-    """Nothing in this process, and as little as may be outside it, holds up the thread that steps."""
-    sys.setswitchinterval(_SWITCH_S)
-    gc.collect()
-    gc.freeze()  # what is loaded stays: looking through it again and again takes milliseconds
-    if sys.platform == "linux":  # elsewhere threads cannot be told apart like this
-        with contextlib.suppress(OSError):  # a user may not be allowed to
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            line.poll(worker.wait_s())
 
 
 def _ready(worker: Worker, seconds: float, identity: str) -> Ready:
@@ -313,6 +282,6 @@ def _said(error: Exception) -> str:
     return text if len(text) <= 600 else text[:597] + "..."  # a report has to fit into a pipe at one go
 
 
-def _report(worker: Worker, events: Connection) -> None:
+def _report(worker: Worker, line: Connection) -> None:
     for report in worker.take_reports():
-        events.send(report)
+        line.send(report)

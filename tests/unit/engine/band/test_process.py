@@ -35,9 +35,8 @@ def test_it_says_when_it_is_ready_answers_and_comes_back_after_its_death() -> No
         made = answer(maker)
         assert isinstance(made, BarMade)
         assert made.bars == PatternBand().make(REQUEST).bars
-        assert maker._process is not None
-        assert maker._process.pid is not None
-        os.kill(maker._process.pid, signal.SIGKILL)
+        assert maker._child is not None
+        os.kill(maker._child.pid, signal.SIGKILL)
         assert answer(maker) == AccompanistFailed(REQUEST.number, "its process has ended")
         assert isinstance(answer(maker), AccompanistReady)
         assert maker.ask(REQUEST)
