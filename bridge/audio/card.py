@@ -4,9 +4,7 @@ No sound passes through Python here: the C callback plays from the memory that t
 device is an input as well, into memory that the ears read.
 """
 
-import multiprocessing
 import os
-import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,91 +15,15 @@ import numpy as np
 from bridge.audio.child import InputOpened, Opened, OpenRequest, serve
 from bridge.audio.duplex import Duplex
 from bridge.audio.port import PortError
-from bridge.audio.pump import FADE_S, Interleaved
-from bridge.audio.recording import DriverStats, HeardRing
+from bridge.audio.pump import FADE_S
+from bridge.audio.recording import DriverStats
+from bridge.audio.rings import CaptureRing, Interleaved, PlaybackRing
 from bridge.audio.scan import Device, choose, inputs, outputs, pick, refused
 
-__all__ = ["CAPACITY", "CardRing", "card_main"]
+__all__ = ["card_main"]
 
-CAPACITY: Final = 1 << 16
-"""Frames of the ring, a power of two as PortAudio's ring buffer wants: 0.68 s at 96 kHz."""
-
-_BARRIER: Final = threading.Lock()
 _TURN_S: Final = 0.002
 _SLOW_S: Final = 0.1  # how often the parent, the stream and its flags are looked at
-
-# Cells of the ring's header, 64-bit; each has one writer: the pump above the line, the card below.
-_WRITTEN, _PREFILL, _CLOSED = 0, 1, 2
-_PLAYED, _UNDERRUNS, _FLAGS = 3, 4, 5
-
-
-class CardRing:
-    """Sound between the pump and the card's process: one writer, one reader, no locks.
-
-    Threads:
-        width, prefill, write, close, fill    the pump's
-        anything else                         the card's
-    """
-
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.width = 2
-        self._cells = context.RawArray("q", 8)
-        self._sound = context.RawArray("f", 2 * CAPACITY)
-
-    @property
-    def cells(self) -> Any:
-        """The header, as a ctypes array of 64-bit integers."""
-        return self._cells
-
-    @property
-    def sound(self) -> Interleaved:
-        """[CAPACITY, width], the shared memory itself."""
-        flat: Interleaved = np.frombuffer(self._sound, np.float32)
-        return flat[: CAPACITY * self.width].reshape(CAPACITY, self.width)
-
-    @property
-    def underruns(self) -> int:
-        """Times the device found it empty."""
-        return int(self._cells[_UNDERRUNS])
-
-    @property
-    def device_flags(self) -> int:
-        """Callbacks in which the driver reported a gap of its own."""
-        return int(self._cells[_FLAGS])
-
-    def fill(self) -> int:
-        """Frames written and not yet played, as of the card's last turn."""
-        return int(self._cells[_WRITTEN] - self._cells[_PLAYED])
-
-    def prefill(self, frames: int) -> None:
-        """Sound begins, at first and after running empty, when this much is ready."""
-        self._cells[_PREFILL] = frames
-
-    def write(self, frames: Interleaved) -> None:
-        """Add [N, width].
-
-        Raises:
-            PortError: it does not fit: the lead is too long for the ring.
-        """
-        if self.fill() + len(frames) > CAPACITY:
-            raise PortError(f"the card's ring takes {CAPACITY} frames, got more: choose a shorter lead")
-        written = int(self._cells[_WRITTEN])
-        at = written % CAPACITY
-        head = min(len(frames), CAPACITY - at)
-        sound = self.sound
-        sound[at : at + head] = frames[:head]
-        sound[: len(frames) - head] = frames[head:]
-        # Sound before its counter, also on processors that reorder stores: locks are made of acquire and release
-        # operations, and a release followed by an acquire lets nothing across.
-        for _ in range(2):
-            with _BARRIER:
-                pass
-        self._cells[_WRITTEN] = written + len(frames)
-
-    def close(self) -> None:
-        """No more will come."""
-        self._cells[_CLOSED] = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +36,7 @@ class _Stream:
     opened: Opened
 
 
-def card_main(ring: CardRing, heard: HeardRing, wish: OpenRequest, line: Connection) -> None:
+def card_main(ring: PlaybackRing, heard: CaptureRing, wish: OpenRequest, line: Connection) -> None:
     """Open, answer, play until the parent hangs up or the device goes. Runs as the process's main.
 
     Args:
@@ -193,28 +115,29 @@ def _both(output: Device, channels: tuple[int, ...], rate: int, wish: OpenReques
     return _Stream(mixer=mixer, channels=channels, heard=heard, opened=opened)
 
 
-def _play(stream: _Stream, ring: CardRing, duplex: Duplex | None, heard: HeardRing, line: Connection) -> None:
+def _play(stream: _Stream, ring: PlaybackRing, duplex: Duplex | None, heard: CaptureRing, line: Connection) -> None:
     """Hand on what the pump has written, until the parent hangs up; leaves the process if the stream ends."""
     import rtmixer
 
-    mixer, cells, sound = stream.mixer, ring.cells, ring.sound
+    mixer, sound = stream.mixer, ring.sound
     queue = rtmixer.RingBuffer(4 * len(stream.channels), buffer=sound)
     driver = DriverStats(mixer)
     action: Any = None
     seen = 0
     slow_s = time.perf_counter()
     while True:
-        written = int(cells[_WRITTEN])
+        written = ring.written
         if written > seen:
             queue.advance_write_index(written - seen)
             seen = written
         ready = int(queue.read_available)
-        cells[_PLAYED] = seen - ready
+        ring.played(seen - ready)
         # rtmixer ends the playing of a ring that runs empty, and says nothing: it is missed here.
         if action is not None and action not in mixer.actions:
             action = None
-            cells[_UNDERRUNS] += not cells[_CLOSED]
-        if action is None and ready >= cells[_PREFILL] > 0 and not cells[_CLOSED]:
+            if not ring.closed:
+                ring.ran_empty()
+        if action is None and ready >= ring.prefilled > 0 and not ring.closed:
             _fade_in(sound, seen - ready, min(ready, round(FADE_S * mixer.samplerate)))
             if duplex is not None:
                 duplex.before_playing()
@@ -231,7 +154,7 @@ def _play(stream: _Stream, ring: CardRing, duplex: Duplex | None, heard: HeardRi
                 os._exit(1)  # closing such a stream may never end
             counts = driver.look()
             if counts is not None:
-                cells[_FLAGS] += counts.output_underflows
+                ring.flagged(counts.output_underflows)
                 heard.flagged(counts.input_overflows)
         time.sleep(_TURN_S)
 

@@ -4,13 +4,13 @@ import threading
 from dataclasses import replace
 from typing import Final
 
-from bridge.audio.card import CAPACITY, CardRing, card_main
+from bridge.audio.card import card_main
 from bridge.audio.child import ANSWER_S, DeviceProcess, InputOpened, Opened, OpenRequest, Refusal, no_answer, raised
 from bridge.audio.input import AudioInput, InputStats, Listener
 from bridge.audio.input_pump import InputPump
 from bridge.audio.port import BLOCK, LEAD_MS, DuplexInput, PortError, PortStats, Source
-from bridge.audio.pump import Interleaved, Pump
-from bridge.audio.recording import HeardRing
+from bridge.audio.pump import Pump
+from bridge.audio.rings import CAPACITY, CaptureRing, Interleaved, PlaybackRing
 
 __all__ = ["DevicePort"]
 
@@ -21,7 +21,7 @@ class _Card:
     """One run of the card's process, as the parent sees it: the pump's sink, and where its ears' frames lie."""
 
     def __init__(self, wish: OpenRequest) -> None:
-        self.ring, self.heard = CardRing(), HeardRing()
+        self.ring, self.heard = PlaybackRing(), CaptureRing()
         self.child = DeviceProcess(card_main, self.ring, self.heard, wish)
         self._first = 0
 

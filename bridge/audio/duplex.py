@@ -6,7 +6,8 @@ stay so, to the sample.
 
 from typing import Any, Final
 
-from bridge.audio.recording import HeardRing, Recording
+from bridge.audio.recording import Recording
+from bridge.audio.rings import CaptureRing
 
 __all__ = ["Duplex"]
 
@@ -22,7 +23,7 @@ class Duplex:
         ring: gets in its `place` the frame of the playing that sounded when frame 0 of the recording came in.
     """
 
-    def __init__(self, stream: Any, channels: tuple[int, ...], ring: HeardRing) -> None:
+    def __init__(self, stream: Any, channels: tuple[int, ...], ring: CaptureRing) -> None:
         self._stream, self._ring = stream, ring
         self._recording = Recording(stream, channels, ring)
         self._play: Any = None

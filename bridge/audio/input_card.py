@@ -11,7 +11,8 @@ from typing import Any, Final
 from bridge.audio.child import InputOpened, OpenRequest, serve
 from bridge.audio.clocks import Earliest
 from bridge.audio.port import PortError
-from bridge.audio.recording import DriverStats, HeardRing, Recording
+from bridge.audio.recording import DriverStats, Recording
+from bridge.audio.rings import CaptureRing
 from bridge.audio.scan import choose, inputs, pick, refused
 
 __all__ = ["input_main"]
@@ -24,7 +25,7 @@ _Found = tuple[Any, tuple[int, ...], InputOpened]
 """An rtmixer stream, the device's channels for the ring's, and the answer."""
 
 
-def input_main(ring: HeardRing, wish: OpenRequest, line: Connection) -> None:
+def input_main(ring: CaptureRing, wish: OpenRequest, line: Connection) -> None:
     """Open, answer, record until the parent hangs up or the device goes. Runs as the process's main."""
 
     def work(found: _Found) -> None:
@@ -60,7 +61,7 @@ def _open(wish: OpenRequest) -> _Found:
     raise why or PortError(f"{device.title} has no rate at which it records: choose another input")
 
 
-def _record(recorder: Any, channels: tuple[int, ...], heard: InputOpened, ring: HeardRing, line: Connection) -> None:
+def _record(recorder: Any, channels: tuple[int, ...], heard: InputOpened, ring: CaptureRing, line: Connection) -> None:
     """Hand on what comes, with its time, until the parent hangs up; leaves if the stream ends."""
     recording, driver, sights = Recording(recorder, channels, ring), DriverStats(recorder), Earliest()
     slow_s = moved_s = time.perf_counter()

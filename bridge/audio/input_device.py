@@ -7,8 +7,7 @@ from bridge.audio.child import ANSWER_S, DeviceProcess, InputOpened, OpenRequest
 from bridge.audio.input import InputStats, Listener, SampleAt
 from bridge.audio.input_card import input_main
 from bridge.audio.input_pump import InputPump
-from bridge.audio.pump import Interleaved
-from bridge.audio.recording import HeardRing
+from bridge.audio.rings import CaptureRing, Interleaved
 
 __all__ = ["DeviceInput"]
 
@@ -23,7 +22,7 @@ class _InputRun:
 
     def __init__(self, wish: OpenRequest, sample_at: SampleAt) -> None:
         self.rate = 0
-        self._ring, self._sample_at = HeardRing(), sample_at
+        self._ring, self._sample_at = CaptureRing(), sample_at
         self.child = DeviceProcess(input_main, self._ring, wish)
 
     def opened(self, heard: InputOpened) -> None:

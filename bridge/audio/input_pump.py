@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from bridge.audio.input import InputStats, Listener
-from bridge.audio.pump import Interleaved
+from bridge.audio.rings import Interleaved
 from engine.audio.resample import Resampler
 from engine.music.audio import Audio
 

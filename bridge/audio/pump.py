@@ -11,17 +11,14 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from bridge.audio.port import PortStats, Source
+from bridge.audio.rings import Interleaved
 from engine.errors import ShapeError
 from engine.music.audio import Audio
 from engine.processes import AUDIO_PRIORITY, set_priority
 
-__all__ = ["FADE_S", "Interleaved", "Pump", "Sink"]
-
-Interleaved = npt.NDArray[np.float32]
-"""[N, C], C-contiguous: what sound cards want."""
+__all__ = ["FADE_S", "Pump", "Sink"]
 
 FADE_S: Final = 0.01
 """Ramp at every edge of the sound: a step in the wave is a click, 10 ms of ramp is not heard as one."""

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import numpy as np
 
+from engine.audio.circular import CircularBuffer, Positions
 from engine.audio.level import glide, peak_db, peak_of
 from engine.controls import Live, Value, get_value, with_value
 from engine.errors import ControlError, ShapeError
@@ -33,6 +34,7 @@ _MOST_S: Final = 120.0
 _MARGIN_S: Final = 1.0  # how long a copy may take until what it copies is written over
 _RAMP_S: Final = 0.01  # a change of gain, spread over so long, is not heard as a click
 _SETTLED: Final = 1e-4
+_END: Final = 0
 _WAITING: Final = 64  # changes of controls that wait for their sample; more than this and the oldest is passed over
 
 
@@ -57,8 +59,8 @@ class InputHistory:
     """The last seconds of the live input, [2, N] at the session's rate, and zeros where nothing was heard.
 
     Threads: `write` by one thread, an input port's; `turn` by the session's housekeeping; everything else by any, the
-    audio pump included. Nothing waits or locks: the writer stores samples before it moves `end`, and a reader who
-    copies what is about to be forgotten has a second to do so.
+    audio pump included. Nothing waits, see `engine.audio.circular`; a reader who copies what is about to be forgotten
+    has a second to do so.
 
     Args:
         sample_rate: Hz, the session's.
@@ -76,8 +78,6 @@ class InputHistory:
         """Samples that are kept."""
         self.heard = 0
         """Samples heard so far, gaps not counted."""
-        self.end: int = 0
-        """The position after the latest sample heard."""
         self.gaps = 0
         """Times at which something is missing between two writes; `missed` is how many samples in all."""
         self.missed = 0
@@ -87,12 +87,17 @@ class InputHistory:
         """Writes that reached beyond full scale and were cut off there."""
         self.peak = 0.0
         """Greatest amplitude since somebody set it to 0."""
-        self._capacity = self.span + round(_MARGIN_S * sample_rate)
-        self._data: Audio = np.zeros((2, self._capacity), np.float32)
+        self._positions = Positions.local(1)
+        self._sound = CircularBuffer.zeros(self.span + round(_MARGIN_S * sample_rate))
         self._ramp = max(1, round(_RAMP_S * sample_rate))
         self._asked = self._held = controls or InputControls()
         self._waiting: deque[tuple[int, InputControls]] = deque(maxlen=_WAITING)
         self._gain = _gain_of(self._held)
+
+    @property
+    def end(self) -> int:
+        """The position after the latest sample of the input."""
+        return self._positions.read(_END)
 
     @property
     def controls(self) -> InputControls:
@@ -129,20 +134,20 @@ class InputHistory:
         """
         if audio.ndim != 2 or audio.shape[0] not in (1, 2):
             raise ShapeError(f"what is heard is [2, N] or [1, N], got {audio.shape}")
-        begin = max(sample, self.end - self.span, 0)
+        end = self._positions.peek(_END)
+        begin = max(sample, end - self.span, 0)
         last = sample + audio.shape[1]
         begin = max(begin, last - self.span)
         if begin >= last:
             return
         self._settle(sample)
         audio = self._finite(audio[:, begin - sample :])
-        end = self.end
         if begin > end:
             self._forget(end, begin)
         self._place(begin, audio)
         if last > end:
             self.heard += last - max(begin, end)
-            self.end = last
+            self._positions.publish(_END, last)
 
     def last(self, samples: int, until: int | None = None) -> Audio:
         """A copy of what was heard before a position.
@@ -157,15 +162,13 @@ class InputHistory:
         """
         if samples < 0:
             raise ShapeError(f"samples are counted from 0, got {samples}")
-        end = self.end  # before the samples: the writer moves it after them
+        end = self.end
         until = end if until is None else until
         out = np.zeros((2, samples), np.float32)
         begin, stop = max(until - samples, end - self.span, 0), min(until, end)
         if begin < stop:
-            at, count, to = begin % self._capacity, stop - begin, begin - (until - samples)
-            head = min(count, self._capacity - at)
-            out[:, to : to + head] = self._data[:, at : at + head]
-            out[:, to + head : to + count] = self._data[:, : count - head]
+            at, count = begin - (until - samples), stop - begin
+            self._sound.get(begin, count, out[:, at : at + count])
         return out
 
     def _settle(self, sample: int) -> None:
@@ -187,10 +190,7 @@ class InputHistory:
             return  # nothing but zeros yet
         self.gaps += 1
         self.missed += begin - end
-        at, count = end % self._capacity, min(begin - end, self._capacity)
-        head = min(count, self._capacity - at)
-        self._data[:, at : at + head] = 0.0
-        self._data[:, : count - head] = 0.0
+        self._sound.clear(end, begin - end)
 
     def _place(self, first: int, audio: Audio) -> None:
         """Write finite [1 or 2, N], N up to the span, at a position, at the present gain and within -1..1."""
@@ -202,10 +202,10 @@ class InputHistory:
             audio = glide(audio, before, self._gain, samples)
         gain = np.float32(self._gain if before == wanted else 1.0)
         peak = float(gain) * _peak_of(audio)
-        at = first % self._capacity
-        head = min(samples, self._capacity - at)
-        for to, part in ((slice(at, at + head), audio[:, :head]), (slice(0, samples - head), audio[:, head:])):
-            kept = self._data[:, to]
+        head, tail = self._sound.parts(first, samples)
+        seam = samples - tail.stop
+        for to, part in ((head, audio[:, :seam]), (tail, audio[:, seam:])):
+            kept = self._sound.data[:, to]
             kept[:] = part
             if gain != 1.0:
                 kept *= gain

@@ -12,9 +12,10 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from engine.audio.circular import CircularBuffer
 from engine.audio.level import peak_of
 from engine.audio.overlap import fade_in, fade_out
-from engine.audio.ring import Ring, Wheel
+from engine.audio.ring import Ring
 from engine.music.audio import Audio
 
 __all__ = ["Fades", "Lane", "LaneChange", "LaneRequest", "Mixer"]
@@ -144,7 +145,7 @@ class Lane:
         self._script = None if script is None else deque(script)
         self._asks: deque[LaneRequest] = deque()
         self._turns: deque[LaneChange] = deque()
-        self._history = Wheel(1 << math.ceil(math.log2(_HISTORY_S * sample_rate)))
+        self._history = CircularBuffer.zeros(1 << math.ceil(math.log2(_HISTORY_S * sample_rate)))
         self._heard_from = 0  # the history goes back to here
         self._now: _Source | None = None
         self._before: _Source | None = None
@@ -337,7 +338,7 @@ class Mixer:
         self.position = 0
         self.peak = 0.0  # since somebody set it to 0
         self.mended = 0  # samples that were no number
-        self.kept = Wheel(max(1, round(keep_s * sample_rate)))
+        self.kept = CircularBuffer.zeros(max(1, round(keep_s * sample_rate)))
         self._keeps = keep_s > 0
 
     def read(self, samples: int) -> Audio:

@@ -10,59 +10,28 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engine.audio.circular import CircularBuffer, Positions
 from engine.errors import ShapeError
 from engine.music.audio import Audio
 
-__all__ = ["SNAPSHOT_BYTES", "Ring", "Wheel"]
+__all__ = ["SNAPSHOT_BYTES", "Ring"]
 
 SNAPSHOT_BYTES: Final = 8 << 20
 """Greatest pickled state that is kept for a restart; memory that is never written costs nothing."""
 
-# Header cells, int64 first, float64 after. Each cell has one writer.
+# Header cells, positions and counts first, float64 after. Each cell has one writer.
 _WRITE, _START, _COMMITTED, _READ, _BEAT, _SLOT, _LENGTHS, _CHUNKS = 0, 1, 2, 3, 4, 5, 6, 8
 _REALTIME, _CPU, _STEP_PEAK, _LATE = 0, 1, 2, 3
 _HEADER_BYTES: Final = 256
-
-
-class Wheel:
-    """The latest samples of an endless stream [2, N], addressed by absolute position.
-
-    Threads: one writer; a reader in another thread must stay clear of the oldest samples.
-    """
-
-    def __init__(self, capacity: int, memory: memoryview | None = None) -> None:
-        self.capacity = capacity
-        if memory is None:
-            self._data: Audio = np.zeros((2, capacity), np.float32)
-        else:
-            self._data = np.ndarray((2, capacity), np.float32, buffer=memory)
-
-    def put(self, first: int, audio: Audio) -> None:
-        """Write [2, N], N up to the capacity, at position `first`."""
-        length = audio.shape[1]
-        if audio.shape[0] != 2 or length > self.capacity:
-            raise ShapeError(f"a wheel of {self.capacity} samples takes [2, N] of at most as many, got {audio.shape}")
-        at = first % self.capacity
-        head = min(length, self.capacity - at)
-        self._data[:, at : at + head] = audio[:, :head]
-        self._data[:, : length - head] = audio[:, head:]
-
-    def get(self, first: int, samples: int) -> Audio:
-        """A copy [2, samples] from position `first`; positions never written give what lies there, at first zeros."""
-        at = first % self.capacity
-        head = min(samples, self.capacity - at)
-        out = np.empty((2, samples), np.float32)
-        out[:, :head] = self._data[:, at : at + head]
-        out[:, head:] = self._data[:, : samples - head]
-        return out
+_CELLS_BYTES: Final = 128
 
 
 class Ring:
     """A voice's audio queue, its vital signs, and the snapshot from which it can be started again.
 
     Threads and processes: `write`, `jump`, `commit`, `beat`, `publish`, `save` by the voice's worker only; `read` and
-    `set_read` by the mixer only; the properties and `load` by anybody. Nothing waits or locks: the writer stores
-    samples before it moves its position, and positions are single aligned 64-bit cells.
+    `set_read` by the mixer only; the properties and `load` by anybody. Nothing waits; what is seen in which order is
+    said in `engine.audio.circular`.
 
     Args:
         capacity: samples kept.
@@ -76,15 +45,15 @@ class Ring:
         if memory is None:
             self._snapshot: bytes | memoryview = b""
             cells = memoryview(bytearray(_HEADER_BYTES))
-            self._wheel = Wheel(capacity)
+            self._sound = CircularBuffer.zeros(capacity)
         else:
             whole = memoryview(memory.buf or b"")
             end = _HEADER_BYTES + 8 * capacity
             cells = whole[:_HEADER_BYTES]
-            self._wheel = Wheel(capacity, whole[_HEADER_BYTES:end])
+            self._sound = CircularBuffer(np.ndarray((2, capacity), np.float32, buffer=whole[_HEADER_BYTES:end]))
             self._snapshot = whole[end : end + 2 * SNAPSHOT_BYTES]
-        self._int: npt.NDArray[np.int64] = np.ndarray(16, np.int64, buffer=cells)
-        self._float: npt.NDArray[np.float64] = np.ndarray(16, np.float64, buffer=cells, offset=128)
+        self._cells = Positions(cells[:_CELLS_BYTES])
+        self._float: npt.NDArray[np.float64] = np.ndarray(16, np.float64, buffer=cells, offset=_CELLS_BYTES)
         self._local: tuple[int, bytes] | None = None
 
     @classmethod
@@ -111,58 +80,59 @@ class Ring:
     @property
     def written(self) -> int:
         """The position after the last sample written."""
-        return int(self._int[_WRITE])
+        return self._cells.read(_WRITE)
 
     @property
     def start(self) -> int:
         """The first position of the present run of samples without a gap."""
-        return int(self._int[_START])
+        return self._cells.read(_START)
 
     @property
     def committed(self) -> int:
         """Sound before this position can no longer be changed by a command: it is made, or being made."""
-        return int(self._int[_COMMITTED])
+        return self._cells.read(_COMMITTED)
 
     @property
     def read_position(self) -> int:
         """The position the mixer reads next."""
-        return int(self._int[_READ])
+        return self._cells.read(_READ)
 
     def holds(self, first: int, samples: int) -> bool:
-        """Whether positions first..first + samples are there to be read."""
-        written = self.written  # before `start`: the writer moves `start` first when it jumps
-        return self.start <= first and first + samples <= written
+        """Whether positions first..first + samples are there to be read, and not yet overwritten."""
+        written = self._cells.read(_WRITE)  # before `start`: the writer moves `start` first when it jumps
+        start = max(self._cells.peek(_START), written - self.capacity)
+        return start <= first and first + samples <= written
 
     def jump(self, position: int) -> None:
         """Leave a gap: the next sample written sounds at `position`, which is not before `written`."""
-        if position < self.written:
-            raise ShapeError(f"a ring goes forward only: at {self.written}, asked to jump to {position}")
-        self._int[_START] = position
-        self._int[_WRITE] = position
-        self._int[_COMMITTED] = position
+        written = self._cells.peek(_WRITE)
+        if position < written:
+            raise ShapeError(f"a ring goes forward only: at {written}, asked to jump to {position}")
+        for cell in (_START, _WRITE, _COMMITTED):
+            self._cells.publish(cell, position)
 
     def write(self, audio: Audio) -> None:
         """Append [2, N]."""
-        first = self.written
-        self._wheel.put(first, audio)
-        self._int[_WRITE] = first + audio.shape[1]
+        first = self._cells.peek(_WRITE)
+        self._sound.put(first, audio)
+        self._cells.publish(_WRITE, first + audio.shape[1])
 
     def read(self, first: int, samples: int) -> Audio:
         """A copy [2, samples]; ask `holds` before."""
-        return self._wheel.get(first, samples)
+        return self._sound.get(first, samples)
 
     def set_read(self, position: int) -> None:
-        self._int[_READ] = position
+        self._cells.publish(_READ, position)
 
     def commit(self, position: int) -> None:
-        self._int[_COMMITTED] = position
+        self._cells.publish(_COMMITTED, position)
 
     # vital signs
 
     @property
     def beats(self) -> int:
         """A count that rises while the worker lives."""
-        return int(self._int[_BEAT])
+        return self._cells.peek(_BEAT)
 
     @property
     def realtime(self) -> float:
@@ -185,7 +155,7 @@ class Ring:
         return int(self._float[_LATE])
 
     def beat(self) -> None:
-        self._int[_BEAT] += 1
+        self._cells.count(_BEAT)
 
     def publish(self, *, realtime: float, cpu: float, step_peak_s: float, late: int) -> None:
         self._float[_REALTIME], self._float[_CPU] = realtime, cpu
@@ -203,22 +173,23 @@ class Ring:
             return True
         if len(state) > SNAPSHOT_BYTES:
             return False
-        slot = 1 - int(self._int[_SLOT]) % 2
+        slot = 1 - self._cells.peek(_SLOT) % 2
         memoryview(self._snapshot)[slot * SNAPSHOT_BYTES : slot * SNAPSHOT_BYTES + len(state)] = state
-        self._int[_LENGTHS + slot], self._int[_CHUNKS + slot] = len(state), chunk
-        self._int[_SLOT] = 2 + slot
+        self._cells.publish(_LENGTHS + slot, len(state))
+        self._cells.publish(_CHUNKS + slot, chunk)
+        self._cells.publish(_SLOT, 2 + slot)
         return True
 
     def load(self) -> tuple[int, bytes] | None:
         """(chunk, pickled state) saved last, if any."""
         if self._memory is None:
             return self._local
-        if self._int[_SLOT] < 2:
+        slot = self._cells.read(_SLOT) - 2
+        if slot < 0:
             return None
-        slot = int(self._int[_SLOT]) - 2
-        length = int(self._int[_LENGTHS + slot])
+        length = self._cells.peek(_LENGTHS + slot)
         kept = bytes(self._snapshot[slot * SNAPSHOT_BYTES : slot * SNAPSHOT_BYTES + length])
-        return int(self._int[_CHUNKS + slot]), kept
+        return self._cells.peek(_CHUNKS + slot), kept
 
     def close(self) -> None:
         """Let go of shared memory, which must not be in use; the ring is empty afterwards."""
@@ -226,8 +197,8 @@ class Ring:
         if memory is None:
             return
         # A block can be unmapped only when no array lies in it any more.
-        self._int, self._float = np.zeros(16, np.int64), np.zeros(16, np.float64)
-        self._wheel, self._snapshot = Wheel(1), b""
+        self._cells, self._float = Positions.local(16), np.zeros(16, np.float64)
+        self._sound, self._snapshot = CircularBuffer.zeros(1), b""
         memory.close()
         if self._owner:
             memory.unlink()

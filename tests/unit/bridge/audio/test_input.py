@@ -17,7 +17,7 @@ from bridge.audio.input_file import FileInput
 from bridge.audio.input_pump import InputPump
 from bridge.audio.monitor import Monitor
 from bridge.audio.port import NoDeviceError, PortError
-from bridge.audio.recording import CAPACITY, HeardRing
+from bridge.audio.rings import CAPACITY, CaptureRing
 from bridge.audio.scan import Device, choose, pick
 from engine.audio.input import InputControls, InputHistory
 from engine.music.audio import Audio
@@ -47,26 +47,6 @@ def test_channels_are_a_pair_or_one_for_both_sides() -> None:
     assert pick(device("a", 1), (1, 2)) == (1,)
     with pytest.raises(PortError, match=r"channels 1\.\.2, got \(3, 4\)"):
         pick(device("a", 2), (3, 4))
-
-
-# the ring
-
-
-def test_the_ring_keeps_sound_whole_around_its_end() -> None:
-    ring, rng = HeardRing(), np.random.default_rng(1)
-    assert ring.placed is None
-    written = read = 0
-    everything = rng.standard_normal((3 * CAPACITY, 2)).astype(np.float32)
-    while written < len(everything):
-        part = everything[written : written + int(rng.integers(1, 3_000))]
-        where = np.arange(written, written + len(part)) % CAPACITY
-        ring.sound[where] = part
-        written += len(part)
-        ring.captured(written)
-        while len(got := ring.read(700)):
-            np.testing.assert_array_equal(got, everything[read : read + len(got)])
-            read += len(got)
-        assert read == written == ring.taken
 
 
 # clocks
@@ -306,7 +286,7 @@ class Stream:
 
 def test_a_frame_recorded_is_put_to_the_frame_that_sounded() -> None:
     """Callback n plays frames 128n.. after 6 ms, and brings what was heard 4 ms before: 10 ms, 480 frames apart."""
-    stream, ring = Stream(), HeardRing()
+    stream, ring = Stream(), CaptureRing()
     duplex, play = Duplex(stream, (1, 2), ring), Action(None, ())
     stream.call_back()
     duplex.before_playing()
@@ -324,7 +304,7 @@ def test_a_frame_recorded_is_put_to_the_frame_that_sounded() -> None:
 
 
 def test_playing_that_begins_again_moves_the_place_and_not_the_recording() -> None:
-    stream, ring = Stream(), HeardRing()
+    stream, ring = Stream(), CaptureRing()
     duplex, play, again = Duplex(stream, (1,), ring), Action(None, ()), Action(None, ())
     ring.width = 1
     duplex.before_playing()
@@ -346,7 +326,7 @@ def test_playing_that_begins_again_moves_the_place_and_not_the_recording() -> No
 
 
 def test_a_ring_that_nobody_empties_loses_sound_is_counted_and_goes_on_in_place() -> None:
-    stream, ring = Stream(), HeardRing()
+    stream, ring = Stream(), CaptureRing()
     ring.width = 1
     duplex, play = Duplex(stream, (1,), ring), Action(None, ())
     duplex.before_playing()

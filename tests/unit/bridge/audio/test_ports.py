@@ -1,4 +1,4 @@
-"""Finding an output by name, the ring to the card's process, the port without a device."""
+"""Finding an output by name, the port without a device."""
 
 import threading
 import time
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from bridge.audio import card, port, scan
-from bridge.audio.card import CAPACITY, CardRing
 from bridge.audio.null import NullPort
 from bridge.audio.port import NoDeviceError, PortError, open_port
 from bridge.audio.scan import Device, choose
@@ -95,31 +94,6 @@ def test_lead_and_block_out_of_range_are_refused_before_anything_starts(asked: d
     with pytest.raises(PortError, match=r"5\.\.500 ms"):
         open_port("no such device", **asked)
     assert threading.active_count() == threads
-
-
-def test_ring_keeps_sound_whole_around_its_end() -> None:
-    ring = CardRing()
-    rng = np.random.default_rng(1)
-    written: list[np.ndarray] = []
-    played = 0
-    for _ in range(300):
-        part = rng.standard_normal((int(rng.integers(1, 1000)), 2)).astype(np.float32)
-        ring.write(part)
-        written.append(part)
-        all_of_it = np.concatenate(written)
-        where = np.arange(played, len(all_of_it)) % CAPACITY
-        np.testing.assert_array_equal(ring.sound[where], all_of_it[played:])
-        played = max(played, len(all_of_it) - 700)
-        ring.cells[card._PLAYED] = played
-        assert ring.fill() == len(all_of_it) - played
-    assert len(np.concatenate(written)) > 2 * CAPACITY
-
-
-def test_ring_refuses_more_than_it_holds() -> None:
-    ring = CardRing()
-    ring.write(np.zeros((CAPACITY, 2), np.float32))
-    with pytest.raises(PortError, match="shorter lead"):
-        ring.write(np.zeros((1, 2), np.float32))
 
 
 def test_fade_in_wraps_around_the_end() -> None:

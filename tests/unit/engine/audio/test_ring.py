@@ -3,24 +3,13 @@
 import numpy as np
 import pytest
 
-from engine.audio.ring import SNAPSHOT_BYTES, Ring, Wheel
+from engine.audio import circular
+from engine.audio.ring import SNAPSHOT_BYTES, Ring
 from engine.errors import ShapeError
 
 
 def ramp(first: int, samples: int) -> np.ndarray:
     return np.repeat(np.arange(first, first + samples, dtype=np.float32)[None], 2, axis=0)
-
-
-def test_wheel_returns_what_was_put_across_its_seam() -> None:
-    wheel = Wheel(64)
-    for first in range(0, 640, 40):
-        wheel.put(first, ramp(first, 40))
-        assert np.array_equal(wheel.get(first, 40), ramp(first, 40))
-
-
-def test_wheel_refuses_more_than_it_holds() -> None:
-    with pytest.raises(ShapeError, match="64"):
-        Wheel(64).put(0, ramp(0, 65))
 
 
 def test_positions_are_absolute() -> None:
@@ -38,6 +27,49 @@ def test_holds_tells_what_can_be_read() -> None:
     assert ring.holds(100, 50)
     assert not ring.holds(99, 10)
     assert not ring.holds(100, 51)
+
+
+def test_a_ring_does_not_hold_what_has_been_written_over() -> None:
+    ring = Ring(64)
+    for first in range(0, 100, 10):
+        ring.write(ramp(first, 10))
+    assert ring.holds(36, 64)
+    assert not ring.holds(35, 1)
+    assert np.array_equal(ring.read(36, 64), ramp(36, 64))
+
+
+def test_samples_are_not_held_before_their_position_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer stopped between storing and publishing, as late as a machine may make it."""
+    ring = Ring(256)
+    ring.write(ramp(0, 100))
+    seen: list[tuple[bool, bool]] = []
+
+    def late() -> None:
+        if not seen:
+            seen.append((ring._sound.get(100, 50)[0, 49] == 149.0, False))
+            seen[0] = (seen[0][0], ring.holds(100, 1))
+
+    monkeypatch.setattr(circular, "fence", late)
+    ring.write(ramp(100, 50))
+    assert seen == [(True, False)], "the samples lie there, and nobody may read them yet"
+    assert ring.holds(100, 50)
+
+
+def test_a_jump_shows_its_beginning_before_its_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = Ring(256)
+    ring.write(ramp(0, 100))
+    held: list[bool] = []
+    inside: list[bool] = []
+
+    def late() -> None:
+        if not inside:
+            inside.append(True)
+            held.append(ring.holds(100, 20))
+            inside.clear()
+
+    monkeypatch.setattr(circular, "fence", late)
+    ring.jump(150)
+    assert held == [False, False, False], "at no moment is the gap taken for sound"
 
 
 def test_what_was_written_before_a_gap_can_still_be_faded_out() -> None:
@@ -111,7 +143,7 @@ def test_a_writer_killed_while_saving_spoils_nothing() -> None:
         ring.save(1, b"first")
         ring.save(2, b"second")
         # What a killed writer leaves: the older slot half overwritten, the switch not yet moved.
-        slot = 1 - int(ring._int[5]) % 2
+        slot = 1 - ring._cells.peek(5) % 2
         ring._snapshot[slot * SNAPSHOT_BYTES : slot * SNAPSHOT_BYTES + 3] = b"XXX"
         assert ring.load() == (2, b"second")
     finally:
