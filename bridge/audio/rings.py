@@ -49,7 +49,7 @@ class _SharedRing:
     @property
     def width(self) -> int:
         """Channels of a frame, 1 or 2."""
-        return self.sound.shape[1]
+        return int(self.sound.shape[1])
 
     @width.setter
     def width(self, width: int) -> None:
