@@ -31,7 +31,7 @@ from training.task import Batch, Stepper, Task, TrainingError
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-__all__ = ["Outcome", "fit"]
+__all__ = ["Outcome", "batch_rng", "fit", "noise_seed"]
 
 _BAD_STEPS = 20  # steps in a row with gradients that are not numbers, after which a run is lost
 
@@ -51,6 +51,17 @@ class Outcome:
     checkpoint: Path
     finished: bool
     skipped: int
+
+
+def batch_rng(seed: int, step: int, process: int) -> np.random.Generator:
+    """The random numbers with which a process draws the batch of a step."""
+    return np.random.default_rng(np.random.SeedSequence([seed, step, process]))
+
+
+def noise_seed(seed: int, step: int, process: int) -> int:
+    """Of the generator on the device during a step, 0..2^63 - 1; other numbers than those of the batch."""
+    words = np.random.SeedSequence([seed, step, process, 1])
+    return int(words.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class _Weights(nn.Module):
@@ -86,8 +97,7 @@ class _Step(Stepper):
     def begin(self, step: int) -> None:
         """Set learning rates and random numbers for `step`."""
         self.step = step
-        words = np.random.SeedSequence([self._recipe.seed, step, self._fabric.global_rank, 1])
-        self.generator.manual_seed(int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        self.generator.manual_seed(noise_seed(self._recipe.seed, step, self._fabric.global_rank))
         scale = self._recipe.optim.scale(step, self._recipe.steps)
         for name, optimiser in self._optimisers.items():
             for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
@@ -143,7 +153,7 @@ class _Feed:
         self._depth = 2 * workers
 
     def _make(self, step: int) -> Batch:
-        return self._task.batch(step, np.random.default_rng(np.random.SeedSequence([self._seed, step, self._rank])))
+        return self._task.batch(step, batch_rng(self._seed, step, self._rank))
 
     def take(self, step: int) -> Batch:
         """The batch of `step`; steps are asked for one after the other."""

@@ -54,9 +54,12 @@ class SharedTask(Task):
 
     def batch(self, step: int, rng: np.random.Generator) -> Batch:
         whole = np.random.default_rng(step).standard_normal((ITEMS, 4)).astype(np.float32)
-        return {"x": torch.from_numpy(whole[self.rank * self.items :][: self.items])}
+        own = torch.from_numpy(whole[self.rank * self.items :][: self.items])
+        return {"x": own, "drawn": torch.tensor(rng.random())}
 
     def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
+        self.drawn_apart(batch["drawn"], stepper)
+        self.drawn_apart(torch.rand((), generator=stepper.generator), stepper)
         made = self.maker["always"](batch["x"])
         if stepper.step % 2 == 0:
             made = made + self.maker["even"](batch["x"]).tanh()
@@ -66,6 +69,11 @@ class SharedTask(Task):
         stepper.update({"judge": self.judge(made.detach()).square().mean()})
         self.scale = 0.9 * self.scale + 0.1 * stepper.mean(loss)
         return {"loss": loss}
+
+    def drawn_apart(self, drawn: Tensor, stepper: Stepper) -> None:
+        """A run whose processes draw the same numbers is stopped."""
+        if self.items < ITEMS and abs(stepper.mean(drawn) - float(drawn)) < 1e-6:
+            raise RuntimeError("both processes draw the same")
 
     def state(self) -> dict[str, float]:
         return {"scale": self.scale}

@@ -16,7 +16,7 @@ from tests.unit.training import shared_run
 from tests.unit.training.toy import Toy, ToyTask, toy_recipe
 from training import checkpoint, loop
 from training.checkpoint import CheckpointError
-from training.config import Data
+from training.config import Data, Optim
 from training.loop import fit
 from training.task import TrainingError
 
@@ -39,11 +39,13 @@ def assert_same(first: Path, second: Path) -> None:
             assert torch.equal(left[key], right[key]), (name, key)
 
 
-def test_three_steps_and_three_more_equal_six(tmp_path: Path) -> None:
-    straight = run(toy_recipe(), tmp_path / "a")
-    first = run(toy_recipe(), tmp_path / "b", until=3)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_three_steps_and_three_more_equal_six(tmp_path: Path, workers: int) -> None:
+    recipe = toy_recipe(data=Data(workers=workers))
+    straight = run(recipe, tmp_path / "a")
+    first = run(recipe, tmp_path / "b", until=3)
     assert (first.step, first.finished) == (3, False)
-    second = run(toy_recipe(), tmp_path / "b", resume=True)
+    second = run(recipe, tmp_path / "b", resume=True)
     assert straight.finished
     assert second.finished
     assert_same(straight.checkpoint, second.checkpoint)
@@ -66,6 +68,36 @@ def test_a_run_killed_at_any_step_goes_on_from_its_last_checkpoint(tmp_path: Pat
         run(toy_recipe(Toy(fail_at=killed), save_every=2), tmp_path / "b")
     second = run(toy_recipe(save_every=2), tmp_path / "b", resume=True)
     assert_same(straight.checkpoint, second.checkpoint)
+
+
+def test_averages_move_by_their_share_and_take_buffers_as_they_are(tmp_path: Path) -> None:
+    outcome = run(toy_recipe(save_every=1, keep=9), tmp_path)
+    before = None
+    for path in sorted(outcome.checkpoint.parent.iterdir()):
+        weights = checkpoint.load(path).weights
+        assert torch.equal(weights["maker@average.1.running_mean"], weights["maker.1.running_mean"])
+        average = weights["maker@average.0.weight"]
+        if before is not None:
+            torch.testing.assert_close(average, 0.9 * before + 0.1 * weights["maker.0.weight"])
+        before = average
+    assert before is not None
+
+
+def test_each_step_has_the_learning_rate_of_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, rates = ToyTask.training_step, dict[int, list[float]]()
+
+    def watched(self, batch, stepper):
+        rates[stepper.step] = [group["lr"] for each in self.optimisers().values() for group in each.param_groups]
+        return step(self, batch, stepper)
+
+    monkeypatch.setattr(ToyTask, "training_step", watched)
+    recipe = toy_recipe(optim=Optim(lr=1e-2, warmup=3, decay=3, fall="linear"))
+    run(recipe, tmp_path, until=2)
+    run(recipe, tmp_path, resume=True)
+    wanted = [1 / 3, 2 / 3, 1.0, 1.0, 2 / 3, 1 / 3]
+    assert sorted(rates) == list(range(6))
+    for number, share in enumerate(wanted):
+        assert rates[number] == pytest.approx([1e-2 * share] * 2), number
 
 
 def free_port() -> int:
