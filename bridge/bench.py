@@ -1,7 +1,7 @@
-"""``python -m bridge.bench osc``: OSC messages a second, from bytes to commands, beside python-osc's dispatcher.
+"""``python -m bridge.bench osc``: OSC messages per second, from bytes to commands, compared with python-osc.
 
-Both get the same datagrams, addressed to the controls of the same voices, and both end at a checked or handled value.
-Prints one JSON value; ``ripieno bench osc`` asks for it.
+Both process the same datagrams, addressed to the controls of the same voices, up to a checked or handled value.
+Prints one JSON value, which ``ripieno bench osc`` reads.
 """
 
 import argparse
@@ -28,8 +28,8 @@ _MESSAGES: Final = 2000
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bridge.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["osc"])
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("what", choices=["osc"], help="what to measure")
+    parser.add_argument("--runs", type=int, default=5, help="runs of the measurement; default 5")
     parsed = parser.parse_args(argv)
     datagrams = _datagrams()
     ours, theirs = [], []

@@ -1,4 +1,4 @@
-"""``python -m engine list | describe | render | bench | replay``: everything that needs no sound card."""
+"""``python -m engine list | describe | render | bench | replay``: the commands that need no sound card."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ _PICTURE_S: Final = 600.0  # longer renders are drawn up to here
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """One of this room's verbs. 0: done, 1: failed, 2: wrong usage."""
+    """Run one of this room's verbs. 0: done, 1: failed, 2: wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbs: Mapping[str, Callable[[Sequence[str]], int]] = {
         "list": bundles_main,
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return verbs[parsed.verb](arguments[1:])
 
 
-def _told(work: Callable[[], int]) -> int:
-    """Run `work`; what goes wrong on purpose becomes one line on stderr and 1."""
+def _guarded(work: Callable[[], int]) -> int:
+    """Run `work`; an expected error becomes one line on stderr and 1."""
     try:
         return work()
     except OSError as error:
@@ -51,12 +51,16 @@ def _told(work: Callable[[], int]) -> int:
 
 
 def bundles_main(argv: Sequence[str]) -> int:
-    """``ripieno bundles``: what can be played, or all about one bundle."""
-    parser = argparse.ArgumentParser(prog="ripieno bundles", description="List bundles, or describe one.")
-    parser.add_argument("bundle", nargs="?", help="name or folder; all are listed without one")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    """``ripieno bundles``: the installed bundles, or all facts of one."""
+    parser = argparse.ArgumentParser(
+        prog="ripieno bundles",
+        description="List the installed bundles, or describe one. A bundle is a folder with a trained model; the "
+        "environment variable RIPIENO_BUNDLES names further folders that hold bundles.",
+    )
+    parser.add_argument("bundle", nargs="?", help="name or folder of the bundle to describe; default: list all")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parsed = parser.parse_args(argv)
-    return _told(lambda: _list(parsed.json) if parsed.bundle is None else _describe(parsed.bundle, parsed.json))
+    return _guarded(lambda: _list(parsed.json) if parsed.bundle is None else _describe(parsed.bundle, parsed.json))
 
 
 def _list(as_json: bool) -> int:
@@ -123,38 +127,46 @@ def _facts(info: Any) -> dict[str, Any]:
 
 
 def _brief(value: Any) -> Any:
-    """A fact as it is; of a long text, such as a dictionary, how long it is."""
+    """A fact as it is; of a long text, such as a dictionary, only its length."""
     return f"{len(value)} characters" if isinstance(value, str) and len(value) > _LONGEST else value
 
 
 def _render_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ripieno render",
-        description="Play a bundle into a sound file, faster than live. Ctrl-C ends it early and leaves it valid.",
+        description="Play a bundle into a sound file, faster than real time. Ctrl-C stops early and keeps what is "
+        "written so far.",
+        epilog="Example: ripieno render musika-live out.wav --bars 16 --progression 'Am F C G' --set density=0.8",
     )
-    parser.add_argument("bundle", help="name or folder of a bundle, or: tone")
+    parser.add_argument("bundle", help="name or folder of a bundle, or tone for the test tone")
     parser.add_argument("out", help="file to write, .wav (32-bit float) or .flac (24-bit)")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--seconds", type=float, help="how long (30 if neither this nor --bars is given)")
-    length.add_argument("--bars", type=int, help="how long in bars")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same music (0)")
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="a control; may be repeated")
-    parser.add_argument("--tempo", type=float, default=120.0, help="quarter notes a minute (120)")
-    parser.add_argument("--beats", type=int, default=4, help="quarter notes in a bar (4)")
-    parser.add_argument("--progression", default="", help="chords, one a bar, repeated, such as: Am F C G")
-    parser.add_argument("--picture", metavar="PNG", help="draw what was made: spectrogram, level, bars, chords")
+    length.add_argument("--seconds", type=float, help="length in seconds; default 30")
+    length.add_argument("--bars", type=int, help="length in bars, instead of --seconds")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same music; default 0")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="set a control, such as density=0.8 (ripieno bundles NAME lists them); repeatable",
+    )
+    parser.add_argument("--tempo", type=float, default=120.0, help="quarter notes per minute, 20..400; default 120")
+    parser.add_argument("--beats", type=int, default=4, help="quarter notes per bar; default 4")
+    parser.add_argument("--progression", default="", help="chords, one per bar, repeated, such as 'Am F C G'")
+    parser.add_argument("--picture", metavar="PNG", help="also draw spectrogram, level, bars and chords to this file")
     parser.add_argument(
         "--provider",
         default="cpu",
         metavar="NAME",
-        help="what runs the graphs: cpu, or cuda, coreml, ... where there is one",
+        help="onnxruntime provider that runs the model: cpu (default), or cuda, coreml, ... if installed",
     )
-    parser.add_argument("--workers", type=int, default=0, help="threads (all cores)")
+    parser.add_argument("--workers", type=int, default=0, help="number of threads; default: one per core")
     return parser
 
 
 def render_main(argv: Sequence[str]) -> int:
-    """``ripieno render``: a bundle into a sound file."""
+    """``ripieno render``: play a bundle into a sound file."""
     parser = _render_parser()
     parsed = parser.parse_args(argv)
     if parsed.seconds is not None and not 0.0 < parsed.seconds <= 1e6:
@@ -168,10 +180,10 @@ def render_main(argv: Sequence[str]) -> int:
     if parsed.workers < 0:
         parser.error(f"--workers takes 1 or more, or 0 for all cores, got {parsed.workers}")
     if parsed.picture and not Path(parsed.picture).absolute().parent.is_dir():
-        parser.error(f"--picture {parsed.picture}: there is no such folder; make it or choose another")
+        parser.error(f"--picture {parsed.picture}: the folder does not exist; create it or choose another")
     if any("=" not in setting for setting in parsed.set):
         parser.error("--set takes PATH=VALUE, such as --set style/seed=4")
-    return _told(lambda: _render(parsed))
+    return _guarded(lambda: _render(parsed))
 
 
 def _render(parsed: argparse.Namespace) -> int:
@@ -206,9 +218,9 @@ def _render(parsed: argparse.Namespace) -> int:
             workers=parsed.workers or None, progress=lambda share: bar.update(task, completed=share),
         )  # fmt: skip
     lasts = made.samples / made.sample_rate
-    clipped = f", peaks of {made.peak:.2f} clipped: lower the gain" if made.peak > 1.0 else ""
+    clipped = f", peaks of {made.peak:.2f} were clipped: lower the gain" if made.peak > 1.0 else ""
     console.print(
-        f"{parsed.out}: {lasts:.2f} s at {made.sample_rate} Hz, {made.realtime:.1f} times live speed{clipped}",
+        f"{parsed.out}: {lasts:.2f} s at {made.sample_rate} Hz, {made.realtime:.1f} times real time{clipped}",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -230,17 +242,25 @@ def _picture(parsed: argparse.Namespace, conductor: Any) -> None:
 
 
 def bench_main(argv: Sequence[str]) -> int:
-    """``ripieno bench``: how fast this machine plays."""
+    """``ripieno bench``: the speed of models on this machine."""
     from engine.bench.bench import BENCHES, Options, machine, run
 
-    parser = argparse.ArgumentParser(prog="ripieno bench", description="Measure this machine; medians of several runs.")
-    parser.add_argument("name", choices=list(BENCHES))
-    parser.add_argument("--bundle", action="append", default=[], help="name or folder; may be repeated")
-    parser.add_argument("--runs", type=int, default=5, help="of each measurement (5)")
-    parser.add_argument("--seconds", type=float, default=119.0, help="of sound in an offline run (119)")
-    parser.add_argument("--workers", type=int, default=0, help="threads of an offline run (all cores)")
-    parser.add_argument("--no-peer", action="store_true", help="do not measure anybody else")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser = argparse.ArgumentParser(
+        prog="ripieno bench",
+        description="Measure the speed of models on this machine. Each figure is the median of several runs; close "
+        "other programs first. x_realtime: seconds of sound per second of computation.",
+    )
+    parser.add_argument(
+        "name", choices=list(BENCHES), help="family to measure; osc: the OSC server, start: time to the first sound"
+    )
+    parser.add_argument(
+        "--bundle", action="append", default=[], help="bundle to measure; default: all of the family; repeatable"
+    )
+    parser.add_argument("--runs", type=int, default=5, help="runs of each measurement; default 5")
+    parser.add_argument("--seconds", type=float, default=119.0, help="seconds of sound per offline run; default 119")
+    parser.add_argument("--workers", type=int, default=0, help="threads of an offline run; default: one per core")
+    parser.add_argument("--no-peer", action="store_true", help="do not also measure other programs for comparison")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     parsed = parser.parse_args(argv)
     if parsed.runs < 1 or parsed.seconds <= 0.0:
         parser.error("--runs takes 1 or more, --seconds more than 0")
@@ -255,20 +275,24 @@ def bench_main(argv: Sequence[str]) -> int:
         if parsed.json:
             print(json.dumps({"machine": about, "results": [result.as_dict() for result in results]}, indent=1))
             return 0
-        print(f"{about['processor']}, {about['cores']} cores, load {about['load']} when this began")
+        print(f"{about['processor']}, {about['cores']} cores, load {about['load']} at the start")
         for result in results:
             beside = f"   {result.ratio:.1f} times {result.peer} ({result.peer_value:.1f})" if result.peer else ""
             spread = f"{min(result.best, result.worst):.1f}..{max(result.best, result.worst):.1f}"
             print(f"{result.name:34} {result.build:5} {result.value:10.1f} {result.unit:11} ({spread}){beside}")
         return 0
 
-    return _told(work)
+    return _guarded(work)
 
 
 def replay_main(argv: Sequence[str]) -> int:
-    """``ripieno replay``: the sound of a take again."""
-    parser = argparse.ArgumentParser(prog="ripieno replay", description="Make the sound of a take again, as a file.")
-    parser.add_argument("take", help="the take's file")
+    """``ripieno replay``: render the sound of a take."""
+    parser = argparse.ArgumentParser(
+        prog="ripieno replay",
+        description="Render the sound of a recorded session again, bit for bit, from its take: the log of commands "
+        "that ripieno live writes into the session folder.",
+    )
+    parser.add_argument("take", help="take file, such as takes/2026-11-30-201500/take-20261130-201500.jsonl")
     parser.add_argument("out", help="file to write, .wav or .flac")
     parsed = parser.parse_args(argv)
 
@@ -279,7 +303,7 @@ def replay_main(argv: Sequence[str]) -> int:
         print(f"{parsed.out}: {samples} samples", file=sys.stderr)
         return 0
 
-    return _told(work)
+    return _guarded(work)
 
 
 if __name__ == "__main__":

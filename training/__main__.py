@@ -1,6 +1,6 @@
-"""`python -m training RECIPE`: run an experiment, or go on with one.
+"""`ripieno train RECIPE` or `python -m training RECIPE`: train a model from a recipe, or resume a run.
 
-Several accelerators: `torchrun --nproc-per-node 4 -m training RECIPE`.
+On several GPUs: `torchrun --nproc-per-node 4 -m training RECIPE`.
 """
 
 import argparse
@@ -79,16 +79,28 @@ def _evaluate(recipe: "Recipe", out: Path) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m training", description="Train a model from a recipe.")
+    parser = argparse.ArgumentParser(
+        "ripieno train",
+        description="Train a model from a recipe. Ctrl-C saves a checkpoint and stops. Needs the extra 'train'.",
+        epilog="Example: ripieno train musika_live_autoencoder --steps 200. Recipes are files in training/recipes.",
+    )
     parser.add_argument("recipe", nargs="?", help="name of a recipe, or a .py file that defines RECIPE")
-    parser.add_argument("--list", action="store_true", help="name the recipes and leave")
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="such as optim.lr=3e-4")
-    parser.add_argument("--out", type=Path, help="folder of the run (default runs/RECIPE)")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in that folder")
-    parser.add_argument("--steps", type=int, help="steps in all, instead of the recipe's")
-    parser.add_argument("--until", type=int, help="stop and save after this step, and leave the schedule as it is")
-    parser.add_argument("--evaluate", action="store_true", help="measure the run beside simple baselines, and leave")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--list", action="store_true", help="list the recipes and exit")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="change a value, such as optim.lr=3e-4; repeatable",
+    )
+    parser.add_argument("--out", type=Path, help="folder of the run; default runs/RECIPE")
+    parser.add_argument("--resume", action="store_true", help="resume from the newest checkpoint in that folder")
+    parser.add_argument("--steps", type=int, help="total number of steps, instead of the recipe's")
+    parser.add_argument("--until", type=int, help="save and stop after this step; the schedule is not changed")
+    parser.add_argument("--evaluate", action="store_true", help="compare a finished run with simple baselines and exit")
+    parser.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to compute; default auto"
+    )
     return parser
 
 

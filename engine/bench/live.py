@@ -1,8 +1,8 @@
-"""``python -m engine.bench.live BUNDLE``: a language model as a live voice of this machine, as one JSON value.
+"""``python -m engine.bench.live BUNDLE``: measure a language model as a live voice; prints one JSON value.
 
-A whole session in real time, read as a sound card would: asked again and again to go on with its own last six seconds,
-then left alone. Told are the moments from asking to the first new sample at the output, how fast chunks are made, what
-was late and when, and how much memory the voice's process holds at the beginning and at the end.
+Runs a whole session in real time, read as a sound card would read it: the voice is asked several times to continue its
+own last six seconds, then plays on undisturbed. Reported are the time from each command to the first new sample at the
+output, the speed at which chunks are made, underruns and their times, and the memory of the voice's process.
 """
 
 import argparse
@@ -84,11 +84,11 @@ class _Hall:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.live", description=__doc__.splitlines()[0])
-    parser.add_argument("bundle")
-    parser.add_argument("--runs", type=int, default=5, help="continuations")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of sound after them")
-    parser.add_argument("--threads", type=int, default=1, help="of the network")
-    parser.add_argument("--fill-ms", type=float, default=60.0, help="sound the voice keeps ready")
+    parser.add_argument("bundle", help="name or folder of a musicgen bundle")
+    parser.add_argument("--runs", type=int, default=5, help="number of continuations; default 5")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds of sound after them; default 60")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the network; default 1")
+    parser.add_argument("--fill-ms", type=float, default=60.0, help="buffer of the voice; default 60")
     parsed = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         voice = VoiceSpec(name="m", bundle=parsed.bundle, seed=1, options={"threads": parsed.threads})

@@ -1,7 +1,7 @@
-"""``python -m engine.bench.musicgen BUNDLE``: how fast a language model of sound plays here, as one JSON value.
+"""``python -m engine.bench.musicgen BUNDLE``: measure the speed of a language model of sound; prints one JSON value.
 
-In a process of its own, so that the memory it takes is its own. Each step is drawn and what is whole is turned into
-sound on the way, as live: steps a second of which 50 make real time at 50 frames a second.
+It runs in a process of its own, so that its memory can be measured. As in a live session, codes are sampled step by
+step and decoded to sound on the way; at 50 frames per second, 50 steps per second are real time.
 """
 
 import argparse
@@ -31,10 +31,10 @@ _POSITIONS: Final = 1536
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.musicgen", description=__doc__.splitlines()[0])
-    parser.add_argument("bundle")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=_STEPS)
-    parser.add_argument("--threads", type=int, default=0, help="of the network (all cores)")
+    parser.add_argument("bundle", help="name or folder of a musicgen bundle")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each measurement; default 3")
+    parser.add_argument("--steps", type=int, default=_STEPS, help="steps per run; default 200")
+    parser.add_argument("--threads", type=int, default=0, help="threads of the network; default: one per core")
     parsed = parser.parse_args(argv)
     json.dump(_measured(parsed.bundle, parsed.runs, parsed.steps, parsed.threads or cores()), sys.stdout)
     return 0

@@ -1,4 +1,4 @@
-"""``ripieno continue``: go on with a sound file, or make sound from nothing, by words and melody."""
+"""``ripieno continue``: continue a sound file, or make sound from a text prompt."""
 
 import argparse
 import signal
@@ -21,42 +21,48 @@ _INTERRUPTED: Final = 130  # what a shell gives for Ctrl-C
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ripieno continue",
-        description="Go on with a sound in its own vein, steered by words or a melody; without IN, make sound from "
-        "nothing. Ctrl-C ends it early and keeps what is made.",
+        description="Continue a sound file in the same style, tempo and chords, steered by a text prompt or a melody; "
+        "without IN, make sound from the text prompt alone. Ctrl-C stops early and keeps what is made so far.",
+        epilog="Examples: ripieno continue in.wav out.wav --seconds 20; "
+        'ripieno continue out.wav --text "techno with drums and bass, 128 bpm"',
     )
     add = parser.add_argument
-    add("files", nargs="+", metavar="[IN] OUT", help="sound to go on with, and file to write, .wav or .flac")
-    add("--seconds", type=float, default=20.0, help="of new sound (20)")
-    add("--context", type=float, default=10.0, help="seconds of IN that are heard; 0 for as many as can be (10)")
-    add("--text", default="", help='words, such as "slow piano and strings"')
-    add("--melody", metavar="FILE", help="sound whose melody is followed (melody bundles)")
-    add("--bundle", default="", help="name or folder; the first that continues sound if not given")
+    add("files", nargs="+", metavar="[IN] OUT", help="sound file to continue, and file to write, .wav or .flac")
+    add("--seconds", type=float, default=20.0, help="length of the new sound; default 20")
+    add("--context", type=float, default=10.0, help="seconds at the end of IN to use as prompt; 0: all; default 10")
+    add("--text", default="", help='text prompt, such as "ambient with chords and bass"')
+    add("--melody", metavar="FILE", help="sound file whose melody to follow (only bundles of melody models)")
+    add("--bundle", default="", help="bundle that continues sound; default: the first one")
     for control in walk(MusicgenControls()):
         name, kind = control.path[0], control.kind
-        default = "as the bundle says" if name == "guidance" else f"{control.value:g}"
-        add(f"--{name.replace('_', '-')}", type=kind, default=None, help=f"{control.live.meaning} ({default})")
-    add("--seed", type=int, default=0, help="same seed, same sound (0)")
+        add(
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            default=None,
+            help=f"{control.live.meaning}; default: set by the bundle",
+        )
+    add("--seed", type=int, default=0, help="same seed, same sound; default 0")
     add(
         "--tempo",
         type=float,
         default=0.0,
-        help="bpm, from IN's first sample on; without IN what --text says, as 128 bpm (conducted)",
+        help="tempo in bpm, bars counted from the first sample of IN; default: detected in IN, or read from --text",
     )
-    add("--free", action="store_true", help="go on without the pulse and the chords that are heard in IN")
-    add("--beats", type=int, default=4, help="beats of a bar (4)")
-    add("--progression", default="", help='chords, one a bar, repeated, such as "Am F C G" (conducted bundles)')
-    add("--alone", action="store_true", help="write the new sound without IN before it")
-    add("--picture", metavar="OUT.png", help="draw a spectrogram")
-    add("--threads", type=int, default=0, help="of the network (all cores)")
+    add("--free", action="store_true", help="do not follow the beat and chords detected in IN")
+    add("--beats", type=int, default=4, help="beats per bar; default 4")
+    add("--progression", default="", help="chords, one per bar, repeated, such as 'Am F C G'; default: detected in IN")
+    add("--alone", action="store_true", help="write only the new sound, without IN before it")
+    add("--picture", metavar="OUT.png", help="also draw a spectrogram to this file")
+    add("--threads", type=int, default=0, help="number of threads; default: one per core")
     return parser
 
 
 def continue_main(argv: Sequence[str]) -> int:
-    """``ripieno continue``. 0: done, 1: failed (one line on stderr says why), 130: interrupted, what is made kept."""
+    """``ripieno continue``. 0: done, 1: failed (one line on stderr says why), 130: interrupted, the result is kept."""
     parser = _parser()
     parsed = parser.parse_args(argv)
     if len(parsed.files) > 2:
-        parser.error(f"one file to read and one to write, got {len(parsed.files)}: {' '.join(parsed.files)}")
+        parser.error(f"takes one file to read and one to write, got {len(parsed.files)}: {' '.join(parsed.files)}")
     try:
         made = _run(_task(parsed))
     except EngineError as error:
@@ -67,9 +73,9 @@ def continue_main(argv: Sequence[str]) -> int:
         print(f"ripieno continue: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("ripieno continue: interrupted before there was sound, nothing was written", file=sys.stderr)
+        print("ripieno continue: interrupted before there was any sound; no file was written", file=sys.stderr)
         return _INTERRUPTED
-    for line in made.told():
+    for line in made.summary():
         print(line, file=sys.stderr)
     return 0 if made.complete else _INTERRUPTED
 
@@ -104,7 +110,7 @@ def _task(parsed: argparse.Namespace) -> ContinueTask:
 
 
 def _controls(parsed: argparse.Namespace) -> MusicgenControls:
-    """The bundle's controls with those that were given."""
+    """The bundle's controls with the values of the flags."""
     controls = _defaults(parsed.bundle)
     for control in walk(controls):
         given = getattr(parsed, control.path[0])
@@ -117,7 +123,7 @@ def _controls(parsed: argparse.Namespace) -> MusicgenControls:
 
 
 def _defaults(bundle: str) -> MusicgenControls:
-    """As the bundle says; of one that is something else the opening tells."""
+    """The bundle's default controls; a bundle of another family is refused when it is opened."""
     from engine.bundles.bundle import describe
 
     told = describe(bundle or first_bundle()).controls
@@ -151,7 +157,7 @@ def _progression(text: str) -> Any:
 
 @contextmanager
 def _asking() -> Iterator[Callable[[], bool]]:
-    """Within, the first Ctrl-C is only remembered; a second one interrupts as ever."""
+    """Within it, the first Ctrl-C is only noted; a second one interrupts as usual."""
     asked: list[int] = []
 
     def remember(number: int, _: object) -> None:
@@ -177,7 +183,8 @@ def _run(task: ContinueTask) -> Continued:
 
     console = Console(stderr=True)
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar, _asking() as asked:
-        line = bar.add_task(f"{'nothing' if task.source is None else task.source.name} -> {task.out.name}", total=None)
+        source = "text" if task.source is None else task.source.name
+        line = bar.add_task(f"{source} -> {task.out.name}", total=None)
 
         def tell(progress: Progress) -> None:
             bar.update(line, total=max(1, progress.total), completed=progress.done)

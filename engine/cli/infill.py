@@ -1,4 +1,4 @@
-"""``ripieno infill``: make some tracks of some bars of a MIDI file anew, from all the rest of it."""
+"""``ripieno infill``: write new parts for some tracks and bars of a MIDI file, fitting the rest of it."""
 
 import argparse
 import sys
@@ -21,36 +21,44 @@ _INTERRUPTED: Final = 130  # what a shell gives for Ctrl-C
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ripieno infill",
-        description="Make tracks of a MIDI file anew, from all that is left of it. The file itself is never changed; "
-        "in the result only the tracks and bars asked for are other than before. Ctrl-C leaves nothing behind.",
+        description="Write new parts for tracks of a MIDI file, fitting the other tracks. IN.mid is not changed; "
+        "OUT.mid differs from it only in the target tracks and bars. Ctrl-C cancels and writes nothing.",
+        epilog="Example: ripieno infill song.mid new.mid --targets bass,drum --bars 9-16 --variations 4",
     )
     add = parser.add_argument
-    add("source", metavar="IN.mid", help="what to fill")
-    add("out", metavar="OUT.mid", help="file to write; of several variations OUT-1.mid, OUT-2.mid, ...")
-    add("--targets", required=True, help=f"tracks to make, such as bass,drum; any of {', '.join(ROLES)}")
-    add("--bars", default="", help="bars to make, the first is 1, such as 9-16; beyond the end goes on (all bars)")
-    add("--variations", type=int, default=1, help="how many to make (1)")
-    add("--picture", metavar="OUT.png", help="draw what is given and what was made as piano rolls")
-    add("--bundle", default="", help="name or folder; the first that makes notes if not given")
-    add("--steps", type=int, default=16, help="passes of the network: more is slower and more coherent (16)")
-    add("--plan", choices=PLANS, default="cosine", help="how many cells each pass decides (cosine)")
-    add("--seed", type=int, default=0, help="same seed, same notes (0)")
-    add("--temperature", type=float, help="of pitches and lengths: 1 as usual (1)")
-    add("--top-p", type=float, help="only the likeliest pitches that together reach this share (1)")
-    add("--refine", type=float, help="share of odd notes to draw again in a last pass, such as 0.15 (0)")
-    add("--chords", default="", help='chords from bar 1 on, one a bar, repeated, such as "Am F C G" (as heard)')
+    add("source", metavar="IN.mid", help="MIDI file to read")
+    add("out", metavar="OUT.mid", help="MIDI file to write; with --variations OUT-1.mid, OUT-2.mid, ...")
+    add("--targets", required=True, help=f"tracks to write, such as bass,drum; any of {', '.join(ROLES)}")
+    add("--bars", default="", help="bars to write, counted from 1, such as 9-16; may reach past the end; default: all")
+    add("--variations", type=int, default=1, help="number of versions to make; default 1")
+    add("--picture", metavar="OUT.png", help="also draw the given and the new notes as piano rolls to this file")
+    add("--bundle", default="", help="bundle that makes notes; default: the first one")
+    add("--steps", type=int, default=16, help="network passes: more is slower and more coherent; default 16")
+    add("--plan", choices=PLANS, default="cosine", help="how many notes each pass decides; default cosine")
+    add("--seed", type=int, default=0, help="same seed, same notes; default 0")
+    add("--temperature", type=float, help="randomness of pitches and lengths; 1 (default): as trained")
+    add("--top-p", type=float, help="sample only from the likeliest pitches with this total probability; default 1")
+    add("--refine", type=float, help="share of unlikely notes to sample again in a last pass, such as 0.15; default 0")
+    add(
+        "--chords",
+        default="",
+        help="chords from bar 1 on, one per bar, repeated, such as 'Am F C G'; default: detected",
+    )
     add("--density", default="", metavar="ROLE=X,...", help="share of sixteenths with an onset, such as drum=0.5")
-    add("--range", default="", metavar="ROLE=LOW-HIGH,...", help="MIDI pitches, such as bass=28-52")
-    add("--chord-tones", default="", metavar="ROLE,...", help="tracks that keep to the notes of the chords")
-    add("--chord-pull", type=float, help="how strongly notes are drawn to the chords, 0..20 (2; published weights 0)")
-    add("--wish", default="", metavar='"NAME=VALUE ..."', help=f"any of these and more: {INFILL_OPTIONS}")
-    add("--threads", type=int, default=0, help="of the network (all cores)")
+    add("--range", default="", metavar="ROLE=LOW-HIGH,...", help="range of MIDI pitches, such as bass=28-52")
+    add("--chord-tones", default="", metavar="ROLE,...", help="tracks that may use only notes of the chords")
+    add("--chord-pull", type=float, help="bias of pitches towards chord notes, 0..20; default: set by the bundle")
+    add("--option", default="", metavar='"NAME=VALUE ..."', help=f"more options, for all tracks: {INFILL_OPTIONS}")
+    add("--wish", default="", help=argparse.SUPPRESS)  # the name until version 0.1
+    add("--threads", type=int, default=0, help="number of threads; default: one per core")
     return parser
 
 
 def infill_main(argv: Sequence[str]) -> int:
     """``ripieno infill``. 0: done, 1: failed (one line on stderr says why), 130: interrupted."""
     parsed = _parser().parse_args(argv)
+    if parsed.wish:
+        print("ripieno infill: --wish is now called --option; the old name still works", file=sys.stderr)
     try:
         task = _task(parsed)
         made = _run(task, str(parsed.out))
@@ -61,9 +69,9 @@ def infill_main(argv: Sequence[str]) -> int:
         print(f"ripieno infill: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("ripieno infill: interrupted, nothing was written", file=sys.stderr)
+        print("ripieno infill: interrupted; no file was written", file=sys.stderr)
         return _INTERRUPTED
-    for line in made.told():
+    for line in made.summary():
         print(line, file=sys.stderr)
     return 0
 
@@ -86,12 +94,12 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
         chords=parsed.chords,
         picture=None if parsed.picture is None else Path(parsed.picture),
         threads=parsed.threads or cores(),
-        wishes=infill_options(" ".join(_words(parsed)), settings),
+        options=infill_options(" ".join(_words(parsed)), settings),
     )
 
 
 def _words(parsed: argparse.Namespace) -> Iterator[str]:
-    """All flags that are wishes, as wishes are written."""
+    """The flags that are infill options, as ``NAME=VALUE``."""
     for name, value in (
         ("temperature", parsed.temperature), ("top_p", parsed.top_p), ("refine", parsed.refine),
         ("pull", parsed.chord_pull),
@@ -105,7 +113,7 @@ def _words(parsed: argparse.Namespace) -> Iterator[str]:
                 yield f"{role.strip()}.{name}={value.strip()}"
     if parsed.chord_tones:
         yield from (f"{role}.tones=chord" for role in targets_of(parsed.chord_tones))
-    yield parsed.wish
+    yield from (parsed.wish, parsed.option)
 
 
 def _run(task: InfillTask, name: str) -> Infilled:

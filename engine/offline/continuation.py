@@ -107,20 +107,20 @@ class Continued:
     def complete(self) -> bool:
         return self.made >= self.asked
 
-    def told(self) -> Iterator[str]:
-        """Lines for people."""
+    def summary(self) -> Iterator[str]:
+        """The result in lines of text."""
         if not self.made:
-            yield "interrupted before there was sound, nothing was written"
+            yield "interrupted before there was any sound; no file was written"
             return
-        more = "" if self.complete else f" of {self.asked:.1f} s, then it was interrupted"
-        heard = f"after {self.heard:.1f} s that were heard, " if self.heard else ""
+        more = "" if self.complete else f" of {self.asked:.1f} s, then interrupted"
+        heard = f"prompt of {self.heard:.1f} s, " if self.heard else ""
         speed = self.steps / max(self.took_s, 1e-9)
         yield (
             f"{self.path}: {heard}{self.made:.1f} s of new sound{more}, "
-            f"{self.made / max(self.took_s, 1e-9):.1f} times live speed ({speed:.0f} steps a second)"
+            f"{self.made / max(self.took_s, 1e-9):.1f} times real time ({speed:.0f} steps per second)"
         )
         if self.licence:
-            yield f"weights: {self.licence}"
+            yield f"licence of the weights: {self.licence}"
 
 
 def continued(task: ContinueTask) -> Job[Continued]:

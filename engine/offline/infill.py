@@ -37,7 +37,7 @@ class InfillTask:
         targets: roles to make. bars: first and last, from 1; None for all there are.
         bundle: name or path (if `paths`); empty for the first that makes notes.
         chords: a progression from bar 1 on; empty for what is heard.
-        wishes: how to fill, and what may sound.
+        options: how to infill, and which notes are allowed.
         picture: file to draw into. threads: of the network.
     """
 
@@ -48,7 +48,7 @@ class InfillTask:
     bundle: str = ""
     paths: bool = True
     chords: str = ""
-    wishes: InfillOptions = field(default_factory=InfillOptions)
+    options: InfillOptions = field(default_factory=InfillOptions)
     picture: Path | None = None
     threads: int = 1
 
@@ -69,11 +69,11 @@ class Infilled:
     seconds: float
     lost: str = ""
 
-    def told(self) -> Iterator[str]:
-        """Lines for people."""
+    def summary(self) -> Iterator[str]:
+        """The result in lines of text."""
         for path, parts in zip(self.paths, self.notes, strict=True):
             yield f"{path}: " + ", ".join(f"{len(notes)} notes of {role}" for role, notes in parts.items())
-        yield f"{self.passes} passes of the network in {self.seconds:.1f} s"
+        yield f"{self.passes} network passes in {self.seconds:.1f} s"
         if self.lost:
             yield self.lost
 
@@ -129,16 +129,16 @@ def infill(task: InfillTask) -> Job[Infilled]:
     roles = roles_of(score)
     model = open_getmusic(task.bundle or first_bundle(), threads=task.threads, paths=task.paths)
     wanted = Wanted(
-        targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.wishes.ranges,
-        chord_tones=task.wishes.chord_tones, scale_tones=task.wishes.scale_tones, pull=task.wishes.pull,
-        seed=task.wishes.settings.seed,
+        targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.options.ranges,
+        chord_tones=task.options.chord_tones, scale_tones=task.options.scale_tones, pull=task.options.pull,
+        seed=task.options.settings.seed,
     )  # fmt: skip
     sheet = Sheet(model, score, roles, wanted)
     began_s = time.perf_counter()
     filled = yield from model.fill(
         sheet.grid,
         sheet.targets,
-        task.wishes.settings,
+        task.options.settings,
         limits=sheet.limits,
         features=sheet.features,
         first_bar=sheet.first_bar,
@@ -279,7 +279,7 @@ def _draw(
         Roll(title=f"variation {number}", strips=tuple(strip(role, notes[role]) for role in task.targets))
         for number, notes in enumerate(made, 1)
     ]
-    title = f"{task.source.name}   {', '.join(task.targets)}   seed {task.wishes.settings.seed}"
+    title = f"{task.source.name}   {', '.join(task.targets)}   seed {task.options.settings.seed}"
     save_rolls(
         task.picture or "", rolls, [tick for _, tick in near], first_bar=sheet.first_bar + near[0][0] + 1,
         shaded=(begin, end), title=title,

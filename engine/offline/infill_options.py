@@ -1,6 +1,6 @@
-"""What may be wished of a fill beyond its tracks and bars, as one text: the same on a command line and in a message.
+"""Options of an infill beyond its tracks and bars, as one text: the same on the command line and over OSC.
 
-Words are ``NAME=VALUE``, several set off by spaces: ``temperature=0.9 drum.density=0.5 bass.range=28-52``.
+The text is a list of ``NAME=VALUE``, separated by spaces: ``temperature=0.9 drum.density=0.5 bass.range=28-52``.
 """
 
 from collections.abc import Mapping
@@ -22,19 +22,19 @@ _FIELDS: Final = {"temperature": "temperatures", "top_p": "top_ps", "density": "
 _TONES: Final = ("all", "scale", "chord")
 
 INFILL_OPTIONS: Final = (
-    "temperature, top_p, refine, pull (towards the chords), plan; of one track ROLE.temperature, ROLE.top_p, "
-    "ROLE.density (share of sixteenths), ROLE.rests (above 0 fewer notes), ROLE.range (such as 28-52), "
+    "temperature, top_p, refine, pull (bias towards chord notes), plan; for one track ROLE.temperature, ROLE.top_p, "
+    "ROLE.density (share of sixteenths with an onset), ROLE.rests (above 0: fewer notes), ROLE.range (such as 28-52), "
     "ROLE.tones (all, scale or chord)"
 )
-"""All names, for people."""
+"""All names, for help texts and messages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InfillOptions:
-    """InfillOptions in the words of a fill.
+    """Options of an infill.
 
     Args:
-        settings: the part that is `FillSettings`.
+        settings: the options that are part of `FillSettings`.
         pull, ranges, chord_tones, scale_tones: see `engine.models.getmusic.sheet.Wanted`.
     """
 
@@ -46,12 +46,13 @@ class InfillOptions:
 
 
 def infill_options(text: str, settings: FillSettings | None = None) -> InfillOptions:
-    """Read wishes.
+    """Read options from text.
 
     Args:
-        settings: what they are added to.
+        text: ``NAME=VALUE``, separated by spaces.
+        settings: values of the options that `text` does not name.
     Raises:
-        ControlError: a name that is none, or a value that cannot be taken.
+        ControlError: an unknown name, or a value out of range.
     """
     plain: dict[str, Any] = {}
     by_role: dict[str, dict[str, float]] = {name: {} for name in _OF_ROLES}
@@ -61,7 +62,7 @@ def infill_options(text: str, settings: FillSettings | None = None) -> InfillOpt
         name, _, value = word.partition("=")
         role, _, part = name.rpartition(".")
         if role and role not in ROLES:
-            raise ControlError(f"wishes are of {', '.join(ROLES)}; got {word!r}")
+            raise ControlError(f"options of one track begin with {', '.join(ROLES)}; got {word!r}")
         if role and part in _OF_ROLES:
             by_role[part][role] = _number(name, value, *_OF_ROLES[part])
         elif role and part == "range":
@@ -73,7 +74,7 @@ def infill_options(text: str, settings: FillSettings | None = None) -> InfillOpt
         elif not role and name == "plan" and value in PLANS:
             plain[name] = value
         else:
-            raise ControlError(f"wishes are NAME=VALUE, names being {INFILL_OPTIONS}; got {word!r}")
+            raise ControlError(f"an option is NAME=VALUE, where NAME is one of {INFILL_OPTIONS}; got {word!r}")
     pull = plain.pop("pull", None)
     parts: dict[str, Any] = {_FIELDS[name]: rows for name, rows in by_role.items() if rows}
     return InfillOptions(

@@ -189,7 +189,7 @@ def _task(command: Infill, folder: Path, notes: Sequence[FillNote]) -> InfillTas
         bundle=command.bundle,
         paths=False,
         chords=command.chords,
-        wishes=infill_options(
+        options=infill_options(
             command.wishes, FillSettings(steps=command.steps, seed=command.seed, variations=command.variations)
         ),
     )

@@ -55,7 +55,7 @@ Controls = Any  # MusikaControls or MusikaDensityControls
 class MusikaStyle:
     """What the music is like, apart from when."""
 
-    seed: Annotated[int, Live(0, 2**31 - 1, "number of the style; same seed, same style")] = 1
+    seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same style")] = 1
     other: Annotated[int, Live(0, 2**31 - 1, "seed of a second style, for blend")] = 2
     blend: Annotated[float, Live(0.0, 1.0, "mix of the two styles; 0: seed, 1: other")] = 0.0
     glide: Annotated[float, Live(0.0, 60.0, "time to change to a new style", "s")] = 4.0

@@ -45,7 +45,7 @@ _LOOPS: Final = ((1, 6, 4, 5), (1, 5, 6, 4), (6, 4, 1, 5), (2, 5, 1, 6), (1, 3, 
 class LiveStyle:
     """What the music is like, apart from when: instruments and patterns."""
 
-    seed: Annotated[int, Live(0, 2**31 - 1, "number of the style; same seed, same style")] = 1
+    seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same style")] = 1
     other: Annotated[int, Live(0, 2**31 - 1, "seed of a second style, for blend")] = 2
     blend: Annotated[float, Live(0.0, 1.0, "mix of the two styles; 0: seed, 1: other")] = 0.0
     glide: Annotated[float, Live(0.0, 60.0, "time to change to a new style", "s")] = 0.5

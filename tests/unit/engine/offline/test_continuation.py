@@ -298,12 +298,12 @@ def test_asked_to_end_it_keeps_what_is_made() -> None:
     assert not made.complete
     assert made.made == pytest.approx(told[-1].done / 50)
     assert whole.shape[1] == given.shape[1] + round(made.made * rate)
-    assert "interrupted" in next(made.conditions())
+    assert "interrupted" in next(made.summary())
 
 
 def test_asked_to_end_before_there_is_sound_it_writes_nothing() -> None:
     made = finish(continued(task()))
-    assert list(made.conditions()) == ["interrupted before there was sound, nothing was written"]
+    assert list(made.summary()) == ["interrupted before there was any sound; no file was written"]
     assert os.listdir() == []
 
 
@@ -333,7 +333,7 @@ def test_ctrl_c_keeps_what_is_made(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
     monkeypatch.setattr(verb, "continued", hurried)
     assert continue_main(["out.wav", "--bundle", "plain", "--seconds", "60", "--threads", "1"]) == 130
-    assert "then it was interrupted" in capsys.readouterr().err
+    assert "then interrupted" in capsys.readouterr().err
     assert 0 < read()[0].shape[1] < 32000
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

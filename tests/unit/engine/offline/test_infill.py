@@ -146,6 +146,13 @@ def test_new_notes_are_as_loud_as_those_they_replace(room: Path) -> None:
     assert {note.velocity for note in read_midi(room / "out.mid").tracks[1].notes} == {77}
 
 
+def test_the_former_name_of_option_works_and_says_the_new_one(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(room, "--targets", "bass", "--wish", "bass.colour=red") == 1
+    said = capsys.readouterr().err
+    assert "--wish is now called --option" in said
+    assert "an option is NAME=VALUE" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -160,7 +167,7 @@ def test_new_notes_are_as_loud_as_those_they_replace(room: Path) -> None:
         (("--targets", "bass", "--chords", "H&"), "H&"),
         (("--targets", "bass", "--density", "bass=2"), "0..1"),
         (("--targets", "bass", "--density", "bass"), "bass.density takes 0..1"),
-        (("--targets", "bass", "--wish", "bass.colour=red"), "wishes are NAME=VALUE"),
+        (("--targets", "bass", "--option", "bass.colour=red"), "an option is NAME=VALUE"),
         (("--targets", "bass", "--range", "bass=60-40"), "pitches 0..127"),
         (("--targets", "bass", "--steps", "0"), "steps takes 1..1000"),
         (("--targets", "bass", "--plan", "official", "--temperature", "0.5"), "official plan"),
@@ -248,4 +255,4 @@ def test_the_job_is_the_verb(room: Path) -> None:
     assert made.paths == (str(room / "x.mid"),)
     assert made.passes == 4, "two for each of two windows"
     assert sum(map(len, made.notes[0].values())) > 0
-    assert list(made.told())
+    assert list(made.summary())

@@ -7,7 +7,7 @@ from engine.models.getmusic.model import FillSettings
 from engine.offline.infill_options import InfillOptions, infill_options
 
 
-def test_wishes_become_settings_and_limits() -> None:
+def test_options_become_settings_and_limits() -> None:
     made = infill_options(
         "temperature=0.9 pull=3 bass.temperature=0.5 piano.top_p=0.8 drum.density=0.5 lead.rests=-1 plan=linear "
         "bass.range=28-52 bass.tones=chord piano.tones=scale guitar.tones=all refine=0.2",
@@ -21,17 +21,17 @@ def test_wishes_become_settings_and_limits() -> None:
     assert (made.chord_tones, made.scale_tones) == (("bass",), ("piano",))
 
 
-def test_nothing_wished_is_as_usual() -> None:
+def test_no_options_give_the_defaults() -> None:
     assert infill_options("  ") == InfillOptions()
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("loud=1", "names being temperature"),
+        ("loud=1", "NAME is one of temperature"),
         ("temperature", r"temperature takes 0\.\.2, got ''"),
         ("temperature=nan", "temperature takes"),
-        ("flute.density=0.5", "wishes are of lead"),
+        ("flute.density=0.5", "options of one track begin with lead"),
         ("bass.density=1.5", r"bass.density takes 0\.\.1"),
         ("bass.range=60-40", "such as 28-52"),
         ("bass.tones=blue", "all, scale or chord"),

@@ -144,7 +144,7 @@ def test_the_command_renders_bars_with_controls_and_a_picture(
         "--set", "style/seed=4", "--set", "hold=on", "--progression", "Am F", "--picture", str(png),
     )  # fmt: skip
     assert code == 0, said
-    assert "times live speed" in said
+    assert "times real time" in said
     assert soundfile.info(str(out)).frames == 8000 * 4
     assert png.read_bytes()[:4] == b"\x89PNG"
 

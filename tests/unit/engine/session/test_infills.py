@@ -214,4 +214,4 @@ def test_notes_may_come_as_messages(session: Session, room: Path) -> None:
     assert len(bass.notes) == pytest.approx(16, abs=4)  # density is met on the whole
     answered(session, ForgetNotes())
     assert "session folder" in answered(session, ask).reason
-    assert "wishes are" in answered(session, Infill(file="in.mid", targets="bass", wishes="x")).reason
+    assert "an option is" in answered(session, Infill(file="in.mid", targets="bass", wishes="x")).reason
