@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from bridge.app import App
 from bridge.band.band import Band
 from bridge.band.events import BandEvents
+from bridge.band.old_names import OldBandNames
 from bridge.band.options import BandOptions
 from bridge.band.session_band import SessionBand, concerns_band
 from bridge.band.view import BandStatus
@@ -231,3 +233,13 @@ def test_a_plan_is_an_event_with_its_notes_and_the_counts() -> None:
         BandCounts(made=7, fallbacks=1, late=0, failed=0, ons=4, offs=3, stale=0, sounding=1),
     ]
     assert events.take() == []
+
+
+def test_a_band_is_loaded_by_name_and_never_from_a_path() -> None:
+    """The bundle is there, and whoever starts the program may name its folder; who sends OSC may not."""
+    starter = Path(__file__).parents[4] / "engine" / "starter" / "getmusic-live"
+    band: Any = SessionBand.__new__(SessionBand)
+    band._old_names = OldBandNames(lambda line: None)
+    assert band._checked(BandLoad(name=starter.name)) == BandLoad(name="getmusic-live")
+    with pytest.raises(ControlError, match="no bundle"):
+        band._checked(BandLoad(name=str(starter)))
