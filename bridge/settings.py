@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from bridge.midi.pedals import pedals_of
 from engine.errors import ControlError, EngineError
+from engine.music.units import TEMPO_BPM
 
 __all__ = ["Settings", "SettingsError", "from_file", "host_and_port", "with_values"]
 
@@ -85,7 +86,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _within("rate", self.rate or 48_000, 8_000, 192_000)
-        _within("tempo", self.tempo, 20.0, 400.0)
+        _within("tempo", self.tempo, *TEMPO_BPM)
         _within("seed", self.seed, 0, 2**31 - 1)
         _within("fill_ms", self.fill_ms, 5.0, 2_000.0)
         _within("lead_ms", self.lead_ms, 5.0, 500.0)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from engine.controls import describe as in_words
 from engine.controls import walk, with_value
 from engine.errors import ControlError, EngineError
+from engine.music.units import TEMPO_BPM, is_tempo
 
 __all__ = ["bench_main", "bundles_main", "main", "render_main", "replay_main"]
 
@@ -175,8 +176,8 @@ def render_main(argv: Sequence[str]) -> int:
         parser.error(f"--bars takes 1..100000, got {parsed.bars}")
     if not 0 <= parsed.seed < 2**31:
         parser.error(f"--seed takes 0..{2**31 - 1}, got {parsed.seed}")
-    if not 20.0 <= parsed.tempo <= 400.0:
-        parser.error(f"--tempo takes 20..400, got {parsed.tempo:g}")
+    if not is_tempo(parsed.tempo):
+        parser.error(f"--tempo takes {TEMPO_BPM[0]:g}..{TEMPO_BPM[1]:g}, got {parsed.tempo:g}")
     if parsed.workers < 0:
         parser.error(f"--workers takes 1 or more, or 0 for all cores, got {parsed.workers}")
     if parsed.picture and not Path(parsed.picture).absolute().parent.is_dir():

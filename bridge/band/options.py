@@ -13,6 +13,7 @@ from engine.controls import with_value
 from engine.errors import ControlError
 from engine.music.harmony import HarmonyError, parse_progression
 from engine.music.score import ROLES
+from engine.music.units import TEMPO_BPM
 
 __all__ = ["BandOptions", "controls_from", "options_from", "parser", "within"]
 
@@ -129,7 +130,7 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         )
     controls = controls_from(args)
     try:
-        within("tempo", args.tempo, 20.0, 400.0)
+        within("tempo", args.tempo, *TEMPO_BPM)
         within("seed", args.seed, 0, 2**31 - 1)
         within("listen", args.listen or 0, 0, 1000)
         within("split", args.split or 0, 0, 127)

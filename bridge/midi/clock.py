@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from engine.music.pulse import Pulse
-from engine.music.units import TICKS_PER_BEAT
+from engine.music.units import TEMPO_BPM, TICKS_PER_BEAT
 
 __all__ = ["CLOCKS_PER_BEAT", "LOST_S", "ClockFollower", "ClockSender", "ClockState"]
 
@@ -27,7 +27,7 @@ _MISSED: Final = 1.5  # intervals between two clocks that mean one is missing
 _TURN: Final = 3  # that many odd clocks on the same side are a new tempo
 _JITTER_S: Final = 0.005
 _JITTER_SHARE: Final = 0.35  # of an interval: what jitter alone is thought to do
-_SHORTEST_S, _LONGEST_S = 2.5 / 400.0, 2.5 / 20.0  # 400 and 20 quarter notes a minute
+_LONGEST_S, _SHORTEST_S = (60.0 / CLOCKS_PER_BEAT / bpm for bpm in TEMPO_BPM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine.controls import walk, with_value
 from engine.errors import ControlError, EngineError
 from engine.models.musicgen.model import MusicgenControls
+from engine.music.units import TEMPO_BPM, is_tempo
 from engine.offline.continuation import Continued, ContinueTask, continued, first_bundle
 
 __all__ = ["continue_main"]
@@ -141,8 +142,8 @@ def _conductor(parsed: argparse.Namespace) -> Any:
         raise ControlError(f"--beats takes 1..16, got {parsed.beats}")
     if not parsed.tempo:
         return None
-    if not 20.0 <= parsed.tempo <= 400.0:
-        raise ControlError(f"--tempo takes 20..400 bpm, got {parsed.tempo:g}")
+    if not is_tempo(parsed.tempo):
+        raise ControlError(f"--tempo takes {TEMPO_BPM[0]:g}..{TEMPO_BPM[1]:g} bpm, got {parsed.tempo:g}")
     conductor = Conductor(48000, beats_per_bar=parsed.beats)
     conductor.set_tempo(parsed.tempo, 0.0)
     return conductor

@@ -20,6 +20,7 @@ from engine.messages.infill import (
     InfillDone,
     InfillProgress,
 )
+from engine.music.units import TEMPO_BPM
 
 __all__ = [
     "BAR",
@@ -152,7 +153,7 @@ class Panic:
 class Tempo:
     """Set the tempo of the transport."""
 
-    bpm: Annotated[float, Live(20.0, 400.0, "quarter notes per minute", "bpm")] = 120.0
+    bpm: Annotated[float, Live(*TEMPO_BPM, "quarter notes per minute", "bpm")] = 120.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,9 +2,24 @@
 
 from typing import Final
 
-__all__ = ["TICKS_PER_BEAT", "amplitude_to_db", "db_to_amplitude", "rescale", "samples_per_tick"]
+__all__ = [
+    "TEMPO_BPM",
+    "TICKS_PER_BEAT",
+    "amplitude_to_db",
+    "db_to_amplitude",
+    "is_tempo",
+    "rescale",
+    "samples_per_tick",
+]
 
 TICKS_PER_BEAT: Final = 480
+TEMPO_BPM: Final = (20.0, 400.0)
+"""The slowest and the fastest tempo, in quarter notes per minute: of the transport, of a MIDI clock, and of a file."""
+
+
+def is_tempo(bpm: float) -> bool:
+    """Whether a number of quarter notes per minute is within `TEMPO_BPM`."""
+    return TEMPO_BPM[0] <= bpm <= TEMPO_BPM[1]
 
 
 def rescale(samples: int, from_hz: int, to_hz: int) -> int:

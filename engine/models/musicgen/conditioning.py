@@ -17,7 +17,7 @@ from engine.music.beats import detect_pulse
 from engine.music.chroma import sounding_chords
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
 from engine.music.harmony import NO_CHORD, Chord
-from engine.music.units import samples_per_tick
+from engine.music.units import is_tempo, samples_per_tick
 
 __all__ = [
     "Harmony",
@@ -32,8 +32,6 @@ __all__ = [
 
 
 _TEMPO: Final = re.compile(r"\b(\d{2,3})(?:\.\d+)? ?bpm\b", re.IGNORECASE)
-_LEAST_BPM: Final = 20.0
-_MOST_BPM: Final = 400.0
 _HEARD_S: Final = 12.0  # of the end of a sound, in which its pulse and its chords are sought
 _ROUNDS: Final = (1, 2, 4, 8)  # bars after which harmony likes to come again
 
@@ -42,7 +40,7 @@ def tempo_in(text: str) -> float | None:
     """Quarter notes a minute that words ask for, such as "fast techno, 128 bpm"; None if they name no such tempo."""
     found = _TEMPO.search(text)
     tempo = float(found[0][:-3]) if found else 0.0
-    return tempo if _LEAST_BPM <= tempo <= _MOST_BPM else None
+    return tempo if is_tempo(tempo) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def timed_by_ear(given: Audio, rate: int, beats: int = 4) -> TempoAndChords | No
     """The pulse of a sound's [C, N] last seconds, `beats` to a bar, counted from its first; None where it has none."""
     begin = max(0, given.shape[1] - round(_HEARD_S * rate))
     pulse = detect_pulse(given[:, begin:], rate, beats)
-    if pulse is None or not _LEAST_BPM <= pulse.tempo_bpm <= _MOST_BPM:
+    if pulse is None or not is_tempo(pulse.tempo_bpm):
         return None
     conductor = Conductor(rate, beats_per_bar=beats)
     conductor.set_tempo(pulse.tempo_bpm, 0.0)
