@@ -3,6 +3,7 @@
 - ``level``: gains that change without a click, peaks, soft limiting.
 - ``overlap``: equal-power crossfades.
 - ``resample``: streaming sample-rate conversion, aligned to the first sample.
+- ``circular``: circular buffers, and the order in which samples and positions are seen.
 - ``ring``: the buffer from a voice's process to the mixer, in shared memory: one writer, one reader.
 - ``mixer``: all voices to one mix: lanes that start, stop, pause and change over, each with a fade.
 - ``input``: the latest seconds of the live input.
