@@ -4,7 +4,7 @@ A new model proves itself by one line in test_streamers.py.
 """
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from engine.conductor import Conductor, Span
 from engine.controls import walk, with_value
 from engine.music.audio import Audio
 from engine.music.harmony import parse_chord
-from engine.protocols.streamer import Streamer
+from engine.protocols.streamer import CanSnapshot, Streamer, restore, snapshot
 
 Make = Callable[[], Streamer[Any, Any]]
 
@@ -40,6 +40,32 @@ def play(streamer: Streamer[Any, Any], chunks: int, *, seed: int = 1, controls: 
     controls = streamer.controls() if controls is None else controls
     state = streamer.begin(seed)
     return np.concatenate([streamer.step(state, controls, span) for span in spans(streamer, chunks)], axis=1)
+
+
+def turned_up(streamer: Streamer[Any, Any]) -> Any:
+    """Controls of which every number is at its upper limit, and every text another one; switches stay."""
+    controls = streamer.controls()
+    for control in walk(controls):
+        if control.kind is str:
+            controls = with_value(controls, control.path, control.live.choices[-1] if control.live.choices else "x")
+        elif control.kind is not bool and control.path != ("gain",):
+            controls = with_value(controls, control.path, control.live.high)
+    return controls
+
+
+def played(
+    streamer: Streamer[Any, Any], controls: Any, told: list[Span], then: Any = None, after: Sequence[Span] = ()
+) -> Audio:
+    """What one state plays under some controls, and then under others."""
+    state = streamer.begin(3)
+    sound = [streamer.step(state, controls, span) for span in told]
+    return np.concatenate([*sound, *(streamer.step(state, then, span) for span in after)], axis=1)
+
+
+def first_difference(one: Audio, other: Audio) -> int:
+    """The first sample at which two sounds differ; their length if they do not."""
+    differ = np.flatnonzero((one != other).any(axis=0))
+    return int(differ[0]) if len(differ) else one.shape[1]
 
 
 @check
@@ -96,15 +122,81 @@ def stop_and_resume_equals_going_on(make: Make) -> None:
 
 @check
 def a_fork_is_independent(make: Make) -> None:
+    """Origin and fork in turn, each told something else, play what copies of the same state play alone."""
     streamer = make()
-    controls, told = streamer.controls(), list(spans(streamer, 6))
-    state = streamer.begin(5)
+    plain, state, told = streamer.controls(), streamer.begin(5), list(spans(streamer, 8))
+    others = list(spans(streamer, 8, chord="F#dim7", tempo_bpm=61.0))
     for span in told[:2]:
-        streamer.step(state, controls, span)
+        streamer.step(state, plain, span)
+    saved, fork = pickle.dumps(state), streamer.fork(state)
+    sound: tuple[list[Audio], list[Audio]] = ([], [])
+    for span, other in zip(told[2:], others[2:], strict=True):
+        sound[0].append(streamer.step(state, plain, span))
+        sound[1].append(streamer.step(fork, turned_up(streamer), other))
+    for made, controls, heard in ((sound[0], plain, told), (sound[1], turned_up(streamer), others)):
+        alone = pickle.loads(saved)
+        assert np.array_equal(
+            np.concatenate([streamer.step(alone, controls, span) for span in heard[2:]], axis=1),
+            np.concatenate(made, axis=1),
+        )
+    assert not np.array_equal(np.concatenate(sound[0], 1), np.concatenate(sound[1], 1)), "nothing was proved"
+
+
+@check
+def a_fork_plays_on_as_its_origin_would(make: Make) -> None:
+    streamer = make()
+    plain, state, told = streamer.controls(), streamer.begin(5), list(spans(streamer, 8))
+    for span in told[:2]:
+        streamer.step(state, plain, span)
     fork = streamer.fork(state)
-    on = [streamer.step(state, controls, span) for span in told[2:]]
-    beside = [streamer.step(fork, controls, span) for span in told[2:]]
+    on = [streamer.step(state, plain, span) for span in told[2:]]
+    beside = [streamer.step(fork, plain, span) for span in told[2:]]
     assert np.array_equal(np.concatenate(on, 1), np.concatenate(beside, 1))
+
+
+@check
+def a_snapshot_disturbs_nothing_and_gives_the_same_each_time(make: Make) -> None:
+    """A restored state plays on as the origin does: to the bit, or where it says so but for rounding."""
+    streamer, told = make(), list(spans(make(), 8))
+    plain, state = streamer.controls(), streamer.begin(5)
+    for span in told[:4]:
+        streamer.step(state, plain, span)
+    untouched, data = pickle.loads(pickle.dumps(state)), snapshot(streamer, state)
+    on = [streamer.step(state, plain, span) for span in told[4:]]
+    assert np.array_equal(
+        np.concatenate(on, 1), np.concatenate([streamer.step(untouched, plain, span) for span in told[4:]], 1)
+    )
+    again = []
+    for other in (streamer, make()):
+        restored = restore(other, data)
+        again.append(np.concatenate([other.step(restored, plain, span) for span in told[4:]], 1))
+    assert np.array_equal(*again)
+    if isinstance(streamer, CanSnapshot):
+        assert np.abs(again[0] - np.concatenate(on, 1)).max() < 1e-3
+    else:
+        assert np.array_equal(again[0], np.concatenate(on, 1))
+
+
+@check
+def a_change_is_heard_by_its_latency_and_never_before_its_chunk(make: Make) -> None:
+    """What is heard after a change at a chunk differs first within that chunk, at the latest a frame after its latency.
+
+    A frame, since it may rise from silence. Which change is heard soonest is the model's affair.
+    """
+    streamer, at = make(), 5
+    spec, told = streamer.spec, list(spans(make(), 5 + 12))
+    chords, tempi = list(spans(streamer, at + 12, chord="F#dim7")), list(spans(streamer, at + 12, tempo_bpm=61.0))
+    plain = streamer.controls()
+    before = played(streamer, plain, told)
+    changes = [
+        played(streamer, plain, told[:at], turned_up(streamer), told[at:]),
+        played(streamer, plain, told[:at], plain, chords[at:]),
+        played(streamer, plain, told[:at], plain, tempi[at:]),
+    ]
+    assert np.array_equal(played(streamer, plain, told), before)
+    heard = [first_difference(before, after) for after in changes]
+    assert min(heard) >= at * spec.chunk, "a change is heard before the chunk that was told of it"
+    assert min(heard) < at * spec.chunk + spec.latency + spec.hop, "a change is heard later than the declared latency"
 
 
 @check
