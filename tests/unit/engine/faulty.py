@@ -80,10 +80,11 @@ class Heard:
 class Continuing(ToneStreamer):
     """A tone that can continue, and keeps what it was given."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, sample_rate: int = 48000) -> None:
+        super().__init__(sample_rate)
         self.given: list[PromptAudio] = []
-        self.applied: list[Heard] = []
+        self.applied: list[tuple[object, int, Moment]] = []
+        """Commands, the sample of the chunk at which each was carried out, and the chunk's moment."""
 
     def rehearse(self) -> None:
         pass
@@ -104,7 +105,7 @@ class Continuing(ToneStreamer):
         pass
 
     def apply_at(self, state: Any, command: Any, future: Any, at: int, moment: Moment) -> None:
-        self.applied.append(future)
+        self.applied.append((command, at, moment))
 
 
 def open_faulty(bundle: str, **options: Any) -> Any:

@@ -89,6 +89,34 @@ def test_span_tells_the_chord_frame_by_frame() -> None:
     assert span.bass[5].tolist() == [0.0] * 5 + [1.0] * 5
 
 
+@pytest.mark.parametrize(("change", "column"), [(2160.0 - 239.0, 4), (2160.0 - 1.0, 4), (2160.0 + 1.0, 5), (2399.0, 5)])
+def test_a_frame_has_the_chord_of_its_middle(change: float, column: int) -> None:
+    """Frames of 480 samples: that of column 4 has its middle at 2160. A chord that is set, or a bar line."""
+    conductor = Conductor(48000)
+    conductor.set_chord(parse_chord("C"), 0.0)
+    conductor.set_chord(parse_chord("F"), change)
+    span = conductor.span(0, 10, 480, 48000)
+    for tones, chord in ((0, "C"), (5, "F")):
+        assert (span.bass[tones] > 0).tolist() == [(n >= column) == (chord == "F") for n in range(10)]
+    assert (span.chroma[9] > 0).tolist() == [n >= column for n in range(10)]  # A is in F, not in C
+    line = Conductor(48000)
+    line.set_progression(parse_progression("C F"), 0)
+    line.locate(1920.0 - change * 480 / 24000, 0.0)  # so that bar 1 begins at the change
+    assert np.array_equal(line.span(0, 10, 480, 48000).bass, span.bass)
+
+
+@pytest.mark.parametrize("hair", [0.0, -1e-6, 1e-6])
+def test_a_progression_begins_with_the_bar_in_which_it_is_sent(hair: float) -> None:
+    """A bar line is a float: a hair before it counts as on it. 120 bpm: bars of 96000 samples."""
+    conductor = Conductor(48000)
+    conduct(conductor, Progression(chords="Am F C"), 5 * 96000.0 + hair)
+    assert conductor.progressions[-1][2] == 5
+    names = [str(conductor.chord_at((5 + bar) * 1920.0, (5 + bar) * 96000.0 + 1)) for bar in range(4)]
+    assert names == ["Am", "F", "C", "Am"]
+    conduct(conductor, Progression(chords="Dm G"), 7.5 * 96000.0)
+    assert conductor.progressions[-1][2] == 7
+
+
 def test_span_at_the_models_rate_keeps_session_time() -> None:
     conductor = Conductor(48000)
     span = conductor.span(22050, 4, 256, 22050, origin=1000)

@@ -459,3 +459,24 @@ def test_voices_need_different_names() -> None:
 def test_closing_twice_is_harmless(session: Session) -> None:
     session.close()
     session.close()
+
+
+def test_an_order_that_a_voice_died_with_is_answered_by_the_next() -> None:
+    with session_of(VoiceSpec(name="a", bundle="constant")) as made:
+        made.read(5000)
+        number = made.post(Set(("a", "level"), 0.125), When("sample", 40000))
+        made.read(33000)
+        made.players()["a"].kill()
+        made.read(48000)
+        assert [event.number for event in events_of(made, Applied)] == [number]
+        assert made.controls()["a"].level == 0.125
+
+
+def test_a_host_that_does_not_poll_misses_the_oldest_events(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.session.session._EVENTS_KEPT", 5)
+    for _ in range(20):
+        session.post(Set(("nobody", "level"), 0.125))
+        session.read(480)
+    numbers = [event.number for event in session.poll() if isinstance(event, Failed)]
+    assert numbers == list(range(21 - len(numbers), 21))
+    assert 0 < len(numbers) <= 5

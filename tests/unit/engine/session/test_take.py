@@ -1,7 +1,9 @@
 """A take gives the live mix again, bit for bit."""
 
+import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,20 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.conductor import Conductor
+from engine.controls import with_value
 from engine.errors import RecordError, TakeError
+from engine.messages.continuation import changed_controls
 from engine.messages.session import (
     BAR,
     BEAT,
     NOW,
     Beats,
+    Branch,
+    Choose,
     Command,
+    Commit,
+    Continue,
     Failed,
     Jump,
     Keep,
@@ -27,15 +36,21 @@ from engine.messages.session import (
     Progression,
     Record,
     Recorded,
+    Rewind,
     Set,
     SetChord,
     Stop,
     Tempo,
 )
+from engine.models.tone import ToneStreamer
 from engine.music.audio import Audio
+from engine.music.harmony import parse_chord, parse_progression
 from engine.session.replay import render_take, replay
 from engine.session.session import Session, VoiceSpec
-from engine.session.take import Take, read_take
+from engine.session.take import Take, TakeWriter, read_take
+from engine.worker.orders import Began, Order, Took
+from engine.worker.process import Setup
+from engine.worker.worker import Pacing
 from tests.unit.engine.faulty import FailsAt, open_faulty
 
 RATE = 44100
@@ -321,3 +336,136 @@ def test_two_takes_of_one_second_have_two_names(tmp_path: Path) -> None:
         with Session(RATE, voices=(VoiceSpec(name="a"),), in_process=True, folder=tmp_path / "new") as session:
             paths.add(session.take)
     assert len(paths) == 3
+
+
+def conducted() -> Conductor:
+    """One that has been through everything."""
+    conductor = Conductor(RATE, beats_per_bar=3)
+    conductor.set_progression(parse_progression("Am F | C G/B"), 2)
+    conductor.set_tempo(93.5, 1000.25)
+    conductor.locate(4800.0, 2000.5)
+    conductor.set_meter(5, 3000.75)
+    conductor.set_progression(parse_progression("Dm7"), 7, 4000.5)
+    conductor.set_chord(parse_chord("F#dim/A"), 5000.5)
+    conductor.set_chord(None, 6000.5)
+    return conductor
+
+
+def setup_at(rate: int) -> Setup:
+    """What a player begins with by default."""
+    return Setup(
+        opener=open_faulty, bundle="tone", seed=5, session_rate=rate, conductor=Conductor(rate), pacing=Pacing(0)
+    )
+
+
+def test_a_take_keeps_all_that_a_player_begins_with(tmp_path: Path) -> None:
+    """Tempo, places, meters, chords, progressions with their first bars, controls, options, and where it resumes."""
+    take = TakeWriter(tmp_path / "a.jsonl", {"sample_rate": RATE, "voices": ["a"]})
+    setup = setup_at(RATE)
+    later = replace(
+        setup, conductor=conducted(), controls=((("click",), 0.25), (("octave",), -1)), resume=(12, b"state"),
+        options={"threads": 2},
+    )  # fmt: skip
+    take.player(1, "a", setup, None)
+    take.player(2, "a", later, 1)
+    take.ready(2, "0123")
+    take.close(9)
+    first, second = read_take(tmp_path / "a.jsonl").players.values()
+    assert (first.conductor, first.resume, first.seed) == (Conductor(RATE), None, 5)
+    assert second.conductor == conducted()
+    assert second.controls == later.controls
+    assert (second.resume, second.options, second.identity) == ((1, 12), {"threads": 2}, "0123")
+
+
+LOGGED: list[Command] = [
+    Set(("a", "click"), 0.25),
+    Jump(voice="a", seed=3),
+    Tempo(bpm=99.5),
+    Beats(count=7),
+    Locate(bar=12),
+    SetChord(name="F/A"),
+    Progression(chords="Am F | C G"),
+    Keys((60, 64, 67)),
+    Continue(voice="a", source="b.wav", melody="c.wav", file_hash="01", melody_hash="23", heard_until=9, aim=8),
+    Rewind(voice="a", bars=3, seed=4, aim=7),
+    Branch(voice="a", futures=5),
+    Choose(voice="a", future=2),
+    Commit(voice="a", number=4, values=(("text", "slow"), ("freeze", False))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LOGGED, ids=lambda command: type(command).__name__)
+def test_a_take_keeps_every_order_whole(command: Command, tmp_path: Path) -> None:
+    """Its number, its sample, its chunk and each of its fields: all that a replay is told."""
+    take = TakeWriter(tmp_path / "a.jsonl", {"sample_rate": RATE, "voices": ["a"]})
+    setup = setup_at(RATE)
+    take.player(1, "a", setup, None)
+    take.began(1, Began(4, 123))
+    take.took(1, Took(9, 5, 700, Order(9, 654.25, command)))
+    take.close(1000)
+    ((began, at), (chunk, order)) = read_take(tmp_path / "a.jsonl").players[1].script
+    assert (began, at, chunk) == (4, 123, 5)
+    assert isinstance(order, Order)
+    assert (order.number, order.sample) == (9, 654.25)
+    read: Any = order.command
+    if isinstance(command, Commit):
+        assert changed_controls(read) == changed_controls(command)
+        read = replace(read, values=command.values)
+    assert read == command
+
+
+OLD_TAKE = """\
+{"take":1,"sample_rate":48000,"voices":["v"],"engine":"0.1"}
+{"player":1,"voice":"v","bundle":"continuing","seed":5,"controls":[["click",0.1]],"options":{},"resume":null,\
+"conductor":{"beats":4,"stretches":[[0.0,0.0,120.0,0]],"chords":[],"progressions":[]}}
+{"ready":1,"identity":""}
+{"began":1,"chunk":0,"at":0}
+{"took":1,"chunk":2,"number":3,"sample":4000.5,"command":{"Chord":{"name":"F/A"}}}
+{"turn":"v","sample":0,"kind":"start","fade":960,"player":1,"loop":0}
+{"took":1,"chunk":3,"number":4,"sample":-1.0,"command":{"Continue":{"voice":"v","source":"mine.wav","seconds":6.0,\
+"bars":0,"text":"","melody":"","length":0.0,"length_bars":0,"temperature":-1.0,"top_k":-1,"guidance":-1.0,"seed":4,\
+"free":false,"file_hash":"HASH","melody_hash":"","heard_until":-1,"aim":9000}}}
+{"took":1,"chunk":6,"number":4,"sample":12000.0,"command":{"Land":{"voice":"v","number":4,"values":[["octave",1]]}}}
+{"took":1,"chunk":8,"number":5,"sample":16000.0,"command":{"Chord":{"name":""}}}
+{"end":24000}
+"""
+"""As it was written before `SetChord` and `Commit` had these names: a take says ``Chord`` and ``Land``."""
+
+
+def test_a_take_of_before_opens_and_sounds_as_it_did(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "mine.wav", np.full((4800, 1), 0.5, np.float32), 48000, subtype="FLOAT")
+    given = hashlib.sha256((tmp_path / "mine.wav").read_bytes()).hexdigest()
+    (tmp_path / "old.jsonl").write_text(OLD_TAKE.replace("HASH", given))
+    take = read_take(tmp_path / "old.jsonl")
+    kinds = [type(order.command).__name__ for _, order in take.players[1].script if isinstance(order, Order)]
+    assert kinds == ["SetChord", "Continue", "Commit", "SetChord"]
+    sound = again(take)
+    streamer, conductor, wanted = ToneStreamer(), Conductor(48000), []
+    state, controls = streamer.begin(5), with_value(streamer.controls(), ("click",), 0.1)
+    for chunk in range(13):
+        if chunk == 2:
+            conductor.set_chord(parse_chord("F/A"), 4000.5)
+        if chunk == 6:
+            controls = with_value(controls, ("octave",), 1)
+        if chunk == 8:
+            conductor.set_chord(None, 16000.0)
+        wanted.append(streamer.step(state, controls, conductor.span(chunk * 1920, 8, 240, 48000)))
+    assert sound.shape == (2, 24000)
+    assert np.array_equal(sound[:, 960:], np.concatenate(wanted, axis=1)[:, 960:24000])
+
+
+def test_what_a_take_says_today_is_what_it_said_before(tmp_path: Path) -> None:
+    """Names of rows, commands and their fields are the format: a take of today opens in the version before."""
+    take = TakeWriter(tmp_path / "a.jsonl", {"sample_rate": 48000, "voices": ["v"]})
+    setup = setup_at(48000)
+    take.player(1, "v", setup, None)
+    take.took(1, Took(3, 2, 4000, Order(3, 4000.5, SetChord(name="F/A"))))
+    take.took(1, Took(4, 6, 4000, Order(4, 12000.0, Commit(voice="v", number=4, values=(("octave", 1),)))))
+    take.took(
+        1, Took(4, 3, 4000, Order(4, -1.0, Continue(voice="v", source="mine.wav", seed=4, file_hash="HASH", aim=9000)))
+    )
+    take.close(24000)
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    old = [json.loads(line) for line in OLD_TAKE.splitlines()]
+    assert rows[2:] == [old[4], old[7], old[6], old[9]]
+    assert {**rows[1], "bundle": "continuing", "controls": [["click", 0.1]]} == old[1]

@@ -13,7 +13,7 @@ import soundfile
 
 from engine.audio.ring import Ring
 from engine.conductor import Conductor
-from engine.messages.session import Commit, Continue, Jump, Play, Rewind, Set, Stop, Tempo
+from engine.messages.session import Branch, Commit, Continue, Jump, Play, Rewind, Set, Stop, Tempo
 from engine.models.tone import ToneStreamer
 from engine.music.files import sha256_of
 from engine.worker.orders import AT_ONCE, Began, Made, Order, OrderRefused, Took
@@ -332,3 +332,37 @@ def test_a_voice_that_has_no_room_to_rehearse_with_warms_up(monkeypatch: pytest.
     worker.warm()
     run(worker)
     assert worker.chunk
+
+
+@pytest.mark.parametrize(("rate", "model_rate"), [(48000, 48000), (44100, 48000), (48000, 32000)])
+@pytest.mark.parametrize("inside", [0, 1, 700, -1])
+def test_a_continuation_is_heard_from_the_very_sample_it_was_asked_for(inside: int, rate: int, model_rate: int) -> None:
+    streamer = Continuing(model_rate)
+    worker = playing(streamer, rate=rate)
+    run(worker)
+    first, after = worker.edge(worker.chunk + 2), worker.edge(worker.chunk + 3)
+    sample = first + inside if inside >= 0 else after - 1
+    worker.receive(Order(7, float(sample), Branch(voice="v")))
+    for _ in range(8):
+        worker.ring.set_read(worker.ring.written - 3000)
+        run(worker)
+    ((_, at, moment),) = streamer.applied
+    (took,) = [r for r in worker.take_reports() if isinstance(r, Took)]
+    assert moment.sample == first
+    assert took.sample == sample
+    assert at == round((sample - first) * model_rate / rate)
+    if rate == model_rate:
+        assert moment.sample + at == sample
+
+
+def test_what_is_asked_for_too_late_is_heard_from_the_next_chunk() -> None:
+    streamer = Continuing()
+    worker = playing(streamer)
+    run(worker)
+    edge = worker.edge(worker.chunk)
+    worker.receive(Order(7, float(edge - 5), Branch(voice="v")))
+    worker.ring.set_read(worker.ring.written - 3000)
+    run(worker)
+    ((_, at, moment),) = streamer.applied
+    assert (moment.sample, at) == (edge, 0)
+    assert [r.sample for r in worker.take_reports() if isinstance(r, Took)] == [edge]

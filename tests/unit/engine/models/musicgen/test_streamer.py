@@ -1,7 +1,8 @@
 """A live language model plays what it would offline, wherever it is cut, snapshot, frozen or sent to another future."""
 
 import pickle
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from engine.conductor import Conductor
 from engine.controls import walk, with_value
 from engine.errors import ControlError
 from engine.messages.continuation import Branch, Choose, Commit, Continue, Rewind
+from engine.models.musicgen.conditioning import Harmony
 from engine.models.musicgen.continuation import Continuation
 from engine.models.musicgen.model import apart
+from engine.models.musicgen.state import Conditions
 from engine.models.musicgen.streamer import MusicgenLive, MusicgenLiveControls, MusicgenLiveState, WordedControls
 from engine.models.musicgen.timing import ChunkTime
 from engine.music.audio import Audio
@@ -437,3 +440,92 @@ def test_a_frame_is_told_from_its_beginning_to_its_end() -> None:
         ticks = ChunkTime(span, spec).beyond(0)(ahead)
         assert ticks is not None
         assert np.allclose(ticks.ticks * spec.sample_rate / 960, [ahead, ahead + spec.hop], atol=1e-6)
+
+
+def busy(kind: str) -> Voice:
+    """A voice amid all that its state can hold: a kept point, a loop, a fade, and a continuation on its way."""
+    voice = Voice(kind)
+    voice.conductor = conductor_of(480.0)
+    voice.play(2)
+    voice.live.apply_at(voice.state, Commit(), future_of(voice, seed=3), 0, voice.moment())
+    voice.play(12)
+    voice.live.apply_at(voice.state, Branch(futures=3), None, 100, voice.moment())
+    voice.turn("freeze", True)
+    voice.play(1)
+    voice.live.apply_at(voice.state, Commit(), future_of(voice), voice.spec.chunk - 10, voice.moment())
+    return voice
+
+
+def rest(voice: Voice, temperature: float, futures: tuple[int, int]) -> Iterator[Audio]:
+    """Chunk by chunk: the continuation, let go of, then two futures of the kept point."""
+    voice.turn("temperature", temperature)
+    for chunk in range(18):
+        if chunk == 4:
+            voice.turn("freeze", False)
+        if chunk in (8, 13):
+            command = Choose(future=futures[chunk == 13])
+            voice.live.apply_at(voice.state, command, None, 50, voice.moment())
+        yield voice.step()
+
+
+def in_turn(*plays: Iterator[Audio]) -> list[Audio]:
+    """What each plays, when they take turns chunk by chunk."""
+    chunks = list(zip(*plays, strict=True))
+    return [np.concatenate(each, axis=1) for each in zip(*chunks, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["plain", "conducted", "melody"])
+def test_a_fork_of_a_continuation_shares_no_memory(kind: str) -> None:
+    """Keys and values, codes, decoder, loop, kept point and what is on its way: of each, one for each."""
+    voice = busy(kind)
+    assert voice.state.mark is not None
+    assert voice.state.loop is not None
+    assert voice.state.turns[0].sequence is not None
+    alone_ = []
+    for temperature, futures in ((1.0, (1, 2)), (4.0, (3, 2))):
+        copy = voice.fork()
+        copy.state = pickle.loads(pickle.dumps(voice.state))
+        alone_ += in_turn(rest(copy, temperature, futures))
+    fork = voice.fork()
+    together_ = in_turn(rest(voice, 1.0, (1, 2)), rest(fork, 4.0, (3, 2)))
+    assert np.array_equal(together_[0], alone_[0])
+    assert np.array_equal(together_[1], alone_[1])
+    assert not np.array_equal(alone_[0], alone_[1])
+
+
+def test_nothing_that_changes_is_in_two_forks() -> None:
+    """Every array of the state, wherever it lies; conditions are never changed and may be shared."""
+    voice = busy("conducted")
+    voice.step()
+    fork = voice.live.fork(voice.state)
+    mine, others = list(arrays_of(voice.state)), [array for _, array in arrays_of(fork)]
+    assert [name for name, array in mine if any(np.shares_memory(array, other) for other in others)] == []
+
+
+def arrays_of(value: object, name: str = "state") -> Iterator[tuple[str, np.ndarray]]:
+    """All arrays under a value with their places, but for conditions and the codebooks' delays."""
+    if isinstance(value, np.ndarray):
+        if value.size and not name.endswith(".delays"):
+            yield name, value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from arrays_of(each, f"{name}.{key}")
+    elif isinstance(value, tuple | list):
+        for index, each in enumerate(value):
+            yield from arrays_of(each, f"{name}.{index}")
+    elif is_dataclass(value) and not isinstance(value, Conditions | Harmony):
+        for each in fields(value):
+            if each.name not in ("bound", "feeds"):
+                yield from arrays_of(getattr(value, each.name), f"{name}.{each.name}")
+
+
+def test_a_kept_point_stays_however_often_it_is_chosen_from() -> None:
+    voice = Voice()
+    voice.play(5)
+    voice.live.apply_at(voice.state, Branch(futures=3), None, 0, voice.moment())
+    voice.step()
+    fade, made = round(0.04 * voice.spec.sample_rate), []
+    for _ in range(2):
+        voice.live.apply_at(voice.state, Choose(future=2), None, 0, voice.moment())
+        made.append(voice.play(6)[:, fade:])
+    assert np.array_equal(made[0], made[1])
