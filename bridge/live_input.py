@@ -44,7 +44,7 @@ def open_live_input(settings: Settings, session: Session, audio: AudioPort) -> "
     port = open_input(
         settings.input.strip(),
         sample_rate=session.sample_rate,
-        sample_at=sounding.sample_at,
+        sample_at=sounding.latest_sample_at,
         channels=(left, right),
     )
     return LiveInput(port, session, offset)

@@ -15,16 +15,16 @@ WINDOW_S: Final = 1.0
 
 
 class Earliest:
-    """The least of the values of the last seconds. Threads: one."""
+    """The least of the values of the last seconds.
+
+    Threads: `add` and `clear` one; `least` any.
+    """
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
         self._sights: deque[tuple[float, float]] = deque()  # (when, value), both rising
-
-    @property
-    def least(self) -> float | None:
+        self.least: float | None = None
         """None before the first value."""
-        return self._sights[0][1] if self._sights else None
 
     def add(self, now_s: float, value: float) -> float:
         """Take a value seen now; gives the least."""
@@ -33,41 +33,60 @@ class Earliest:
         self._sights.append((now_s, value))
         while self._sights[0][0] < now_s - self._window_s:
             self._sights.popleft()
-        return self._sights[0][1]
+        self.least = self._sights[0][1]
+        return self.least
 
     def clear(self) -> None:
-        """What was seen so far was of another time."""
+        """Forget all values: they were of another time."""
         self._sights.clear()
+        self.least = None
 
 
 class Sounding:
-    """Which of the session's samples is heard at a moment of the clock.
+    """Which of the session's samples sounds at a moment of the clock, and when a sample sounds.
 
-    The ring of an output is never fuller than just after a read, so of all reads the earliest, seen against its sample,
-    tells the sample clock; to that comes the output's latency.
+    A sample sounds when it leaves the output, not when it is read. The output's ring is never fuller than just after a
+    read, so the earliest read of the last seconds, relative to its sample, gives the sample clock; later reads only
+    find the ring emptier. The output's latency is added.
 
-    Threads: one.
+    Threads: `look` and `latest_sample_at` one; everything else any.
 
     Args:
         moment: `Session.moment`: first sample of the latest read, and the clock then; (0, 0.0) before the first.
         sample_rate: Hz, the session's.
-        latency_s: tells how long after such a read its first sample is heard.
+        latency_s: gives the time from such a read until its first sample sounds.
+        window_s: for how long a read counts.
     """
 
     def __init__(
-        self, moment: Callable[[], tuple[int, float]], sample_rate: int, latency_s: Callable[[], float]
+        self,
+        moment: Callable[[], tuple[int, float]],
+        sample_rate: int,
+        latency_s: Callable[[], float],
+        window_s: float = WINDOW_S,
     ) -> None:
         self._moment, self._rate, self._latency_s = moment, sample_rate, latency_s
-        self._reads = Earliest()
+        self._reads = Earliest(window_s)
         self._seen = (0, -math.inf)
 
-    def sample_at(self, time_s: float) -> float | None:
-        """The sample, with its fraction; None before the first read."""
+    def look(self) -> None:
+        """Take in the latest read."""
         moment = self._moment()
-        if moment[1] <= 0.0:
-            return None
-        if moment != self._seen:
+        if moment[1] > 0.0 and moment != self._seen:
             self._seen = moment
             self._reads.add(moment[1], moment[1] - moment[0] / self._rate)
+
+    def latest_sample_at(self, time_s: float) -> float | None:
+        """Take in the latest read; then as `sample_at`."""
+        self.look()
+        return self.sample_at(time_s)
+
+    def sample_at(self, time_s: float) -> float | None:
+        """The sample, with its fraction, that sounds at a time, by what was looked at; None before the first read."""
         begun_s = self._reads.least
         return None if begun_s is None else (time_s - begun_s - self._latency_s()) * self._rate
+
+    def time_of(self, sample: float) -> float | None:
+        """The time at which a sample sounds, by what was looked at; None before the first read."""
+        begun_s = self._reads.least
+        return None if begun_s is None else begun_s + self._latency_s() + sample / self._rate

@@ -4,11 +4,11 @@ Each gives a `Pulse` and reports when it has changed; a band works the same with
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
+from bridge.audio.clocks import Sounding
 from bridge.band.commands import ClockCommand
 from bridge.midi.clock import ClockFollower
 from engine.errors import ControlError
@@ -172,21 +172,17 @@ class MidiTime:
 class SessionTime:
     """The transport and the harmony of a session, at the moment they sound.
 
-    A sample sounds when it leaves the output, not when it is read. The output's ring is never fuller than just after
-    a read, so the earliest read of the last seconds, relative to its sample, gives the sample clock; later reads only
-    find the ring emptier. The output's latency is added.
-
     Args:
         session: the session to follow.
-        latency_s: gives the time from such a read until its first sample sounds.
+        latency_s: as `bridge.audio.clocks.Sounding`.
         now: the session's clock, perf_counter seconds.
     """
 
     def __init__(
         self, session: Session, latency_s: Callable[[], float], now: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._session, self._latency_s, self._now = session, latency_s, now
-        self._reads: deque[tuple[float, float]] = deque()  # (clock, clock minus sample time), both rising
+        self._session, self._now = session, now
+        self._sounding = Sounding(lambda: session.moment, session.sample_rate, latency_s, _WINDOW_S)
         self._pulse: Pulse | None = None
         self._begun, self._wanted, self._resting = False, True, False
 
@@ -201,7 +197,7 @@ class SessionTime:
 
     def poll(self, now_s: float) -> ClockReading | None:
         """The pulse, if tempo, position or clock have changed; None pulse while the meter is not 4/4."""
-        self._observe(now_s)
+        self._sounding.look()
         here = self.sample_at(now_s)
         if here is None or not self._begun:
             return None
@@ -257,28 +253,12 @@ class SessionTime:
 
     def sample_at(self, time_s: float) -> float | None:
         """The session's sample that sounds at a time; None before the first read."""
-        if not self._reads:
-            return None
-        return (time_s - self._reads[0][1] - self._latency_s()) * self._session.sample_rate
+        return self._sounding.sample_at(time_s)
 
     def sounds_at_s(self, sample: float) -> float | None:
         """The time at which a sample sounds, perf_counter seconds; None before the first read."""
-        if not self._reads:
-            return None
-        return self._reads[0][1] + self._latency_s() + sample / self._session.sample_rate
+        return self._sounding.time_of(sample)
 
     def tick_of(self, sample: float) -> float:
         """The tick at a sample, as far as is known now."""
         return self._session.conductor().tick_at(sample)
-
-    def _observe(self, now_s: float) -> None:
-        """Add the latest read to the window, whose first entry is always the smallest."""
-        sample, read_s = self._session.moment
-        if read_s <= 0.0:
-            return
-        offset_s = read_s - sample / self._session.sample_rate
-        while self._reads and self._reads[-1][1] >= offset_s:
-            self._reads.pop()
-        self._reads.append((read_s, offset_s))
-        while len(self._reads) > 1 and self._reads[0][0] < now_s - _WINDOW_S:
-            self._reads.popleft()

@@ -34,7 +34,6 @@ from engine.messages.session import (
     When,
 )
 from engine.music.audio import Audio
-from engine.music.units import TICKS_PER_BEAT
 from engine.protocols.accompanist import BAR_TICKS
 from engine.session.session import Session
 
@@ -201,9 +200,6 @@ class SessionBand:
         here = self._clock.sample_at(time.perf_counter())
         if when.kind == "now" or here is None:
             return None
-        if when.kind == "at":
-            return float(when.value * BAR_TICKS)
         if when.kind == "sample":
             return self._clock.tick_of(float(when.value))
-        line = TICKS_PER_BEAT if when.kind == "beat" else BAR_TICKS
-        return float((self._clock.tick_of(here) // line + 1) * line)
+        return when.tick(self._clock.tick_of(here), BAR_TICKS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from engine.controls import Live, Value
+from engine.errors import ControlError
 from engine.messages.band import BandCounts, BandLoad, BandNote, BandPlan, BandStart, BandStop
 from engine.messages.continuation import Branch, Choose, Commit, Continue, Prepared, Rewind
 from engine.messages.infill import (
@@ -20,7 +21,7 @@ from engine.messages.infill import (
     InfillDone,
     InfillProgress,
 )
-from engine.music.units import TEMPO_BPM
+from engine.music.units import TEMPO_BPM, TICKS_PER_BEAT
 
 __all__ = [
     "BAR",
@@ -91,6 +92,26 @@ class When:
 
     kind: str = "now"
     value: int = 0
+
+    def tick(self, here: float, bar_ticks: int) -> float | None:
+        """The tick that is meant, `here` being the latest tick that has passed; None for now, and for a sample.
+
+        Args:
+            bar_ticks: length of a bar.
+        Raises:
+            ControlError: a kind of time that does not exist.
+        """
+        match self.kind:
+            case "now" | "sample":
+                return None
+            case "beat":
+                return (here // TICKS_PER_BEAT + 1.0) * TICKS_PER_BEAT
+            case "bar":
+                return (here // bar_ticks + 1.0) * bar_ticks
+            case "at":
+                return float(self.value * bar_ticks)
+            case kind:
+                raise ControlError(f"time is now, beat, bar, at or sample, got {kind!r}")
 
 
 NOW: Final = When()

@@ -7,9 +7,7 @@ it along.
 from dataclasses import dataclass
 
 from engine.conductor import Conductor
-from engine.errors import ControlError
 from engine.messages.session import NOW, Command, When
-from engine.music.units import TICKS_PER_BEAT
 
 __all__ = ["Scheduled", "Scheduler", "Target", "target_of"]
 
@@ -38,24 +36,10 @@ def target_of(when: When, conductor: Conductor, after: float) -> Target:
     Raises:
         ControlError: a kind of time that does not exist.
     """
-    match when.kind:
-        case "now":
-            return Target(None)
-        case "beat":
-            return Target(_next_line(conductor, after, TICKS_PER_BEAT))
-        case "bar":
-            return Target(_next_line(conductor, after, conductor.bar_ticks_at(after)))
-        case "at":
-            return Target(float(when.value * conductor.bar_ticks_at(after)))
-        case "sample":
-            return Target(None, float(max(0, when.value)))
-        case kind:
-            raise ControlError(f"time is now, beat, bar, at or sample, got {kind!r}")
-
-
-def _next_line(conductor: Conductor, after: float, ticks: int) -> float:
-    """The first multiple of `ticks` after a sample (one that is less than a sample away has passed)."""
-    return float((conductor.tick_at(after + 1.0) // ticks + 1) * ticks)
+    if when.kind == "sample":
+        return Target(None, float(max(0, when.value)))
+    # A line that is less than a sample away has passed.
+    return Target(when.tick(conductor.tick_at(after + 1.0), conductor.bar_ticks_at(after)))
 
 
 @dataclass(slots=True)

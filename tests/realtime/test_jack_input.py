@@ -185,7 +185,7 @@ def test_an_input_in_its_own_process_is_heard_whole_and_in_its_place(jack: JackS
     port.start(source)
     sounding = Sounding(lambda: mark, jack.rate, lambda: port.latency_s - 256 / jack.rate)
     before = jack.ports()
-    listener = ends.add(open_input("jack", sample_rate=jack.rate, sample_at=sounding.sample_at))
+    listener = ends.add(open_input("jack", sample_rate=jack.rate, sample_at=sounding.latest_sample_at))
     ins = added(jack, before, ":in")
     listener.start(hearing.write)
     connect(jack, *zip(outs, ins, strict=True))

@@ -77,13 +77,15 @@ def test_an_earlier_clock_is_believed_at_once_and_a_later_one_after_the_window()
 def test_the_sample_that_sounds_is_behind_the_one_that_is_read_by_the_latency() -> None:
     moment = (0, 0.0)
     sounding = Sounding(lambda: moment, RATE, lambda: 0.05)
-    assert sounding.sample_at(10.0) is None
+    assert sounding.latest_sample_at(10.0) is None
+    assert sounding.time_of(0.0) is None
     for number in range(100):  # read in bursts of three, so two of them late
         moment = (256 * number, 100.0 + (256 * number + 256 * (2 - number % 3)) / RATE)
-        found = sounding.sample_at(moment[1])
+        found = sounding.latest_sample_at(moment[1])
     assert found is not None
     assert found == pytest.approx((moment[1] - 100.0 - 0.05) * RATE, abs=256.5 * 2)
     assert sounding.sample_at(200.0) == pytest.approx((100.0 - 0.05) * RATE, abs=1.0)
+    assert sounding.time_of(99.95 * RATE) == pytest.approx(200.0, abs=1.0 / RATE)
 
 
 # the ears

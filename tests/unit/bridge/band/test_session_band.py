@@ -11,7 +11,6 @@ import pytest
 from bridge.app import App
 from bridge.band.band import Band
 from bridge.band.events import BandEvents
-from bridge.band.old_names import OldBandNames
 from bridge.band.options import BandOptions
 from bridge.band.session_band import SessionBand, concerns_band
 from bridge.band.view import BandStatus
@@ -235,11 +234,9 @@ def test_a_plan_is_an_event_with_its_notes_and_the_counts() -> None:
     assert events.take() == []
 
 
-def test_a_band_is_loaded_by_name_and_never_from_a_path() -> None:
+def test_a_band_is_loaded_by_name_and_never_from_a_path(here: Here) -> None:
     """The bundle is there, and whoever starts the program may name its folder; who sends OSC may not."""
     starter = Path(__file__).parents[4] / "engine" / "starter" / "getmusic-live"
-    band: Any = SessionBand.__new__(SessionBand)
-    band._old_names = OldBandNames(lambda line: None)
-    assert band._checked(BandLoad(name=starter.name)) == BandLoad(name="getmusic-live")
+    here.session_band.post(BandLoad(name=starter.name), NOW)
     with pytest.raises(ControlError, match="no bundle"):
-        band._checked(BandLoad(name=str(starter)))
+        here.session_band.post(BandLoad(name=str(starter)), NOW)

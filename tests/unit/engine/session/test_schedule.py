@@ -15,6 +15,7 @@ BEAT_SAMPLES = 24000  # at 48 kHz and 120 bpm
     [
         (BEAT, 0.0, BEAT_SAMPLES),
         (BEAT, BEAT_SAMPLES - 2.0, BEAT_SAMPLES),
+        (BEAT, BEAT_SAMPLES - 0.5, 2 * BEAT_SAMPLES),  # less than a sample away has passed
         (BEAT, BEAT_SAMPLES + 0.0, 2 * BEAT_SAMPLES),
         (BAR, 1000.0, 4 * BEAT_SAMPLES),
         (When("at", 2), 1000.0, 8 * BEAT_SAMPLES),
