@@ -1,10 +1,13 @@
 """Export: turns weights into graphs. Only graphs cross into engine.
 
-- ``sources``: published checkpoints, with licence and citation.
-- ``rename/MODEL``: their weight names to ours, every name used exactly once.
-- ``graphs/MODEL``: a training model wrapped as step functions with named tensors and explicit state.
-- ``parts``: the checkpoint of a language model of sound, taken apart.
-- ``products``: convolutions as matrix products, which is what 8-bit units of processors multiply.
-- ``trace``, ``shrink``, ``parity``, ``write``: to ONNX, smaller, proved against torch, as a bundle on disk.
-- ``errors``: what export raises on purpose.
+- ``errors``: the errors of export.
+- ``sources``: published checkpoints: address, licence, citation.
+- ``trace``: the call of the torch exporter.
+- ``parity``: torch against onnxruntime on seeded inputs, as one number.
+- ``quantise/``: smaller and faster graphs.
+- ``write``: a bundle of graphs on disk.
+- ``graphs/``: checkpoints of ours to bundles.
+- ``rename/``: published checkpoints to checkpoints of ours.
+- ``bench/``: which build plays fastest here; peers to compare with.
+- ``__main__``: the commands `ripieno import` and `ripieno export`.
 """

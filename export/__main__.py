@@ -136,11 +136,11 @@ def _best(model: str, export: Any, checkpoint: Path, outdir: Path) -> tuple[Any,
     if model not in _COMPARED:
         raise WeightsError(f"--build best works for {', '.join(_COMPARED)}; choose a build for {model}")
 
-    def told(measured: MeasuredBuild) -> None:
+    def report(measured: MeasuredBuild) -> None:
         says = measured.why or f"{measured.rate:.1f} guided steps per second"
         print(f"{measured.build}: {says}", file=sys.stderr, flush=True)
 
-    return fastest(export, checkpoint, outdir, _COMPARED[model], tell=told)
+    return fastest(export, checkpoint, outdir, _COMPARED[model], tell=report)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

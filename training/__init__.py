@@ -1,13 +1,19 @@
-"""Training: makes the weights. Sees ``engine.music`` and ``engine.errors`` only; torch lives here and in export.
+"""Training: makes the weights. Imports of engine only `engine.music` and `engine.errors`; uses torch, as export does.
 
-- ``config``, ``recipes/``: frozen recipes; one experiment, one small Python file.
-- ``models/``: one readable file per network.
-- ``data/``: folders of audio, and music that we compose and render ourselves.
-- ``task``, ``tasks/``: what the loop asks of a task; what one step of each kind of training does.
-- ``losses``, ``discriminator``: what is minimised, and the autoencoder's judge; ``diffusion``: GETMusic's objective.
-- ``loop``, ``checkpoint``, ``report``, ``previews``: the one loop, what is kept, what is shown on the way.
-- ``evaluate``: what is measured.
-- ``bands``, ``bands_baselines``, ``bands_play``, ``bands_report``: the same for bands, beside simple players;
-  ``bands_usual``: how they usually play;
-  ``fill`` finds hidden cells, ``roll`` draws them.
+- ``config``: settings of an experiment: recipe, data, optimiser.
+- ``task``: the interface between the training loop and a task.
+- ``models/``: the networks, one file each, and the files of their weights.
+- ``losses``: losses of several tasks; waveforms to normalised log spectra and back.
+- ``discriminator``: the discriminator of Musika's autoencoder.
+- ``diffusion``: the published training objective of GETMusic.
+- ``live_features``: input features of musika-live's encoder.
+- ``data/``: what networks are trained on: folders of sound, composed pieces, MIDI.
+- ``evaluate/``: measurements of trained networks, in tables.
+- ``tasks/``: one training step of each kind of network.
+- ``recipes/``: experiments, as plain values.
+- ``checkpoint``: checkpoints: weights, optimisers, random states, settings.
+- ``previews``: sounds and pictures of a run, written with the standard library.
+- ``report``: progress line, metrics as JSON lines, curves for TensorBoard.
+- ``loop``: the training loop: steps, moving averages, checkpoints, several processes.
+- ``__main__``: the command `ripieno train`.
 """

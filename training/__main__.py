@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["find_recipe", "main", "recipe_names"]
 
+log = logging.getLogger(__name__)
+
+_OLD_ENDING = "_told_gan"
+"""Recipes that end so had this name before they ended in ``_conditioned_gan``; it is still accepted."""
+
 
 def recipe_names() -> tuple[str, ...]:
     """Recipes that come with the package."""
@@ -37,6 +42,10 @@ def find_recipe(name: str) -> "Recipe":
     """
     from training.config import Recipe, RecipeError
 
+    renamed = name.removesuffix(_OLD_ENDING) + "_conditioned_gan"
+    if name.endswith(_OLD_ENDING) and renamed in recipe_names():
+        log.warning("the recipe %s is now called %s; please use the new name", name, renamed)
+        name = renamed
     if name.endswith(".py"):
         spec = importlib.util.spec_from_file_location(Path(name).stem, name)
         if spec is None or spec.loader is None or not Path(name).is_file():
@@ -105,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 finished or interrupted and saved, 1 failed, 2 wrongly called."""
+    """Run the command. Exit status: 0 finished, or interrupted and saved; 1 failed; 2 wrong arguments."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.list:
@@ -134,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{outcome.step} steps done, kept in {outcome.checkpoint}", file=sys.stderr)
+    print(f"{outcome.step} steps done, saved in {outcome.checkpoint}", file=sys.stderr)
     return 0
 
 

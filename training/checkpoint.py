@@ -1,6 +1,6 @@
 """Checkpoints: a folder of safetensors and JSON for each, written beside and moved into place.
 
-A folder that has its final name is complete; what a killed run left half written never has one. No pickle: reading a
+A folder that has its final name is complete; one that a killed run left half written never has it. No pickle: reading a
 checkpoint runs no code.
 """
 
@@ -46,7 +46,7 @@ class CheckpointError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a run needs to go on.
+    """What a run needs to resume.
 
     Args:
         step: steps done.
@@ -64,7 +64,7 @@ class Checkpoint:
 
 
 def _sync(path: Path) -> None:
-    """Wait until `path` is on the disk; after a power cut a renamed folder must not hold empty files."""
+    """Wait until `path` is on the disk: after a power cut a renamed folder must not hold empty files."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -144,7 +144,7 @@ def optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimiser(name: str, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give back what `optimiser_tensors` took; settings such as the learning rate stay as they are.
+    """Restore what `optimiser_tensors` returned; settings such as the learning rate stay as they are.
 
     Raises:
         CheckpointError: the tensors are of other parameters.
@@ -198,7 +198,7 @@ def module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def load_modules(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], source: str) -> None:
-    """Give back what `module_tensors` took.
+    """Restore what `module_tensors` returned.
 
     Raises:
         CheckpointError: names or shapes differ; `source` says of what.

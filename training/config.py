@@ -1,4 +1,4 @@
-"""What an experiment is: frozen values with defaults, checked when made, changed by name from the command line."""
+"""Settings of an experiment: frozen values with defaults, checked when made, changed by name from the command line."""
 
 import math
 import types
@@ -28,7 +28,7 @@ class Optim:
     """Adam and its learning rate over time.
 
     Args:
-        lr: learning rate at its height.
+        lr: highest learning rate.
         critic_lr: the same for discriminators; None is `lr`.
         betas, eps: Adam's; the defaults are those of the published latent GAN.
         warmup: steps over which the rate rises from `start`.
@@ -71,7 +71,7 @@ class Optim:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Where music comes from.
+    """The music to train on.
 
     Args:
         folder: a folder of sound files, searched with all below it (or one file); empty means composed pieces.
@@ -79,9 +79,9 @@ class Data:
         bars: length of each, in bars of four beats.
         genres: of composed pieces, in turn.
         seed: of composed pieces.
-        valid: share of pieces kept for measuring, never trained on.
-        cache: folder for what is made once from sound: samples at the model's rate, latents.
-        workers: threads that make batches ahead of their step; 0 makes each when it is needed.
+        valid: share of pieces held out for measuring, never trained on.
+        cache: folder for what is computed once from sound: samples at the model's rate, latents.
+        workers: threads that make batches ahead of time; 0 makes each when it is needed.
     """
 
     folder: str = ""

@@ -42,7 +42,7 @@ class Outcome:
 
     Args:
         step: steps done.
-        checkpoint: where they are kept.
+        checkpoint: where they are saved.
         finished: all steps of the recipe are done.
         skipped: updates left out because a gradient was not a number.
     """
@@ -54,12 +54,12 @@ class Outcome:
 
 
 def batch_rng(seed: int, step: int, process: int) -> np.random.Generator:
-    """The random numbers with which a process draws the batch of a step."""
+    """Random numbers for the batch of a step in one process."""
     return np.random.default_rng(np.random.SeedSequence([seed, step, process]))
 
 
 def noise_seed(seed: int, step: int, process: int) -> int:
-    """Of the generator on the device during a step, 0..2^63 - 1; other numbers than those of the batch."""
+    """Seed of the generator on the device during a step, 0..2^63 - 1."""
     words = np.random.SeedSequence([seed, step, process, 1])
     return int(words.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -165,14 +165,14 @@ class _Feed:
         return self._ahead.popleft().result()
 
     def close(self) -> None:
-        """Drop what was made ahead."""
+        """Drop batches that were made ahead."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT or SIGTERM into a question to be asked between steps; the second acts at once."""
+    """Note the first SIGINT or SIGTERM, to be polled between steps; the second acts at once."""
     asked = False
 
     def ask(number: int, _frame: object) -> None:
@@ -214,7 +214,7 @@ def _fabric(recipe: Recipe, accelerator: str) -> "Fabric":
 
 
 class _Run:
-    """One run of one process: what `fit` sets up, and its turns."""
+    """One run of one process: what `fit` sets up, and its steps."""
 
     def __init__(self, recipe: Recipe, out: Path, fabric: "Fabric") -> None:
         self.recipe, self.out, self.fabric = recipe, out, fabric
@@ -239,7 +239,7 @@ class _Run:
         return self.out / "checkpoints"
 
     def resume(self) -> int:
-        """Take back the newest checkpoint; returns the steps done, 0 without one."""
+        """Load the newest checkpoint; returns the steps done, 0 without one."""
         path = files.latest(self.folder)
         if path is None:
             return 0
@@ -312,7 +312,7 @@ class _Run:
         return values
 
     def look(self, step: int, report: Report | None) -> None:
-        """Measure and listen, if it is time; random states stay as they were."""
+        """Evaluate and make previews when they are due; random states stay as they were."""
         if report is None:
             return
         kept = files.random_tensors()
@@ -344,12 +344,12 @@ def fit(
     quiet: bool = False,
     curves: bool = True,
 ) -> Outcome:
-    """Run a recipe, or go on with it.
+    """Run a recipe, or resume it.
 
     Args:
         recipe: what to train.
         out: folder of the run: checkpoints, curves, previews, and the published weights.
-        resume: go on from the newest checkpoint in `out`, if there is one.
+        resume: continue from the newest checkpoint in `out`, if there is one.
         until: stop (and save) after this many steps although the recipe has more.
         accelerator: "auto", "cpu" or "cuda".
         quiet: nothing on the terminal.
@@ -402,7 +402,7 @@ def _steps(
             saved = step
         if stop:
             if report is not None:
-                report.say(f"stopped after step {step} and saved; resume to go on")
+                report.say(f"stopped after step {step} and saved; resume to continue")
             break
     return step, saved
 

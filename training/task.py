@@ -1,4 +1,4 @@
-"""What the loop asks of a task, and what it offers one during a step."""
+"""The interface between the training loop and a task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ Batch = dict[str, Tensor]
 
 
 class TrainingError(EngineError):
-    """Training cannot go on: the message says what happened and what to change."""
+    """Training cannot continue: the message says what happened and what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What to listen to and look at.
+    """Sounds, pictures and files by which people judge a run.
 
     Args:
         sample_rate: of all sounds, in Hz.
         sounds: [C, N] by name; a spectrogram of each is drawn as well.
         pictures: uint8 [H, W, 3] by name.
-        files: what is written as it is, by file name (scores as MIDI).
+        files: contents by file name (scores as MIDI).
     """
 
     sample_rate: int = 0
@@ -44,10 +44,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Measurements to be read side by side.
+    """Measurements side by side.
 
     Args:
-        title: of what, on how much.
+        title: what was measured, on how much music.
         rows: texts, a header first, all of one length.
     """
 
@@ -57,7 +57,7 @@ class Table:
 
 @runtime_checkable
 class MeasurableTask(Protocol):
-    """Settings of a task whose results can be measured beside simple baselines."""
+    """Settings of a task whose results can be measured next to simple baselines."""
 
     def measure(self, folder: Path) -> list[Table]:
         """Measure what a run has published in `folder`.
@@ -95,15 +95,15 @@ class Stepper(ABC):
 
 
 class Task(ABC):
-    """Networks, their optimisers and what one step does.
+    """Networks, their optimisers and one training step.
 
     A step must depend on nothing but weights, `batch`, `state` and `stepper.generator`: then a run that is killed
-    and resumed is the run that was never killed.
+    and resumed gives the same weights as one that was not.
     """
 
     @abstractmethod
     def modules(self) -> dict[str, nn.Module]:
-        """Everything a checkpoint keeps, by name; what no optimiser holds is moved to the device and kept too."""
+        """Everything that a checkpoint saves, by name, with or without an optimiser; it is moved to the device."""
 
     def frozen(self) -> dict[str, nn.Module]:
         """Networks that are only used: moved to the device, put in evaluation mode, never saved."""
@@ -127,18 +127,18 @@ class Task(ABC):
 
     @abstractmethod
     def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
-        """Train once, calling `stepper.update`; returns numbers worth a curve."""
+        """Train once, calling `stepper.update`; returns values to be plotted."""
 
     def state(self) -> dict[str, float]:
         """Numbers besides weights that the next step depends on."""
         return {}
 
     def load_state(self, state: Mapping[str, float]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         return
 
     def preview(self, step: int, averages: Mapping[str, nn.Module]) -> Preview | None:
-        """Something to hear; `averages` holds the moving averages by name."""
+        """Sounds and pictures of the networks as they are; `averages` holds the moving averages by name."""
         return None
 
     def evaluate(self, averages: Mapping[str, nn.Module]) -> dict[str, float]:

@@ -1,1 +1,5 @@
-"""Which build is fastest here, and the peers to compare with."""
+"""Speed of builds on this machine.
+
+- ``peer``: networks of the published sizes with random weights, to compare with.
+- ``fastest``: every build of a bundle, measured; the fastest is kept.
+"""

@@ -36,7 +36,7 @@ _TOKENIZER: Final = json.dumps(
         "model": {"type": "WordLevel", "vocab": {word: i for i, word in enumerate(_PIECES)}, "unk_token": "<unk>"},
     }
 )  # fmt: skip
-_HEARD, _STEPS = 250, 20  # frames heard first, and steps of the peer's language model
+_PROMPT, _STEPS = 250, 20  # frames of the prompt, and steps of the peer's language model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,7 +126,7 @@ def _sound(magnitude: Tensor, phase: Tensor, tail: Tensor) -> tuple[Tensor, Tens
 
 
 def _musicgen(outdir: Path) -> dict[str, object]:
-    """The small language model with its codec, without words: those are heard once."""
+    """The small language model with its codec, without text: that is encoded once."""
     import gc
 
     from export.graphs.musicgen.bundle import export as export_musicgen
@@ -177,7 +177,7 @@ def _musicgen_live(outdir: Path) -> dict[str, object]:
 
 
 def _transformers() -> dict[str, object]:
-    """Steps a second after 5 s were heard, without the codec, in fp32."""
+    """Steps a second after a prompt of 5 s, without the codec, in fp32."""
     import importlib
 
     peer = importlib.import_module("transformers")  # only for comparison: nothing of ours needs it
@@ -190,14 +190,14 @@ def _transformers() -> dict[str, object]:
     rates = {}
     with torch.inference_mode():
         for name, batch in (("musicgen unguided steps, decoding", 1), ("musicgen guided steps, decoding", 2)):
-            heard = torch.zeros(batch, 16, 1024)
-            ids = torch.randint(0, 2048, (4 * batch, _HEARD))
-            made = model(input_ids=ids, encoder_hidden_states=heard, use_cache=True)
+            text = torch.zeros(batch, 16, 1024)
+            ids = torch.randint(0, 2048, (4 * batch, _PROMPT))
+            made = model(input_ids=ids, encoder_hidden_states=text, use_cache=True)
             took_s = []
             for _ in range(_STEPS):
                 begun = time.perf_counter()
                 made = model(
-                    input_ids=ids[:, :1], encoder_hidden_states=heard, use_cache=True,
+                    input_ids=ids[:, :1], encoder_hidden_states=text, use_cache=True,
                     past_key_values=made.past_key_values,
                 )  # fmt: skip
                 took_s.append(time.perf_counter() - begun)

@@ -1,6 +1,12 @@
-"""Training models as graphs: step functions with named tensors and explicit state, one file each.
+"""Checkpoints of ours to bundles: step functions with named tensors and explicit state.
 
-A file that ``ripieno export`` serves has ``export(checkpoint, outdir, build)``, which writes a bundle and
-returns its id, the parity number of each graph and the size of each file; ``export.__main__`` lists it.
-``MODEL_modules`` writes a network down as it is traced, where that is not how it is trained.
+- ``encodec``: EnCodec as five graphs.
+- ``t5``: the text encoder as one graph.
+- ``musika``: Musika: coordinates to latents, latents to spectra and back.
+- ``musicgen/``: language models of codes.
+- ``musika_live``: musika-live, one step of 2048 samples each.
+- ``getmusic/``: both GETMusic networks.
+
+A file that `ripieno export` serves has `export(checkpoint, outdir, build)`, which writes a bundle and returns its id,
+the parity number of each graph and the size of each file; `export.__main__` lists it.
 """

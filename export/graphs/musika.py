@@ -231,7 +231,7 @@ def _graph(
 def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
     """Write a bundle of the Musika checkpoint `checkpoint` (``.safetensors`` with its ``.json``) into `outdir`."""
     config, networks, notes = load(checkpoint)
-    told = facts(config, networks, notes)
+    known = facts(config, networks, notes)
     made = graphs(config, networks, build)
     numbers = {role: number for role, (_, number) in made.items()}
     identity = write_bundle(
@@ -239,7 +239,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
         {role: graph for role, (graph, _) in made.items()},
         family="musika",
         build=build,
-        facts=told.to_mapping(),
+        facts=known.to_mapping(),
         parity=numbers,
         source=str(notes.get("source", "")),
         licence=str(notes.get("licence", "")),

@@ -147,9 +147,9 @@ def build_graphs(
         ("generator", GeneratorStep(generator), _generator_inputs(config, rng), "latents"),
         ("decoder", DecoderStep(decoder), _decoder_inputs(config, rng), "audio"),
     )
-    told = ("place", "frame", "noise", "latents", "clock", "gates", "phase")
+    given = ("place", "frame", "noise", "latents", "clock", "gates", "phase")
     for role, module, inputs, made in steps:
-        states[role] = tuple(name for name in inputs if name not in told)
+        states[role] = tuple(name for name in inputs if name not in given)
         outputs = [made, *(f"{name}_next" for name in states[role])]
         graph = trace(module, list(inputs.values()), list(inputs), outputs)
         graphs[role] = to_fp16(graph) if build == "fp16" else graph

@@ -70,8 +70,8 @@ class Product(nn.Module):
         extra = self._extra = -self._outputs % _LANES
         self.matrices = nn.ParameterList(functional.pad(m, (0, extra)).contiguous() for m in matrices)
         self.bias = nn.Parameter(functional.pad(bias, (0, extra)))
-        heard = gain is not None and bool(gain.any())  # a gain that is still zero adds nothing but time
-        self.gain = None if gain is None or not heard else nn.Parameter(_wide(gain, extra))
+        used = gain is not None and bool(gain.any())  # a gain that is still zero adds nothing but time
+        self.gain = None if gain is None or not used else nn.Parameter(_wide(gain, extra))
         self._tile = _tile(self._taps, steps) if tiled and stride == 1 else 1
         rows = [[first + t * stride + k for t in range(steps) for k in range(self._taps)] for first in firsts]
         if self._tile > 1:

@@ -9,7 +9,7 @@ import pytest
 from tests.rules.project import MODULES, ROOMS, ROOT
 
 FOLDERS = [path.parent for module in MODULES.values() if (path := module.path).name == "__init__.py"]
-NOT_YET = ("bridge/audio", "training", "export")
+NOT_YET = ("bridge/audio",)
 """Folders, with what lies in them, whose maps are still to be written."""
 
 

@@ -9,6 +9,7 @@ TOPICS = {
     "bridge/audio/test_ports.py": "finding an output by name, and the ports there are: `port`, `scan`, `card`, `null`",
     "engine/models/test_starters.py": "the bundles that come with the program, of every family",
     "engine/models/musicgen/test_bundle.py": "a whole bundle: described, opened, refused, measured",
+    "training/test_batches.py": "the batches of all tasks: what they depend on, and what they never read",
     "training/tasks/test_tasks.py": "the phases of Musika's training, each from what the one before left",
 }
 """Tests of several files together, by what they are about."""

@@ -9,7 +9,9 @@ import pytest
 from tests.rules.project import MODULES, ROOT, Module
 
 WORDS = re.compile(r"\b(told|heard|wishes|strands?|houseband|go(es|ing) on)\b", re.IGNORECASE)
-ALLOWED: dict[tuple[str, str], str] = {}
+ALLOWED: dict[tuple[str, str], str] = {
+    ("training/__main__.py", "_told_gan"): "the old name of recipes is still accepted",
+}
 """File and literal of what stays because files of before hold it, with the reason."""
 
 NOT_YET = (
@@ -34,14 +36,6 @@ NOT_YET = (
     "engine.protocols",
     "engine.session",
     "engine.worker",
-    "export.graphs.musicgen",
-    "export.rename.musicgen",
-    "training",
-    "training.data",
-    "training.evaluate",
-    "training.models",
-    "training.recipes",
-    "training.tasks",
 )
 """Packages that still have such words; shorter with every change, empty in the end."""
 

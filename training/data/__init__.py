@@ -1,23 +1,27 @@
-"""Data: what the models hear while they learn.
+"""Data: what networks are trained on.
 
-- ``piece``: Style, Hit and Piece: music we make ourselves, with everything known about it.
-- ``patterns``: which step each instrument plays on, from style, chord, density and brightness.
-- ``compose``: a seed and a genre to a Piece.
-- ``voices``: one sound of each instrument, in numpy.
-- ``synth``: a Piece to stereo sound and to the conditions of every frame; ``python -m training.data.synth``.
-- ``corpus``: pieces by name and checksum, their split, what is known of each; composed ones, or a folder's.
-- ``audio``: a folder of sound files as such a corpus.
-- ``store``: what is made once from a corpus and cut at every step: samples, latents with their conditions.
-- ``conducted``: composed pieces as a conducted model sees them: stems, and what is known of each frame.
-- ``described``: composed pieces and who plays in them; ``captions``: words for them.
-- ``code_store``: codes of a corpus, made once, with words and features of each window.
-
-Notes, for bands that play from MIDI:
-
-- ``arrange``: a melody and its chords to a band of six; ``arrange_styles`` and ``arrange_tables`` say who plays when,
-  ``arrange_form`` who is there, ``arrange_voicing`` which notes, ``arrange_drums`` and ``arrange_parts`` write them.
-- ``licences``: which files shipped weights may learn from.
-- ``tunes``, ``gather``, ``pieces``: packs and folders of MIDI, what they give, and how it is kept.
-- ``midi``: all of that to a store of grids; ``python -m training.data.midi``.
-- ``grids``, ``masks``, ``band_batches``: windows of the store, what is hidden of them, what a network is asked.
+- ``licences``: which music shipped weights may be trained on.
+- ``piece``: a composed piece: notes, chords, density, brightness, style.
+- ``patterns``: the steps that each instrument plays, by style, chord and density.
+- ``compose``: a seed and a genre to a composed piece.
+- ``voices``: one sound of each instrument.
+- ``synth``: a composed piece to stereo sound, and to the conditions of each frame.
+- ``onsets``: onset times of a recording.
+- ``corpus``: what a corpus is: pieces by checksum, training and held-out side.
+- ``composed``: a corpus of composed pieces.
+- ``described``: a corpus of composed pieces in which some parts rest, with what is known of them.
+- ``audio``: a corpus of the sound files of a folder.
+- ``opening``: the corpus that a recipe asks for.
+- ``captions``: captions of composed pieces.
+- ``store``: samples and latents of a corpus, computed once, cut at random.
+- ``code_store``: a corpus as codes of a codec, with captions and conditions.
+- ``conducted``: composed pieces as stems, with clock, chords and controls of each frame.
+- ``pieces``: a piece for a band as it is stored: notes by role, chords, origin.
+- ``tunes``: packs and folders of MIDI, read as stretches of 4/4.
+- ``arrange/``: a melody and its chords to a band of six.
+- ``gather``: a MIDI file to pieces for a band.
+- ``grids``: the store of grids: written, read, cut into windows, transposed.
+- ``midi``: packs of MIDI to a store of grids; the command `python -m training.data.midi`.
+- ``masks``: which cells of a window are given, hidden, or to be found.
+- ``band_batches``: windows of grids to training batches.
 """

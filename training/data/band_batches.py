@@ -142,15 +142,15 @@ class _Part:
     targets: int = 0
 
 
-class _Told:
+class _Conditions:
     """What is known of a stretch besides its grid: chords, densities, registers."""
 
-    def __init__(self, drawn: Window, grid: I64, dictionary: Dictionary, wishes: PartProfile) -> None:
+    def __init__(self, drawn: Window, grid: I64, dictionary: Dictionary, profile: PartProfile) -> None:
         self._chroma, self._bass = chord_vectors(drawn, dictionary)
-        self._density, self._register = wishes.of(grid)
+        self._density, self._register = profile.of(grid)
 
     def features(self, columns: slice, chords: bool, known: Mask) -> F32:
-        """[F, W] of some columns; `known` is [2, 6]: of which tracks density and register are told."""
+        """[F, W] of some columns; `known` is [2, 6]: of which tracks density and register are given."""
         use = np.float32(chords)
         density = np.where(known[0, :, None], self._density[:, columns], np.float32(UNKNOWN))
         register = np.where(known[1, :, None], self._register[:, columns], np.float32(UNKNOWN))
@@ -158,7 +158,7 @@ class _Told:
 
 
 def _open_window(
-    grid: I64, columns: slice, share: float, told: _Told, chords: bool, words: Dictionary, chances: Chances,
+    grid: I64, columns: slice, share: float, conditions: _Conditions, chords: bool, words: Dictionary, chances: Chances,
     rng: np.random.Generator,
 ) -> _Part:  # fmt: skip
     """One window with hidden cells."""
@@ -171,7 +171,7 @@ def _open_window(
     shown = hide(shown_truth, targets, share, words.mask, rng)
     # That the coming chords are not known yet is no reason to call their rows absent.
     shown.given[12:] = (grid[12:] != words.empty).any(axis=1, keepdims=True)
-    # A wish is about what is to be played; of anything else it would tell what nobody can know.
+    # Only of tracks that are targets: of others density and register would say what is not known while playing.
     known = (rng.random((2, TRACKS)) < 0.5) & (rng.random((2, 1)) < 0.6) & targets[: 2 * TRACKS : 2].any(axis=1)
     total, width = int(targets.sum()), truth.shape[1]
     return _Part(
@@ -181,7 +181,7 @@ def _open_window(
         shown.hidden,
         np.full(width, round(99 * shown.hidden.sum() / max(1, total)), np.int64),
         np.full(width, 1.0 / max(share, 0.2), np.float32),
-        told.features(columns, chords and ahead, known),
+        conditions.features(columns, chords and ahead, known),
         total,
     )
 
@@ -190,7 +190,7 @@ def live_example(
     drawn: Window,
     shares: Sequence[float],
     dictionary: Dictionary,
-    wishes: PartProfile,
+    profile: PartProfile,
     chances: Chances,
     rng: np.random.Generator,
 ) -> _Part:
@@ -203,7 +203,7 @@ def live_example(
     grid = choose_rows(drawn.grid, dictionary.empty, chances, rng)
     width = grid.shape[1] // len(shares)
     past = grid.shape[1] - width
-    told = _Told(drawn, grid, dictionary, wishes)
+    conditions = _Conditions(drawn, grid, dictionary, profile)
     known = rng.random() >= chances.chord_drop
     rows_known, features_known = known and rng.random() < 0.85, known and rng.random() < 0.85
     if not rows_known:
@@ -216,12 +216,12 @@ def live_example(
         np.zeros((14, past), bool),
         np.zeros(past, np.int64),
         np.zeros(past, np.float32),
-        told.features(slice(0, past), features_known, np.full((2, TRACKS), rng.random() < 0.5)),
+        conditions.features(slice(0, past), features_known, np.full((2, TRACKS), rng.random() < 0.5)),
     )
     parts = [finished]
     for index, share in enumerate(shares):
         columns = slice(index * width, (index + 1) * width)
-        parts.append(_open_window(grid, columns, share, told, features_known, dictionary, chances, rng))
+        parts.append(_open_window(grid, columns, share, conditions, features_known, dictionary, chances, rng))
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
         for name in ("tokens", "truth", "given", "hidden", "t", "weight", "features")
@@ -233,7 +233,7 @@ def live_batch(
     drawn: Sequence[Window],
     window: int,
     dictionary: Dictionary,
-    wishes: PartProfile,
+    profile: PartProfile,
     chances: Chances,
     rng: np.random.Generator,
 ) -> Arrays:
@@ -251,7 +251,7 @@ def live_batch(
     # Shares are spread evenly over 0..1 in every batch: each step then sees easy and hard questions alike.
     spread = (rng.permutation(count) + rng.random()) / count
     shares = spread.reshape(len(drawn), windows)
-    made = [live_example(each, row, dictionary, wishes, chances, rng) for each, row in zip(drawn, shares, strict=True)]
+    made = [live_example(each, row, dictionary, profile, chances, rng) for each, row in zip(drawn, shares, strict=True)]
     tokens, truth, hidden = (np.stack([getattr(e, name) for e in made]) for name in ("tokens", "truth", "hidden"))
     weight = np.stack([each.weight for each in made])
     arrays: Arrays = {

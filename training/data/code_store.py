@@ -1,6 +1,6 @@
 """Codes of a corpus, made once by a codec: windows of them with what is known of each.
 
-Made piece by piece and kept (`training.data.store`), so that work that was interrupted goes on where it stopped.
+Made piece by piece and kept (`training.data.store`), so that interrupted work resumes where it stopped.
 """
 
 import logging
@@ -40,8 +40,8 @@ class CodeWindow:
 class CodeStore(Store[I16]):
     """Codes ``[K, frames]`` of every piece.
 
-    Captions and features are those of composed pieces; a folder's sound files are told of by texts beside them, files
-    of the same name that end in ``.txt``, and have no features.
+    Captions and features are those of composed pieces. Captions of a folder's sound files are files of the
+    same name that end in ``.txt``; they have no features.
 
     Args:
         cache: folder for all codecs.

@@ -1,6 +1,6 @@
 """A seed and a genre to a Piece: chords over all roots and keys, density and brightness over all of 0..1.
 
-A model that has heard every chord, density and brightness at every place of the bar equally often can follow any
+A model trained on every chord, density and brightness at every place of the bar equally often can follow any
 of them live; so all of these are drawn uniformly, and half of the pieces follow no key at all.
 """
 

@@ -54,7 +54,7 @@ class Composed(Corpus):
 
     def rhythm(self, entry: CorpusEntry) -> tuple[float, F64]:
         piece = self.piece(entry)
-        ticks = np.unique([hit.start_tick for hit in piece.hits])  # struck together is heard as one
+        ticks = np.unique([hit.start_tick for hit in piece.hits])  # hits at one time are one onset
         return piece.tempo_bpm, ticks.astype(np.float64) * samples_per_tick(piece.tempo_bpm, 1)
 
 

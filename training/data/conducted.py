@@ -18,7 +18,16 @@ from training.data.compose import Piece, Style, compose
 from training.data.piece import CHOICES, GENRES, TICKS_PER_BAR
 from training.data.synth import conditions, stems
 
-__all__ = ["Crop", "RenderedPiece", "crop", "draw_batch", "render_piece", "render_pieces", "style_normals", "told"]
+__all__ = [
+    "Crop",
+    "RenderedPiece",
+    "crop",
+    "draw_batch",
+    "render_piece",
+    "render_pieces",
+    "style_normals",
+    "timed_conditions",
+]
 
 _NORMAL = NormalDist()
 
@@ -91,11 +100,13 @@ def render_pieces(
     return pieces
 
 
-def told(piece: Piece, start: int, frames: int, hop: int, subhop: int, sample_rate: int) -> tuple[F32, F32, F32, F32]:
+def timed_conditions(
+    piece: Piece, start: int, frames: int, hop: int, subhop: int, sample_rate: int
+) -> tuple[F32, F32, F32, F32]:
     """(clock, gates, frame, controls) of `frames` latent frames from sample `start` on; shapes as in `Crop`.
 
-    A latent frame is told the tick of its start, and the chord at its middle. A decoder frame is told the tick of
-    its end, which is the moment its values are for.
+    A latent frame has the tick of its start and the chord at its middle. A decoder frame has the tick of its end,
+    which is the moment its values are for.
     """
     rate = samples_per_tick(piece.tempo_bpm, sample_rate)
     per = hop // subhop
@@ -123,7 +134,7 @@ def crop(
     """`frames` latent frames of a piece from sample `start`, wrapping at its end (pieces loop)."""
     count = source.tones.shape[1]
     index = np.arange(start, start + frames * hop) % count
-    clock, gates, frame, controls = told(source.piece, start, frames, hop, subhop, sample_rate)
+    clock, gates, frame, controls = timed_conditions(source.piece, start, frames, hop, subhop, sample_rate)
     scale = np.float32(1.5 / 32767.0)
     return Crop(
         source.tones[:, index] * scale,

@@ -47,7 +47,7 @@ class Attributes:
     Args:
         key: None where chords follow none.
         density, brightness: means, 0..1.
-        parts: who is heard in it.
+        parts: the parts that play in it.
     """
 
     genre: Genre
@@ -115,7 +115,7 @@ def attributes(played: Played, first_s: float, length_s: float) -> Attributes:
     per_bar = 240.0 / piece.tempo_bpm
     bars = slice(min(int(first_s / per_bar), piece.bars - 1), max(1, int(np.ceil((first_s + length_s) / per_bar))))
     ticks = TICKS_PER_BAR / per_bar
-    heard = {
+    playing = {
         STEMS[hit.instrument] for hit in piece.hits if first_s * ticks <= hit.start_tick < (first_s + length_s) * ticks
     }
     chords = [chord for bar in piece.chords[bars] for chord in bar]
@@ -126,12 +126,12 @@ def attributes(played: Played, first_s: float, length_s: float) -> Attributes:
         piece.key if follows else None,
         float(np.mean(piece.density[bars])),
         float(np.mean(piece.brightness[bars])),
-        tuple(part for part in played.parts if part in heard),
+        tuple(part for part in played.parts if part in playing),
     )
 
 
 def step_features(played: Played, first: int, frames: int, hop: int, sample_rate: int) -> F32:
-    """What a conducted language model is told of each frame, ``[STEP_FEATURES, frames]``.
+    """The conditions of each frame for a language model, ``[STEP_FEATURES, frames]``.
 
     `engine.music.conducting.step_features` of the tick at which a frame begins, and of the chord and the character at
     its middle.

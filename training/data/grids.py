@@ -92,8 +92,8 @@ def read_shard(path: Path) -> tuple[list[StoreEntry], U16, U8, Any]:
     """What `write_shard` wrote: entries, cells [14, T], chords [3, T], and what was kept with it."""
     with np.load(path) as shard:
         cells, chords, text = shard["cells"], shard["chords"], shard["about"].tobytes().decode()
-    told = json.loads(text)
-    return [StoreEntry(**entry) for entry in told["entries"]], cells, chords, told["more"]
+    about = json.loads(text)
+    return [StoreEntry(**entry) for entry in about["entries"]], cells, chords, about["more"]
 
 
 class Grids:

@@ -30,8 +30,8 @@ class Chances:
         next_bar: only a window's last bar is open, what was played before it is known; else all of it is.
         unknown: the sources' notes from some moment on are not known either: they are targets too.
         spans: only random stretches of the targets are open.
-        chord_drop: no chord is told at all.
-        chord_ahead: chords of the window are told (else only those of the past), where any are.
+        chord_drop: no chord is given at all.
+        chord_ahead: chords of the window are given (else only those of the past), where any are.
     """
 
     alone: float = 0.1

@@ -1,6 +1,6 @@
 """Packs and folders of MIDI to a store of grids: ``python -m training.data.midi PACK ... --out FOLDER``.
 
-Three steps, each in shards that are written once, so that work that was interrupted goes on where it stopped: files to
+Three steps, each in shards that are written once, so that interrupted work resumes where it stopped: files to
 pieces (`gather`), all pieces of the training side to a dictionary, pieces to grids. What was lost, and why, is counted.
 """
 
@@ -147,8 +147,8 @@ def _chosen(packs: Sequence[Path], settings: StoreSettings) -> tuple[list[tuple[
 
 
 def _digest(chosen: Iterable[tuple[Path, list[Item]]], settings: StoreSettings) -> str:
-    told = [[asdict(item) for item in items] for _, items in chosen]
-    text = json.dumps([_FORMAT, told, asdict(settings)], sort_keys=True)
+    about = [[asdict(item) for item in items] for _, items in chosen]
+    text = json.dumps([_FORMAT, about, asdict(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -292,7 +292,7 @@ def _grids(
     with _progress("pieces to grids", len(shards)) as advance:
         for number, shard in enumerate(shards):
             path = out / f"grids-{number:05d}.npz"
-            pieces, told = read_pieces(shard)
+            pieces, about = read_pieces(shard)
             if not path.exists():
                 made = [_grid(piece, dictionary, settings) for piece in pieces]
                 lost = sum((each[3] for each in made), Counter[str]())
@@ -301,8 +301,8 @@ def _grids(
                 write_shard(path, [m[0] for m in made], [m[1] for m in made], [m[2] for m in made], more)
             entries, cells, _, more = read_shard(path)
             _count(summary, entries, cells, dictionary)
-            summary.files += told["files"]
-            summary.left_out.update(told["left_out"])
+            summary.files += about["files"]
+            summary.left_out.update(about["left_out"])
             summary.lost.update(more["lost"])
             summary.notes += more["notes"]
             advance()
@@ -313,7 +313,7 @@ def _count(summary: Summary, entries: Sequence[StoreEntry], cells: U16, dictiona
     summary.bars += cells.shape[1] // BAR
     summary.held_out += sum(entry.held_out for entry in entries)
     summary.licences.update(entry.licence for entry in entries)
-    summary.styles.update(entry.style or "not told" for entry in entries)
+    summary.styles.update(entry.style or "unknown" for entry in entries)
     for track, role in enumerate(ROLES):
         row = cells[2 * track].reshape(-1, BAR)
         summary.roles[role] += int(((row != PAD) & (row < dictionary.empty)).any(axis=1).sum())
@@ -337,8 +337,8 @@ def prepare(packs: Sequence[Path], out: Path, settings: StoreSettings | None = N
     dictionary = _dictionary(shards, out, settings)
     summary = Summary(left_out=left, vocabulary=dictionary.size)
     _grids(shards, out, dictionary, settings, summary)
-    told = {"digest": digest, "settings": asdict(settings), "summary": vars(summary)}
-    (out / _ABOUT).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    about = {"digest": digest, "settings": asdict(settings), "summary": vars(summary)}
+    (out / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     return summary
 
 

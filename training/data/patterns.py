@@ -21,7 +21,7 @@ FILLS: Final = (
     (6, 14, 2, 10, 3, 11, 15, 7, 9, 1, 13, 5),
     (14, 6, 10, 2, 15, 11, 7, 3, 1, 5, 9, 13),
 )
-# Style.bass_pattern and Style.stab_pattern: wished steps, played where density allows. The beats in the first
+# Style.bass_pattern and Style.stab_pattern: chosen steps, played where density allows. The beats in the first
 # ones are steps of their own; a chord change always sounds.
 BASSES: Final = ((2, 6, 10, 14), (2, 3, 6, 7, 10, 11, 14, 15), (0, 3, 6, 8, 11, 14), (0, 2, 4, 6, 7, 8, 10, 12, 14, 15))
 STABS: Final = ((2, 6, 10, 14), (0, 3, 6, 10, 13), (0, 6, 11, 14), (0, 3, 7, 10, 14))
@@ -119,9 +119,9 @@ def techno_bar(start: int, chords: tuple[Chord, ...], density: float, style: Sty
         yield from drums("rim", tuple(step for step in sixteenths if step in (3, 7, 11, 13)), 0.4 + 0.4 * density)
 
     low = 52 + round(7 * style.register)
-    wished = tuple(step for step in BASSES[style.bass_pattern] if step in active)
+    chosen = tuple(step for step in BASSES[style.bass_pattern] if step in active)
     gate = round(TICKS_PER_STEP * (1.0 + 3.0 * style.bass_length))
-    yield from _bass("bass", start, chords, wished, max(gate, 2 * TICKS_PER_BAR if not off else 0), 0.9)
+    yield from _bass("bass", start, chords, chosen, max(gate, 2 * TICKS_PER_BAR if not off else 0), 0.9)
     yield from _held("pad", start, chords, low, 0.55)
     gate = round(TICKS_PER_STEP * (0.7 + 1.8 * style.chord_length))
     changes = tuple(tick for tick, _, _ in _chord_starts(chords))

@@ -96,10 +96,10 @@ def read_pieces(path: Path) -> tuple[list[NotePiece], Any]:
     """What `write_pieces` wrote: pieces, and what was kept with them."""
     with np.load(path) as shard:
         notes, chords, text = shard["notes"], shard["chords"], shard["about"].tobytes().decode()
-    told = json.loads(text)
+    about = json.loads(text)
     pieces, place = [], 0
-    borders = np.searchsorted(notes[:, 0], np.arange(len(told["pieces"]) + 1))
-    for index, (name, uid, licence, style, bpm, steps) in enumerate(told["pieces"]):
+    borders = np.searchsorted(notes[:, 0], np.arange(len(about["pieces"]) + 1))
+    for index, (name, uid, licence, style, bpm, steps) in enumerate(about["pieces"]):
         own = notes[borders[index] : borders[index + 1]]
         tracks = tuple(
             Track(
@@ -113,4 +113,4 @@ def read_pieces(path: Path) -> tuple[list[NotePiece], Any]:
         score = Score(tracks, (TempoChange(0, bpm),))
         pieces.append(NotePiece(name, uid, licence, style, score, rows_chords(chords[:, place : place + steps])))
         place += steps
-    return pieces, told["more"]
+    return pieces, about["more"]

@@ -1,6 +1,6 @@
 """What is made once from a corpus and read at every step: samples at the model's rate, latents with their conditions.
 
-One file for each piece, written beside and moved into place: work that was interrupted goes on where it stopped, and
+One file for each piece, written beside and moved into place: interrupted work resumes where it stopped, and
 several processes share it. Files are named by checksum, so a changed piece or encoder never meets old ones.
 """
 

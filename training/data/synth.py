@@ -1,4 +1,4 @@
-"""A Piece to stereo sound, and to what a model is told about each moment of it.
+"""A Piece to stereo sound, and to the conditions of each moment of it.
 
 `python -m training.data.synth OUT.wav --seed 3 --genre techno --bars 8` renders one for listening.
 """

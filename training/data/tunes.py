@@ -1,7 +1,7 @@
 """Packs and folders of MIDI as songs for a band: human pieces by their roles, and tunes for the arranger.
 
 A pack is a folder or a ``.tar.gz`` with an ``index.csv``; any other folder of MIDI is read as well, its licence unknown
-unless it is told. Only bars of 4/4 can be put on a grid: of each piece the stretches in that metre are taken.
+unless it is given. Only bars of 4/4 can be put on a grid: of each piece the stretches in that metre are taken.
 """
 
 import csv

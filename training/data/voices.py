@@ -189,8 +189,8 @@ def _kick(soft: bool, style: Style, brightness: float, sample_rate: int) -> Soun
     """A sine that falls from `reach` above 48 Hz, zero-mean, under a click: short in techno, a soft brush in ambient.
 
     The click spans the spectrum, because ears and beat trackers both find the beat by it, not by the sine. The fall is
-    the same in every style: the wave then is a function of the time since the beat, which a model that is told the beat
-    can learn to the sample; one that had to hear how far each kick falls would blur it.
+    the same in every style: the wave then is a function of the time since the beat, which a model that is given the
+    beat can learn to the sample; a fall that differed from kick to kick would be blurred.
     """
     length_s = (0.09 if soft else 0.075) + 0.05 * style.kick_length
     reach, fall_s = (70.0, 0.045) if soft else (200.0, 0.026)

@@ -61,7 +61,7 @@ def play_on(
     context: int = 8 * BAR,
     window: int = 2 * BAR,
     roles: Sequence[str] = ACCOMPANIMENT,
-    told: bool = False,
+    levels: bool = False,
     chords: bool = True,
     temperature: float = 1.0,
     pull: float = 0.0,
@@ -71,8 +71,8 @@ def play_on(
     Args:
         drawn: stretches of one length, whole windows after `first`.
         context: columns of the past that are seen.
-        told: tell the network how dense and how high the real tracks are, as a user's wishes would.
-        chords: tell it the chords. pull: how strongly it is drawn to them, see `fill`.
+        levels: give the network density and register of the real tracks, as controls would.
+        chords: give it the chords. pull: how strongly it is drawn to them, see `fill`.
     Returns:
         [14, L] each; tracks that the real piece does not have stay empty.
     """
@@ -80,7 +80,7 @@ def play_on(
     length = grids.shape[2]
     absent = (grids == dictionary.empty).all(axis=2)
     hidden_chords = np.full_like(grids[:, 12:], dictionary.empty)
-    features, tones = _told(drawn, dictionary, told, chords)
+    features, tones = _conditions(drawn, dictionary, levels, chords)
     made = grids.copy()
     if not chords:
         made[:, 12:] = hidden_chords
@@ -108,16 +108,16 @@ def play_on(
     return list(made)
 
 
-def _told(drawn: Sequence[Window], dictionary: Dictionary, wishing: bool, chords: bool) -> tuple[F32, Mask]:
+def _conditions(drawn: Sequence[Window], dictionary: Dictionary, levels: bool, chords: bool) -> tuple[F32, Mask]:
     """Features [B, F, L], and pitch classes [B, L, 12] of the chords, all where none is known.
 
-    Chords are those of the grid, one a bar: what simple players are told, and what is measured.
+    Chords are those of the grid, one a bar: what simple players are given, and what is measured.
     """
-    wishes, features, tones = PartProfile(dictionary), [], []
+    profile, features, tones = PartProfile(dictionary), [], []
     for each in drawn:
         unknown = np.full_like(each.chords, tuple(QUALITIES).index("none"))
         chroma, bass = chord_vectors(replace(each, chords=unknown), dictionary)
-        density, register = wishes.of(each.grid) if wishing else (None, None)
+        density, register = profile.of(each.grid) if levels else (None, None)
         use = np.float32(chords)
         features.append(band_features(chroma * use, bass * use, density, register))
         tones.append((chroma.T > 0) | ~(chroma.T > 0).any(axis=1, keepdims=True))

@@ -16,7 +16,7 @@ from training.task import Table
 __all__ = ["Player", "choose_songs", "measure"]
 
 Player = Callable[[Sequence[Window], int, bool], list[I64]]
-"""Plays everything from a column of stretches of music on; told, if so, how dense and how high the real tracks are."""
+"""Plays stretches of music from a column on; the last argument: with density and register of the real tracks."""
 
 
 def choose_songs(grids: Grids, songs: int, columns: int, *, seed: int = 0) -> list[Window]:
@@ -47,25 +47,25 @@ def choose_songs(grids: Grids, songs: int, columns: int, *, seed: int = 0) -> li
 
 
 def measure(
-    grids: Grids, play: Player, told: str, *, songs: int = 32, bars: int = 16, context: int = 8, seed: int = 0
+    grids: Grids, play: Player, how: str, *, songs: int = 32, bars: int = 16, context: int = 8, seed: int = 0
 ) -> list[Table]:
-    """Two tasks: five tracks from a lead and its chords alone, and going on after `context` bars of the whole band.
+    """Two tasks: five tracks from a lead and its chords alone, and a continuation of `context` bars of the whole band.
 
     Args:
         grids: the store; its held-out side is measured, its training side feeds the baselines.
-        play: the network. told: how it plays, for people.
+        play: the network. how: its settings, for the title.
         bars: that are made.
     """
     library = BarLibrary(grids)
     windows = choose_songs(grids, songs, (context + bars) * BAR, seed=seed)
     tables = []
-    for title, first in (("five tracks from a lead", 0), (f"going on after {context} bars", context * BAR)):
+    for title, first in (("five tracks from a lead", 0), (f"continuation of {context} bars", context * BAR)):
         cut = [_from(each, context * BAR) if first == 0 else each for each in windows]
         players = _players(cut, first, play, library, grids.dictionary, seed)
         bands = Bands(grids.dictionary)
         real = [each.grid[:, first:] for each in cut]
         rows = {name: compare(real, [grid[:, first:] for grid in made()], bands) for name, made in players.items()}
-        tables.append(Table(f"{title}: {len(cut)} held-out songs, {bars} bars each, {told}", _lines(rows)))
+        tables.append(Table(f"{title}: {len(cut)} held-out songs, {bars} bars each, {how}", _lines(rows)))
     return tables
 
 
@@ -105,7 +105,7 @@ def _players(
     return {
         "real": lambda: [grid.copy() for grid in grids],
         "network": lambda: play(windows, first, False),
-        "network, told": lambda: play(windows, first, True),
+        "network, with levels": lambda: play(windows, first, True),
         "copy bar": copied,
         "chord random": lambda: [kept(chord_random(g, first, library.rates, dictionary, rng), g) for g in grids],
         "retrieved": lambda: [kept(library.retrieve(g, first, rng), g) for g in grids],

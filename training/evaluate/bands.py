@@ -109,8 +109,8 @@ class Bands:
         places = np.nonzero(self.onsets(grid, role))[0]
         return np.bincount(np.minimum(np.diff(places), _IOI), minlength=_IOI + 1).astype(np.float64)
 
-    def heard(self, grid: I64, role: str) -> I64:
-        """[bars] the chord of each bar as it is heard from one track alone, numbered as in `engine.music.chords`."""
+    def recognised(self, grid: I64, role: str) -> I64:
+        """[bars] the chord of each bar, recognised from one track alone, numbered as in `engine.music.chords`."""
         pitches, starts, lengths = [], [], []
         track = ROLES.index(role)
         for column in np.nonzero(self.onsets(grid, role))[0]:
@@ -137,7 +137,7 @@ class Bands:
                 continue
             plays = self.onsets(grid, role).reshape(-1, _BAR).any(axis=1) & (wanted != NO_STATE)
             judged += int(plays.sum())
-            right += int((plays & (self.heard(grid, role) == wanted)).sum())
+            right += int((plays & (self.recognised(grid, role) == wanted)).sum())
         return right, judged
 
 

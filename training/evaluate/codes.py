@@ -1,4 +1,4 @@
-"""How well codes stand for sound, and how well they are foretold: numbers that need nothing but torch."""
+"""How well codes represent sound, and how well a model predicts them: measurements that need only torch."""
 
 import math
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ __all__ = [
     "CodecScore",
     "code_losses",
     "codec_table",
-    "foretold_table",
     "held_sounds",
+    "loss_table",
     "score_codec",
     "si_snr_db",
 ]
@@ -117,9 +117,9 @@ def code_losses(logits: Tensor, targets: Tensor, said: Tensor) -> Tensor:
     return (each.view(targets.shape) * counted).sum(dim=(0, 2)) / counted.sum(dim=(0, 2)).clamp(min=1)
 
 
-def foretold_table(title: str, losses: Sequence[tuple[str, Tensor]]) -> Table:
+def loss_table(title: str, losses: Sequence[tuple[str, Tensor]]) -> Table:
     """Losses ``[K]`` by name, side by side, with what each is on average."""
     books = len(losses[0][1])
-    rows = [("told", *(f"codebook {index + 1}" for index in range(books)), "mean")]
+    rows = [("conditions", *(f"codebook {index + 1}" for index in range(books)), "mean")]
     rows += [(name, *(f"{float(v):.3f}" for v in values), f"{float(values.mean()):.3f}") for name, values in losses]
     return Table(title, tuple(rows))

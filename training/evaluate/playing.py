@@ -1,6 +1,6 @@
-"""What a conducted language model is heard to do: plays pieces whose beats and chords are known, and listens.
+"""How well a conducted language model follows beats and chords: it plays pieces in which both are known.
 
-Beside it stand the pieces themselves and what the codec makes of them: no model can be heard to do better than these.
+The pieces themselves and what the codec makes of them are measured as well: no model can do better than these.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,16 +27,16 @@ _BARS: Final = 4
 _SEED: Final = 900_002  # of a corpus that no recipe trains on
 _PROMPT: Final = 2  # bars that a continuation is given
 _NEAR: Final = 0.04  # share of the tempo by which a found one may be wrong
-_HEADER: Final = ("heard", "tempo within 4 %", "beats off, ms", "beat contrast", "chord root", "chord triad")
+_HEADER: Final = ("measured", "tempo within 4 %", "beats off, ms", "beat contrast", "chord root", "chord triad")
 
 
 @dataclass(frozen=True, slots=True)
 class PlayingScore:
-    """What was heard in one piece.
+    """What was measured in one piece.
 
     Args:
         tempo: found within 4 %, octaves and triplets allowed. off_ms: by how much the beats are late or early.
-        contrast: of beats, see `BeatReport`. root, triad: shares of bars whose chord is heard.
+        contrast: of beats, see `BeatReport`. root, triad: shares of bars whose chord is recognised.
     """
 
     tempo: bool
@@ -64,7 +64,7 @@ def listen(piece: Played, audio: Audio, sample_rate: int, first_bar: int = 0) ->
 
 
 def playing_table(made: MusicgenParts, count: int) -> Table:
-    """Pieces for the whole band, heard as they are, through the codec, played by the model, and gone on with.
+    """Pieces for the whole band as they are, through the codec, played by the model, and continued by it.
 
     Args:
         count: pieces; each takes as many steps as it has frames, a few times.
@@ -76,26 +76,26 @@ def playing_table(made: MusicgenParts, count: int) -> Table:
         "through the codec": lambda piece, _: _decoded(made, _coded(made, piece)),
         "played, guidance 1": lambda piece, seed: _played(made, piece, seed, 1.0),
         "played, guidance 3": lambda piece, seed: _played(made, piece, seed, 3.0),
-        "gone on with, told nothing": lambda piece, seed: _gone_on(made, piece, seed),
+        "continued without conditions": lambda piece, seed: _continued(made, piece, seed),
     }
     rows: list[tuple[str, ...]] = [_HEADER]
     for name, way in ways.items():
-        first = _PROMPT if name.startswith("gone on") else 0
-        heard = [
+        first = _PROMPT if name.startswith("continued") else 0
+        scores = [
             listen(piece, way(piece, seed), made.codec.config.sample_rate, first) for seed, piece in enumerate(pieces)
         ]
-        rows.append(_row(name, heard))
+        rows.append(_row(name, scores))
     return Table(f"{count} pieces of {_BARS} bars; chords of bars that have one", tuple(rows))
 
 
-def _row(name: str, heard: list[PlayingScore]) -> tuple[str, ...]:
+def _row(name: str, scores: list[PlayingScore]) -> tuple[str, ...]:
     return (
         name,
-        f"{np.mean([h.tempo for h in heard]):.0%}",
-        f"{np.median([h.off_ms for h in heard]):.0f}",
-        f"{np.median([h.contrast for h in heard]):.2f}",
-        f"{np.mean([h.root for h in heard]):.0%}",
-        f"{np.mean([h.triad for h in heard]):.0%}",
+        f"{np.mean([h.tempo for h in scores]):.0%}",
+        f"{np.median([h.off_ms for h in scores]):.0f}",
+        f"{np.median([h.contrast for h in scores]):.2f}",
+        f"{np.mean([h.root for h in scores]):.0%}",
+        f"{np.mean([h.triad for h in scores]):.0%}",
     )
 
 
@@ -140,7 +140,7 @@ def _played(made: MusicgenParts, piece: Played, seed: int, guidance: float) -> A
 
 
 @torch.no_grad()
-def _gone_on(made: MusicgenParts, piece: Played, seed: int) -> Audio:
+def _continued(made: MusicgenParts, piece: Played, seed: int) -> Audio:
     """The second half of the piece as the model goes on after the first, with neither words nor time nor chords."""
     config, whole = made.codec.config, _coded(made, piece)
     known = round(_PROMPT * 240.0 / piece.piece.tempo_bpm * config.frame_rate)

@@ -1,6 +1,6 @@
 """Filling hidden cells with a network in training: the plain way, for previews and measurements.
 
-What plays live has more to it (budgets, wishes, ranges); here every pass reveals a share of what is still hidden,
+The live player has more to it (budgets, controls, ranges); here every pass reveals a share of what is still hidden,
 chosen at random, so that the share that is left follows a quarter cosine.
 """
 
@@ -110,8 +110,8 @@ def _pulled(
         logits, classes = pitch[track], dictionary.classes[role]
         if role != "drum" and len(logits):
             items, columns = np.nonzero(asked[:, track])
-            heard = sounded(made[:, 2 * track], dictionary.ranges[role].start, classes)[items, columns]
-            lean = leaning(classes, tones[items, columns], heard, pull).astype(np.float32)
+            now = sounded(made[:, 2 * track], dictionary.ranges[role].start, classes)[items, columns]
+            lean = leaning(classes, tones[items, columns], now, pull).astype(np.float32)
             sounding = logits[:, :-1] + lean
             before, after = (np.logaddexp.reduce(each, axis=1, keepdims=True) for each in (logits[:, :-1], sounding))
             logits = np.concatenate([sounding + before - after, logits[:, -1:]], axis=1)

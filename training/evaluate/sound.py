@@ -67,12 +67,12 @@ class BeatReport:
 
 @dataclass(frozen=True, slots=True)
 class ChordReport:
-    """How well given chords can be heard.
+    """How well given chords are recognised.
 
     Attributes:
         root: share of spans whose best triad has the given root (chance 1/12).
         triad: share whose best triad has root and third right (chance 1/24); chords without a third are left out.
-        cosine: mean cosine between heard and given pitch classes.
+        cosine: mean cosine between measured and given pitch classes.
         margin: that, less the mean cosine to the eleven transpositions; 0 means the chord is not there.
         spans: how many spans were judged.
     """
@@ -144,7 +144,7 @@ def frechet(features_a: F32 | Gaussian, features_b: F32 | Gaussian) -> float:
 
 
 def onset_rate(audio: Audio, rate: int) -> float:
-    """Note starts per second of [C, N]; what can be heard apart, so a struck chord counts once."""
+    """Note starts per second of [C, N]; onsets at one time, such as those of a chord, count once."""
     return float(len(onset_times(audio, rate)) * rate / max(1, audio.shape[1]))
 
 
@@ -172,7 +172,7 @@ def beat_report(
     audio: Audio, rate: int, tempo_bpm: float, beat_times: Sequence[float] | F64,
     tracker: Literal["own", "librosa"] = "own",
 ) -> BeatReport:  # fmt: skip
-    """Compare what is heard with the tempo and beats that were asked for.
+    """Compare the tempo and beats of a sound with those that were asked for.
 
     Args:
         audio: [C, N].
@@ -241,13 +241,13 @@ def chord_recovery(audio: Audio, rate: int, bar_times: Sequence[float] | F64, ch
         span = audio[:, max(0, round(start * rate)) : round(end * rate)]
         if chord == NO_CHORD or chord.quality == "none" or span.shape[1] < 0.2 * rate:
             continue
-        heard = pitch_classes(span, rate)
-        best = int((triads @ heard).argmax())
+        measured = pitch_classes(span, rate)
+        best = int((triads @ measured).argmax())
         roots.append(best % 12 == chord.root)
         if _third(chord):
             thirds.append(roots[-1] and (3 if best >= 12 else 4) == _third(chord))
         given = chord.chroma() / np.linalg.norm(chord.chroma())
-        turns = [float(np.roll(given, turn) @ heard) for turn in range(12)]
+        turns = [float(np.roll(given, turn) @ measured) for turn in range(12)]
         cosines.append(turns[0])
         margins.append(turns[0] - float(np.mean(turns[1:])))
     if not roots:

@@ -65,25 +65,25 @@ def _through(codec: Encodec, audio: Audio) -> Audio:
 def taught(
     through: Callable[[Audio], Audio], rate: int, count: int, first: int = 0
 ) -> tuple[PartClassifier, list[tuple[Audio, Mask]]]:
-    """A listener taught with `count` pieces, and a quarter as many more that it has not heard.
+    """A listener taught with `count` pieces, and a quarter as many more for testing it.
 
     Args:
         through: sound [2, N] at `rate` as a codec gives it back, [C, n].
         first: of the seeds.
     """
     corpus = Described(Data(pieces=count + max(1, count // 4), bars=3, seed=_SEED + first))
-    heard = []
+    recognised = []
     for entry in corpus.entries:
         sound = through(corpus.audio(entry, rate)[:, : round(_SECONDS * rate)])
         parts = attributes(corpus.played(entry), 0.0, _SECONDS).parts
-        heard.append((sound, np.array([part in parts for part in PARTS])))
-    rows = np.stack([_features(sound, rate) for sound, _ in heard[:count]])
+        recognised.append((sound, np.array([part in parts for part in PARTS])))
+    rows = np.stack([_features(sound, rate) for sound, _ in recognised[:count]])
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     inputs = np.hstack([(rows - mean) / scale, np.ones((count, 1))])
-    wanted = np.stack([parts for _, parts in heard[:count]]) * 2.0 - 1.0
+    wanted = np.stack([parts for _, parts in recognised[:count]]) * 2.0 - 1.0
     square = inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1])
     weights = np.linalg.solve(square, inputs.T @ wanted)
-    return PartClassifier(mean, scale, np.asarray(weights, np.float64)), heard[count:]
+    return PartClassifier(mean, scale, np.asarray(weights, np.float64)), recognised[count:]
 
 
 def asked_text(genre: str, parts: Mask) -> str:
@@ -93,30 +93,30 @@ def asked_text(genre: str, parts: Mask) -> str:
 
 
 def words_table(made: MusicgenParts, prompts: int, lessons: int = 200) -> Table:
-    """Parts asked for and parts heard.
+    """Parts asked for and parts recognised.
 
     Args:
-        prompts: sounds that are asked for, five seconds each, told nothing of time and chords.
+        prompts: sounds that are asked for, five seconds each, without time and chords.
         lessons: pieces that the listener is taught with.
     """
     rate = made.codec.config.sample_rate
-    listener, unheard = taught(lambda sound: _through(made.codec, sound), rate, lessons)
-    rows: list[tuple[str, ...]] = [("heard", *PARTS, "all four")]
-    rows.append(_row("by the listener, in pieces", [(parts, listener.hears(s, rate)) for s, parts in unheard]))
+    listener, unseen = taught(lambda sound: _through(made.codec, sound), rate, lessons)
+    rows: list[tuple[str, ...]] = [("recognised", *PARTS, "all four")]
+    rows.append(_row("by the listener, in pieces", [(parts, listener.hears(s, rate)) for s, parts in unseen]))
     rng = np.random.default_rng(0)
     asked = [rng.random(len(PARTS)) < 0.6 for _ in range(prompts)]
     asked = [parts if parts.any() else np.ones(len(PARTS), np.bool_) for parts in asked]
     for guidance in (1.0, 3.0):
-        heard = [
+        recognised = [
             (parts, listener.hears(_played(made, ("techno", "ambient")[seed % 2], parts, seed, guidance), rate))
             for seed, parts in enumerate(asked)
         ]
-        rows.append(_row(f"in {prompts} played, guidance {guidance:g}", heard))
-    return Table("Parts asked for by words and heard", tuple(rows))
+        rows.append(_row(f"in {prompts} played, guidance {guidance:g}", recognised))
+    return Table("Parts asked for by words and recognised", tuple(rows))
 
 
 def _row(name: str, pairs: Sequence[tuple[Mask, Mask]]) -> tuple[str, ...]:
-    right = np.stack([asked == heard for asked, heard in pairs])
+    right = np.stack([asked == recognised for asked, recognised in pairs])
     return (name, *(f"{share:.0%}" for share in right.mean(axis=0)), f"{right.all(axis=1).mean():.0%}")
 
 

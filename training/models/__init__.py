@@ -1,12 +1,18 @@
-"""Networks, one readable file each, with ``forward`` for training.
+"""Networks, one file each, and the files that hold their weights.
 
-- ``layers``: padding, noise, modulation and residual blocks that several networks share.
-- ``musika``: sizes, coordinates and the 44.1 kHz networks of Musika; building, saving and loading both variants.
+- ``layers``: layers that several networks share.
 - ``musika22``: the 22.05 kHz networks of the Musika paper.
-- ``getmusic``: GETDiff as published; ``getmusic_live``: ours, conducted, with a past that is read once;
-  ``getmusic_files``: the file that either is kept in.
-- ``encodec``: the published codecs and our causal one; ``encodec_stream``: that one piece by piece;
-  ``encodec_critic``: who judges it while it learns.
-- ``musicgen``: the language model of codes; ``t5``: its text encoder; ``words``: a vocabulary for one of our own;
-  ``musicgen_files``: the files that codecs and language models of ours are kept in.
+- ``musika``: sizes, coordinates and 44.1 kHz networks of Musika; files of both variants.
+- ``musika_live``: musika-live: a conducted, causal Musika.
+- ``encodec``: EnCodec: the published codecs, and a causal one of ours.
+- ``encodec_stream``: the causal codec, piece by piece.
+- ``encodec_critic``: the discriminators of a codec.
+- ``t5``: the text encoder of MusicGen.
+- ``words``: the vocabulary of a text encoder of ours.
+- ``musicgen``: the language model of codes.
+- ``musicgen_sampling``: sampling from a language model of codes.
+- ``musicgen_files``: files of codecs and language models.
+- ``getmusic``: GETDiff, the published network of GETMusic.
+- ``getmusic_live``: our GETMusic network for playing live.
+- ``getmusic_files``: files of both GETMusic networks.
 """

@@ -145,7 +145,7 @@ def _padded(x: Tensor, left: int, right: int, reflect: bool) -> Tensor:
     """Zeros, or the sound backwards; what is too short for that is lengthened with zeros first."""
     if not reflect:
         return functional.pad(x, (left, right))
-    # A graph is told by its facts how much it wants; what is too short for it never gets there.
+    # The facts of a graph say how much it needs; shorter input never gets there.
     missing = 0 if torch.onnx.is_in_onnx_export() else max(left, right) - x.shape[2] + 1
     if missing <= 0:
         return functional.pad(x, (left, right), mode="reflect")

@@ -4,7 +4,7 @@ What it keeps of GETDiff: a grid of 14 rows, a column as one vector, hidden cell
 
 - A finished bar sees itself and earlier bars only, so its keys and values never change and are kept; the open columns
   (one or two bars) see one another and the past. A pass costs the window, not the song.
-- Each column is told its place in the bar, its chord, and wished density and register (`engine.music.bandfeatures`).
+- Conditions of a column: place in the bar, chord, and density and register (`engine.music.bandfeatures`).
 - A token's vector is its own plus what its pitches say, so chords that were seldom seen are known by their notes.
 
 Shapes: B batch, L columns, V tokens of the dictionary, F features.
@@ -26,7 +26,7 @@ from training.models.getmusic import CELL_ROWS, ROWS, Cells, TokenRanges, cell_l
 __all__ = ["GetmusicLive", "GetmusicLiveConfig", "bars_before"]
 
 _TIME: Final = 128
-_WISHES: Final = 2 * len(ROLES)
+_LEVELS: Final = 2 * len(ROLES)
 """The last features: densities and registers, below 0 where nobody asked."""
 _PARTS: Final = 128 + 128 + 3 * 12
 """What a token's pitches are written as: pitches, drums, pitch classes of all, of the lowest, of the highest."""
@@ -127,8 +127,8 @@ class GetmusicLive(nn.Module):
         self.flags = nn.Embedding(2, c.cell)
         self.inward = nn.Linear(ROWS * c.cell, c.width)
         self.time = nn.Sequential(nn.Linear(_TIME, c.width), nn.SiLU(), nn.Linear(c.width, c.width))
-        told = BAND_FEATURES + _WISHES
-        self.features = nn.Sequential(nn.Linear(told, c.width), nn.SiLU(), nn.Linear(c.width, c.width))
+        conditions = BAND_FEATURES + _LEVELS
+        self.features = nn.Sequential(nn.Linear(conditions, c.width), nn.SiLU(), nn.Linear(c.width, c.width))
         self.drop = nn.Dropout(c.dropout)
         self.layers = nn.ModuleList(GetmusicLiveLayer(c) for _ in range(c.layers))
         self.norm = nn.LayerNorm(c.width)
@@ -154,10 +154,10 @@ class GetmusicLive(nn.Module):
     def begin(self, tokens: Tensor, given: Tensor, t: Tensor, features: Tensor, table: Tensor) -> Tensor:
         """[B, L, width] columns before the first layer; arguments as of `forward`, `table` as `table()` gives it."""
         x = functional.embedding(tokens, table) + self.flags(given)
-        wishes = features[:, -_WISHES:]
-        known = (wishes >= 0).to(wishes.dtype)
-        told = torch.cat([features[:, :-_WISHES], wishes * known, known], dim=1).transpose(1, 2)
-        h = self.inward(x.transpose(1, 2).flatten(2)) + self.time(sinusoids(t)) + self.features(told)
+        levels = features[:, -_LEVELS:]
+        known = (levels >= 0).to(levels.dtype)
+        conditions = torch.cat([features[:, :-_LEVELS], levels * known, known], dim=1).transpose(1, 2)
+        h = self.inward(x.transpose(1, 2).flatten(2)) + self.time(sinusoids(t)) + self.features(conditions)
         made: Tensor = self.drop(h)
         return made
 

@@ -235,7 +235,7 @@ class LM(nn.Module):
         self.reader = nn.Linear(config.text, config.character) if config.character else None
 
     def condition(self, text: Tensor | None, mask: Tensor | None = None, melody: Tensor | None = None) -> Tensor | None:
-        """What the sequence is told, ``[B, L, D]``, the melody first; None if there is nothing to be told.
+        """The conditions of a sequence, ``[B, L, D]``, the melody first; None without any.
 
         Args:
             text: ``[B, Lt, text]`` from the text encoder. mask: ``[B, Lt]``, 0 where a text has ended or is not given:

@@ -7,7 +7,7 @@
 - ``configs``: JSON, the sizes by the same prefixes.
 - ``tokenizer``: JSON of a `tokenizers` tokenizer (musicgen only).
 - ``notes``: JSON: source, licence, and of a musicgen ``delays``, ``text_length`` (pieces to which every text is filled
-  up: the zeros behind it are attended to) and ``features`` (names and counts of what a step is told).
+  up: the zeros behind it are attended to) and ``features`` (names and counts of the conditions of a step).
 """
 
 import json

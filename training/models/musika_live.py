@@ -5,7 +5,7 @@ coordinate that moves between random anchors and by a style vector that modulate
 
 What differs, and why:
 
-- One latent frame is 2048 samples and every network is causal, so a change is heard in the next 46 ms.
+- One latent frame is 2048 samples and every network is causal, so a change sounds within the next 46 ms.
 - Style modulates each frame by itself; nothing is averaged over a patch, so there are no patches.
 - MusikaLiveGenerator and decoder are *conducted*: they are given the phase of beat and bar and the sounding chord
   (`engine.music.conducting`), so tempo and harmony are followed, not guessed.
@@ -336,14 +336,14 @@ class MusikaLiveGenerator(nn.Module):
         Returns:
             latents [B, latent, T] in -1..1, and the next caches.
         """
-        told = torch.cat([frame, place], dim=1)
-        h = self.into(told)
+        conditions = torch.cat([frame, place], dim=1)
+        h = self.into(conditions)
         after = []
         for index, block in enumerate(self._causal_blocks()):
             h, cache = block.step(h, caches[index], place)
             h = h + self.gains[index] * noise[:, index : index + 1]
             after.append(cache)
-        h = h + functional.silu(self.deep(functional.silu(self.mid(torch.cat([h, told], dim=1)))))
+        h = h + functional.silu(self.deep(functional.silu(self.mid(torch.cat([h, conditions], dim=1)))))
         return torch.tanh(self.out(h)), after
 
     def forward(self, place: Tensor, frame: Tensor, noise: Tensor) -> Tensor:
@@ -353,22 +353,22 @@ class MusikaLiveGenerator(nn.Module):
 
 
 class MusikaLiveCritic(nn.Module):
-    """Is this stretch of latents real, given what it was told? [B, latent + told, T] to scores [B, T / 8]."""
+    """Are these latents real, given their conditions? [B, latent + conditions, T] to scores [B, T / 8]."""
 
     def __init__(self, config: MusikaLiveConfig) -> None:
         super().__init__()
-        told = FRAME_FEATURES + config.style + config.controls
+        conditions = FRAME_FEATURES + config.style + config.controls
         w = config.critic
         self.net = nn.Sequential(
-            nn.Conv1d(config.latent + told, w, 3, padding=1), nn.LeakyReLU(0.2),
+            nn.Conv1d(config.latent + conditions, w, 3, padding=1), nn.LeakyReLU(0.2),
             nn.Conv1d(w, w, 4, stride=2, padding=1), nn.LeakyReLU(0.2),
             nn.Conv1d(w, w, 4, stride=2, padding=1), nn.LeakyReLU(0.2),
             nn.Conv1d(w, 2 * w, 4, stride=2, padding=1), nn.LeakyReLU(0.2),
             nn.Conv1d(2 * w, 1, 1),
         )  # fmt: skip
 
-    def forward(self, latents: Tensor, told: Tensor) -> Tensor:
-        scores: Tensor = self.net(torch.cat([latents, told], dim=1))
+    def forward(self, latents: Tensor, conditions: Tensor) -> Tensor:
+        scores: Tensor = self.net(torch.cat([latents, conditions], dim=1))
         return scores[:, 0]
 
 

@@ -1,7 +1,7 @@
 """A vocabulary of words for a text encoder of ours, which then is a small T5 encoder (`training.models.t5`).
 
 A text becomes numbers as T5's tokenizer would make them: ``[L]`` pieces and a mask, so that whoever runs one runs the
-other. Number 0 fills up, number 1 stands for every word that was never heard.
+other. Number 0 fills up, number 1 stands for every unknown word.
 """
 
 import json
@@ -49,7 +49,7 @@ class WordVocabulary:
         return row
 
     def unknown(self, text: str) -> Sequence[str]:
-        """Words of a text that were never heard, in order."""
+        """Unknown words of a text, in order."""
         return [word for word in re.findall(self.pattern, text.lower()) if word not in self._numbers]
 
     def tokenizer(self) -> str:

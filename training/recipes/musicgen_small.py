@@ -1,6 +1,6 @@
 """MusicGen's small shape and its published optimiser; needs a codec (`encodec_32k`), a folder of music, accelerators.
 
-Its text encoder is one of ours, trained along, instead of T5; a folder's sounds are told of by .txt files beside them.
+Its text encoder is one of ours, trained along, instead of T5; captions of a folder's sounds are .txt files beside them.
 """
 
 from training.config import Data, Optim, Recipe

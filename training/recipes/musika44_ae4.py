@@ -13,5 +13,5 @@ RECIPE = Recipe(
     optim=Optim(lr=1e-4, betas=(0.5, 0.999), warmup=1000),
     steps=250_000,
     batch=32,
-    precision="32-true",  # bf16 would round phases to 1/256 of a half turn, heard as noise at -40 dB
+    precision="32-true",  # bf16 would round phases to 1/256 of a half turn, which is noise at -40 dB
 )

@@ -1,4 +1,4 @@
-"""musika-live's decoder alone, as in the starter bundle: goes on from `musika_live_autoencoder`, encoder kept."""
+"""musika-live's decoder alone, as in the starter bundle: continues `musika_live_autoencoder`, encoder kept."""
 
 from training.config import Data, Optim, Recipe
 from training.tasks.musika_live import LiveAutoencoder

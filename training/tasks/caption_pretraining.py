@@ -1,8 +1,9 @@
-"""A text encoder learns to read before a language model listens to it: what a caption says, out of any of its words.
+"""Pretraining of a text encoder on captions, before a language model is conditioned on it.
 
-Sound tells a model little about words: after its first second it hears who plays. An encoder that begins with random
-vectors is therefore hardly asked and learns next to nothing. One whose vectors all hold what was said is heard at once,
-and what it reads of who plays and how is told with each step, as beat and chord are.
+A language model gives its text encoder little gradient: after the first second the codes themselves show which parts
+play. An encoder that begins with random weights therefore learns next to nothing from it. One whose vectors already
+hold what the caption says is used from the first step, and its reading of the parts and the character is a condition
+of each step, as beat and chord are.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from training.models.musicgen import said
 from training.models.t5 import T5Encoder
 from training.models.words import PAD, UNKNOWN, WordVocabulary
 
-__all__ = ["TARGETS", "character", "learned_to_read", "read", "targets"]
+__all__ = ["TARGETS", "character", "load_or_pretrain", "read", "targets"]
 
 
 _KEYS: Final = 24
@@ -57,7 +58,7 @@ def character(known: Attributes) -> F32:
     return np.array([*parts, genre, 2.0 * known.density - 1.0, 2.0 * known.brightness - 1.0], np.float32)
 
 
-def learned_to_read(
+def load_or_pretrain(
     text: T5Encoder,
     reader: nn.Linear,
     vocabulary: WordVocabulary,
@@ -100,7 +101,7 @@ def read(
     rng = np.random.default_rng(0)
     known = _stretches(corpus, rng)
     wanted = torch.from_numpy(np.stack([targets(each) for each in known]))
-    told = torch.from_numpy(np.stack([character(each) for each in known]))
+    characters = torch.from_numpy(np.stack([character(each) for each in known]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         head = nn.Linear(text.config.width, TARGETS)
@@ -114,7 +115,7 @@ def read(
         pieces, mask = torch.from_numpy(rows), torch.from_numpy((rows != PAD).astype(np.float32))
         vectors = text(pieces, mask)
         loss = _loss(head(vectors), wanted[chosen], mask)
-        loss = loss + (said(reader, vectors, mask) - told[chosen]).square().sum(dim=1).mean()
+        loss = loss + (said(reader, vectors, mask) - characters[chosen]).square().sum(dim=1).mean()
         for parameter, gradient in zip(learning, torch.autograd.grad(loss, learning), strict=True):
             parameter.grad = gradient
         for group in optimiser.param_groups:

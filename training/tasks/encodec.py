@@ -29,7 +29,7 @@ from training.tasks.encodec_losses import Balancer, MelDistance, believed, doubt
 
 __all__ = ["TrainCodec"]
 
-_HEARD: Final = 8  # held-out crops that are measured while training goes on
+_MEASURED: Final = 8  # held-out crops that are measured while training goes on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class TrainCodec:
         frames: of a crop; its length in samples is this times the codec's hop.
         windows: of the mel distance. exponent: see `MelDistance`.
         quantised_from: the step from which sound goes through codes; before it codebooks would chase what moves fast.
-        critic_windows, critic_width: of the judges. critic_from: the step from which they are heard, and learn.
+        critic_windows, critic_width: of the judges. critic_from: the step from which they learn and count.
         wave, mel, judged, matched: weights of the balanced losses.
         commitment: weight of the distance to the codebooks, which is not balanced.
         dropout: share of items that go through fewer codebooks than all, so that each bitrate is a codec.
@@ -141,7 +141,7 @@ class _Coding(Task):
     def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
         settings, audio = self._settings, batch["audio"]
         latents = self._codec.encoder(audio)
-        told = {"latents": latents.detach().square().mean()}
+        measured = {"latents": latents.detach().square().mean()}
         commitment = audio.new_zeros(())
         if stepper.step < settings.quantised_from:
             self._follower.watch(latents)
@@ -149,7 +149,7 @@ class _Coding(Task):
         else:
             through = self._follower(self._codec.quantiser, latents, batch["counts"], stepper.generator)
             made, commitment = self._codec.decoder(through.latents).float(), through.commitment
-            told |= {"commitment": commitment, "used": through.used}
+            measured |= {"commitment": commitment, "used": through.used}
         losses = {"wave": functional.l1_loss(made, audio), "mel": self._mel(made, audio)}
         updates: dict[str, Tensor] = {}
         if stepper.step >= settings.critic_from:
@@ -161,7 +161,7 @@ class _Coding(Task):
         # A number whose gradient is the balanced one: what is moved is moved by `pull` and nothing else.
         updates["codec"] = (made * pull).sum() + settings.commitment * commitment
         stepper.update(updates)
-        return losses | told | ({"critic": updates["critic"]} if "critic" in updates else {})
+        return losses | measured | ({"critic": updates["critic"]} if "critic" in updates else {})
 
     def state(self) -> dict[str, float]:
         return self._balancer.state()
@@ -173,7 +173,7 @@ class _Coding(Task):
         codec = averages["codec"]
         assert isinstance(codec, Encodec)
         training = not self._samples.held_out
-        crops = self._crops(_HEARD, np.random.default_rng(0), training=training)
+        crops = self._crops(_MEASURED, np.random.default_rng(0), training=training)
         return codec, torch.from_numpy(crops).to(codec.quantiser.books.device)
 
     def evaluate(self, averages: Mapping[str, nn.Module]) -> dict[str, float]:

@@ -84,15 +84,15 @@ class Follower(nn.Module):
                 self._begin(quantiser, torch.cat([x.detach().flatten(0, 1), known]), generator)
             total, commitment = torch.zeros_like(x), []
             for index in range(len(quantiser.books)):
-                heard = counts > index
-                rest = x - total  # what is said is no part of the graph: the gradient is that of `x` alone
-                flat = rest.detach()[heard].flatten(0, 1)
+                used = counts > index
+                rest = x - total  # what is quantised is no part of the graph: the gradient is that of `x` alone
+                flat = rest.detach()[used].flatten(0, 1)
                 code = nearest(flat, quantiser.books[index])
-                said = torch.zeros_like(total)
-                said[heard] = quantiser.books[index][code].reshape(-1, *x.shape[1:])
-                away = (rest - said)[heard].square()
+                quantised = torch.zeros_like(total)
+                quantised[used] = quantiser.books[index][code].reshape(-1, *x.shape[1:])
+                away = (rest - quantised)[used].square()
                 commitment.append(away.sum() / max(1, away.numel()))
-                total = total + said
+                total = total + quantised
                 # Places for entries are sought among all latents: there are some although no item came this far.
                 picked = _picked(rest.detach().flatten(0, 1), len(quantiser.books[index]), generator)
                 self._follow(quantiser.books[index], index, flat, code, _shared(picked))

@@ -14,7 +14,7 @@ from engine.music.spectrum import mel_matrix
 
 __all__ = ["Balancer", "MelDistance", "believed", "doubted", "matching"]
 
-_FLOOR: Final = 1e-5  # power of mel bands below which no logarithm looks: what lies there is not heard
+_FLOOR: Final = 1e-5  # power of mel bands below which no logarithm looks: what lies there is inaudible
 _EPS: Final = 1e-12
 
 

@@ -2,7 +2,7 @@
 
 Published: windows of 512 columns, whole rows hidden by the absorbing schedule, the variational bound in its cheap form
 (cross-entropy at hidden cells, weighted by 1 / t) with the auxiliary term, t by importance. Ours: two streams (see
-`training.data.band_batches`), pitch and duration hidden together, spans, wishes and chords known or not.
+`training.data.band_batches`), pitch and duration hidden together, spans, levels and chords known or not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from training.data.band_batches import PartProfile, live_batch, stream_places, s
 from training.data.grids import BAR, Grids, Transposer, Window
 from training.data.licences import may_ship
 from training.data.masks import Chances
-from training.evaluate.band_defaults import usual_playing
+from training.evaluate.band_defaults import typical_playing
 from training.evaluate.band_play import live_player, play_on
 from training.evaluate.pianoroll import piano_roll
 from training.models.getmusic import Cells
@@ -101,9 +101,9 @@ class LiveBand:
         network = loaded.network
         predict, past = live_player(network, self.window * BAR), network.config.context - self.window * BAR
 
-        def play(windows: Sequence[Window], first: int, told: bool) -> list[np.ndarray]:
+        def play(windows: Sequence[Window], first: int, levels: bool) -> list[np.ndarray]:
             return play_on(
-                windows, first, predict, grids.dictionary, steps=self.passes, seed=0, told=told,
+                windows, first, predict, grids.dictionary, steps=self.passes, seed=0, levels=levels,
                 context=past, temperature=self.temperature, pull=self.pull,
             )  # fmt: skip
 
@@ -113,15 +113,15 @@ class LiveBand:
 
 def _licence(of_pieces: Sequence[str]) -> str:
     """That of weights: the code's, as long as all that they learned from may be shipped."""
-    told = ", ".join(of_pieces)
-    return f"MIT; learned from pieces under {told}" if all(map(may_ship, of_pieces)) else f"as the pieces: {told}"
+    names = ", ".join(of_pieces)
+    return f"MIT; learned from pieces under {names}" if all(map(may_ship, of_pieces)) else f"as the pieces: {names}"
 
 
 def _spread(network: GetmusicLive) -> None:
     """Begin with weights that keep a signal's size (Glorot and Bengio, 2010).
 
-    With smaller ones chords are not heard for thousands of steps: measured on the bass's pitches from chords, 200 steps
-    bring 2.5 nats a note instead of 3.1.
+    With smaller ones chords have no effect for thousands of steps: measured on the bass's pitches from chords, 200
+    steps bring 2.5 nats a note instead of 3.1.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear) and module is not network.parts:
@@ -137,7 +137,7 @@ class _GetmusicLiveTask(Task):
         self._dictionary = self._grids.dictionary
         self._network = GetmusicLive(self._dictionary, settings.model)
         _spread(self._network)
-        self._transposer, self._wishes = Transposer(self._dictionary), PartProfile(self._dictionary)
+        self._transposer, self._profile = Transposer(self._dictionary), PartProfile(self._dictionary)
         self._columns, self._width = settings.bars * BAR, settings.window * BAR
         self._places = torch.from_numpy(stream_places(self._columns, self._width))
         self._view = torch.from_numpy(stream_view(self._columns, self._width))
@@ -166,7 +166,7 @@ class _GetmusicLiveTask(Task):
         return [self._transposer.moved(one, int(shift)) for one, shift in zip(drawn, shifts, strict=True)]
 
     def _tensors(self, drawn: list[Window], rng: np.random.Generator) -> Batch:
-        arrays = live_batch(drawn, self._width, self._dictionary, self._wishes, self._settings.chances, rng)
+        arrays = live_batch(drawn, self._width, self._dictionary, self._profile, self._settings.chances, rng)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def batch(self, step: int, rng: np.random.Generator) -> Batch:
@@ -223,7 +223,7 @@ class _GetmusicLiveTask(Task):
             "licence": _licence(sorted({entry.licence for entry in self._grids.entries})),
             "lagged_chords": False,
             "key_shift": "near",
-            "usual": usual_playing(self._grids),
+            "usual": typical_playing(self._grids),
             "warmth": _WARMTH,
         }
         safetensors.torch.save_file(tensors, folder / FILE, metadata(self._network, self._dictionary, notes))

@@ -43,7 +43,7 @@ class LatentGan:
         start: weights of a whole autoencoder; its sizes are taken over.
         small: patches of 64 latents instead of 128 (44.1 kHz variant).
         generator, critic: channels of the two networks; empty keeps those of the autoencoder's file.
-        conditions: what generator and discriminator are told at every latent; () is the released model.
+        conditions: inputs of generator and discriminator at every latent; () is the released model.
     """
 
     start: str = ""
@@ -60,14 +60,14 @@ class LatentGan:
     def build(self, recipe: Recipe) -> Task:
         """Frozen autoencoder, fresh generator and discriminator."""
         model, frozen = started(self.start, *_AUTOENCODER)
-        told = len(self.conditions)
+        conditions = len(self.conditions)
         model = replace(
             model,
             seq_len=64 if self.small else model.seq_len,
             generator=self.generator or model.generator,
             critic=self.critic or model.critic,
-            condition=told,
-            critic_condition=told,
+            condition=conditions,
+            critic_condition=conditions,
         )
         return _LatentGan(recipe, self, model, frozen)
 
@@ -173,7 +173,7 @@ class _LatentGan(Task):
 
     def batch(self, step: int, rng: np.random.Generator) -> Batch:
         model, count = self.model, self.recipe.batch
-        real, told = self._stored().windows(count, 2 * model.seq_len, rng, self.settings.conditions)
+        real, conditions = self._stored().windows(count, 2 * model.seq_len, rng, self.settings.conditions)
         if not self.paper and rng.integers(2):
             # One coin for the batch: left and right change places, and density and tempo do not care.
             real = np.concatenate([real[:, model.latent :], real[:, : model.latent]], axis=1)
@@ -181,8 +181,8 @@ class _LatentGan(Task):
         coordinates = training_coordinates(model, count, generator)
         return {
             "real": torch.from_numpy(real),
-            "conditions": torch.from_numpy(told),
-            "coordinates": torch.cat([coordinates, torch.from_numpy(told)], dim=1),
+            "conditions": torch.from_numpy(conditions),
+            "coordinates": torch.cat([coordinates, torch.from_numpy(conditions)], dim=1),
         }
 
     def _made(self, coordinates: Tensor, generator: torch.Generator) -> Tensor:
@@ -196,11 +196,11 @@ class _LatentGan(Task):
         # Both networks learn from one forward pass, as in the published code.
         real = batch["real"].requires_grad_()
         fake = self._made(batch["coordinates"], stepper.generator)
-        told = batch["conditions"]
+        conditions = batch["conditions"]
         if self.paper:
-            return self._paper_step(real, fake, told, stepper)
-        real_scores = self.critic(torch.cat([real, told], dim=1)).float()
-        fake_scores = self.critic(torch.cat([fake, told.to(fake.dtype)], dim=1)).float()
+            return self._paper_step(real, fake, conditions, stepper)
+        real_scores = self.critic(torch.cat([real, conditions], dim=1)).float()
+        fake_scores = self.critic(torch.cat([fake, conditions.to(fake.dtype)], dim=1)).float()
         judged, game = hinge(real_scores, fake_scores, 0.5), adversarial(fake_scores)
         weight = penalty_weight(self.switch)
         penalty = r1_penalty(real_scores, real)
@@ -215,10 +215,10 @@ class _LatentGan(Task):
             "fake_score": fake_scores.mean(),
         }
 
-    def _paper_step(self, real: Tensor, fake: Tensor, told: Tensor, stepper: Stepper) -> dict[str, Tensor]:
+    def _paper_step(self, real: Tensor, fake: Tensor, conditions: Tensor, stepper: Stepper) -> dict[str, Tensor]:
         assert self.reconstructor is not None
-        real_scores, features = self.critic(torch.cat([real, told], dim=1))
-        fake_scores, _ = self.critic(torch.cat([fake, told.to(fake.dtype)], dim=1))
+        real_scores, features = self.critic(torch.cat([real, conditions], dim=1))
+        fake_scores, _ = self.critic(torch.cat([fake, conditions.to(fake.dtype)], dim=1))
         real_scores = torch.nan_to_num(real_scores.float())
         fake_scores = torch.nan_to_num(fake_scores.float())
         penalty = norm_penalty(real_scores, real)
@@ -235,19 +235,19 @@ class _LatentGan(Task):
     def load_state(self, state: Mapping[str, float]) -> None:
         self.switch = state["switch"]
 
-    def _told(self, patches: int, seed: int) -> Tensor | None:
+    def _conditions_at(self, patches: int, seed: int) -> Tensor | None:
         """Conditions of a random stretch of real music, [C, patches * seq_len]; None for a model without."""
         if not self.settings.conditions:
             return None
         stored = self._stored()
         rng = np.random.default_rng(seed)
         length = patches * self.model.seq_len
-        _, told = stored.windows(1, length, rng, self.settings.conditions, training=not stored.held_out)
-        return torch.from_numpy(told[0])
+        _, conditions = stored.windows(1, length, rng, self.settings.conditions, training=not stored.held_out)
+        return torch.from_numpy(conditions[0])
 
     def _sound(self, generator: nn.Module, patches: int, seed: int) -> Audio:
-        told = self._told(patches, seed)
-        latents = continue_latents(self.model, generator, patches, seed, self.device, told)
+        conditions = self._conditions_at(patches, seed)
+        latents = continue_latents(self.model, generator, patches, seed, self.device, conditions)
         return decode_latents(self.model, self.autoencoder, latents, torch.Generator(self.device).manual_seed(seed))
 
     def preview(self, step: int, averages: Mapping[str, nn.Module]) -> Preview:
@@ -269,12 +269,16 @@ class _LatentGan(Task):
         features = np.concatenate([log_mel_features(sound, rate) for sound in sounds])
         values = {"frechet": frechet(features, self._real_features())}
         for row, name in enumerate(self.settings.conditions):
-            asked = [told[row].mean().item() for seed in range(100, 108) if (told := self._told(2, seed)) is not None]
+            asked = [
+                conditions[row].mean().item()
+                for seed in range(100, 108)
+                if (conditions := self._conditions_at(2, seed)) is not None
+            ]
             if name == "density":
-                heard = [onset_rate(sound, rate) / 16.0 for sound in sounds]
+                measured = [onset_rate(sound, rate) / 16.0 for sound in sounds]
             else:
-                heard = [float(np.log2(track_beats(sound, rate)[0] / 120.0)) for sound in sounds]
-            values[f"{name}_error"] = float(np.abs(np.array(asked) - np.array(heard)).mean())
+                measured = [float(np.log2(track_beats(sound, rate)[0] / 120.0)) for sound in sounds]
+            values[f"{name}_error"] = float(np.abs(np.array(asked) - np.array(measured)).mean())
         return values
 
     def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:

@@ -1,4 +1,4 @@
-"""MusicGen's training: a language model of a codec's codes, told by words and by what conducts.
+"""MusicGen's training: a language model of a codec's codes, conditioned on text, time, chords and character.
 
 Codes are made once by a codec that an earlier recipe has trained. Published settings are the defaults, except that the
 text encoder is one of our own that learns along with the rest; our own model differs in its recipe.
@@ -22,7 +22,7 @@ from training.data.captions import PATTERN, caption_words, words_in
 from training.data.code_store import CodeStore, CodeWindow, described_window
 from training.data.described import STEP_FEATURES, Described
 from training.data.opening import open_corpus
-from training.evaluate.codes import HELD, foretold_table
+from training.evaluate.codes import HELD, loss_table
 from training.evaluate.playing import playing_table
 from training.evaluate.words import words_table
 from training.models.encodec import Encodec
@@ -33,7 +33,7 @@ from training.models.musicgen_sampling import sample_codes
 from training.models.t5 import T5Config, T5Encoder
 from training.models.words import WordVocabulary
 from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
-from training.tasks.caption_pretraining import learned_to_read
+from training.tasks.caption_pretraining import load_or_pretrain
 from training.tasks.codec import digest
 from training.tasks.musicgen_batches import ConditionDropout, TokenBatches
 
@@ -54,12 +54,12 @@ class TrainLM:
         width, layers, rotary, window: see `MusicgenConfig`.
         text_width, text_layers, text_heads: of the text encoder.
         frames: of a training item.
-        starts: share of steps with items of `start_frames` instead, and as many more of them: what words say is heard
-            at a beginning, later the sound itself tells who plays.
-        reading: steps for which the text encoder learns to read captions first, of a composed corpus; it then stays as
-            it is, and what it reads is told with each step.
+        starts: share of steps with items of `start_frames` instead, and as many more of them: text counts most
+            at a beginning, later the codes themselves show which parts play.
+        reading: steps of caption pretraining of the text encoder, on a composed corpus; it is then frozen, and what it
+            reads is a condition of each step.
         decay: of weights, decoupled.
-        dropout: what each step is told, and what is left out.
+        dropout: the conditions of a step, and how often each is left out.
         temperature, top_k: how codes are drawn by default, as the bundle will say.
         listened: pieces that are played and listened to when a run is measured, and four times as many texts.
     """
@@ -86,7 +86,7 @@ class TrainLM:
         return _NextTokenTask(self, recipe)
 
     def measure(self, folder: Path) -> list[Table]:
-        """How well a run foretells codes, with and without what it is told, and what it is heard to play.
+        """How well a run predicts codes, with and without its conditions, and how well it follows them when it plays.
 
         Raises:
             TrainingError: nothing was published there.
@@ -145,11 +145,11 @@ class _NextTokenTask(Task):
                 raise RecipeError(
                     "task.reading: only of composed pieces it is known who plays; leave it 0 for a folder"
                 )
-            learned_to_read(
+            load_or_pretrain(
                 self._text, self._lm.reader, self._vocabulary, corpus, Path(data.cache), steps=settings.reading,
                 length=settings.dropout.text_length, p_drop_word=settings.dropout.p_drop_word,
             )  # fmt: skip
-        self._asking = TokenBatches(settings.dropout, self._vocabulary, codec.codebooks, codec.entries)
+        self._batches = TokenBatches(settings.dropout, self._vocabulary, codec.codebooks, codec.entries)
         self._codes = CodeStore(
             corpus,
             Path(data.cache),
@@ -195,10 +195,10 @@ class _NextTokenTask(Task):
         if rng.random() < settings.starts:
             frames, count = settings.start_frames, count * frames // settings.start_frames
         windows = [self._codes.window(frames, rng) for _ in range(count)]
-        return self._asking.batch(windows, rng)
+        return self._batches.batch(windows, rng)
 
     def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
-        losses = self._asking.losses(self._lm, self._text, batch)
+        losses = self._batches.losses(self._lm, self._text, batch)
         loss = losses.mean()
         stepper.update({"lm": loss})
         return {"loss": loss} | {f"codebook_{index + 1}": value for index, value in enumerate(losses.detach())}
@@ -210,10 +210,10 @@ class _NextTokenTask(Task):
     def evaluate(self, averages: Mapping[str, nn.Module]) -> dict[str, float]:
         lm, text = self._averages(averages)
         windows, numbers = self._held(_HELD_ITEMS, self._settings.frames), {}
-        for name, batch in self._asking.ways(windows).items():
-            losses = self._asking.losses(lm, text, batch)
+        for name, batch in self._batches.ways(windows).items():
+            losses = self._batches.losses(lm, text, batch)
             numbers[f"held_{name}"] = float(losses.mean())
-            if name == "told":
+            if name == "conditioned":
                 numbers |= {f"held_codebook_{index + 1}": float(value) for index, value in enumerate(losses)}
         return numbers
 
@@ -228,13 +228,13 @@ class _NextTokenTask(Task):
         config = self._codec.config
         frames = min(self._settings.frames, round(_PREVIEW_S * config.frame_rate))
         window = self._held(1, frames)[0]
-        batch = self._asking.moved(self._asking.ways([window])["told"], lm)
+        batch = self._batches.moved(self._batches.ways([window])["conditioned"], lm)
         codes = sample_codes(
             lm,
             frames,
             context=lm.condition(text(batch["pieces"], batch["mask"]), batch["mask"]),
             features=batch["features"].transpose(1, 2) if self._settings.dropout.conducted else None,
-            delays=self._asking.delays,
+            delays=self._batches.delays,
             generator=torch.Generator(batch["pieces"].device).manual_seed(step),
         )
         both = torch.from_numpy(np.stack([window.codes, codes])).to(batch["pieces"].device)
@@ -248,7 +248,7 @@ class _NextTokenTask(Task):
         notes = {
             "source": data.folder or f"{data.pieces} composed pieces, seed {data.seed}",
             "licence": "as its sounds" if data.folder else "MIT",
-            "delays": list(self._asking.delays),
+            "delays": list(self._batches.delays),
             "text_length": settings.dropout.text_length,
             "frames": settings.frames,
             "guidance": 3.0,
@@ -280,7 +280,7 @@ def encoded(codec: Encodec, audio: Audio) -> I64:
 
 @torch.no_grad()
 def _measured(made: MusicgenParts) -> Table:
-    """Held pieces foretold with and without what is known of them, and by nothing but how often each code comes."""
+    """Losses on held pieces with and without their conditions, and of the frequencies of codes alone."""
     config, corpus, rng = made.codec.config, Described(HELD), np.random.default_rng(0)
     notes, windows = made.notes, []
     frames = min(int(notes["frames"]), _MEASURED)
@@ -290,10 +290,10 @@ def _measured(made: MusicgenParts) -> Table:
     shortest = min(window.codes.shape[1] for window in windows)
     windows = [CodeWindow(w.codes[:, :shortest], w.caption, w.features[:, :shortest]) for w in windows]
     dropout = ConditionDropout(conducted=made.lm.config.features > 0, text_length=int(notes["text_length"]))
-    asking = TokenBatches(dropout, made.vocabulary, config.codebooks, config.entries)
-    rows = [(name, asking.losses(made.lm, made.text, batch)) for name, batch in asking.ways(windows).items()]
+    batches = TokenBatches(dropout, made.vocabulary, config.codebooks, config.entries)
+    rows = [(name, batches.losses(made.lm, made.text, batch)) for name, batch in batches.ways(windows).items()]
     rows.append(("how often", _entropies(np.concatenate([w.codes for w in windows], axis=1), config.entries)))
-    return foretold_table(f"Cross-entropy in nats, {HELD.pieces} pieces never trained on", rows)
+    return loss_table(f"Cross-entropy in nats, {HELD.pieces} pieces never trained on", rows)
 
 
 def _entropies(codes: I64, entries: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a language model of codes is given and asked: steps, what they are told, and what they should foretell."""
+"""Training batches of a language model of codes: input steps, their conditions, and the targets."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -25,14 +25,14 @@ _CHARACTER: Final = -len(CHARACTER)
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionDropout:
-    """What a step is told, and how much of it is left out, so that a model can do without.
+    """Conditions of a step, and how often each is left out, so that a model can do without.
 
     Args:
         conducted: beat, bar, tempo and chord.
         text_length: words of a caption at most; shorter ones are filled up.
         p_drop_text: share of items without words. p_drop_word: share of words that are replaced by the unknown one.
-        p_drop_time: share of items that are told nothing of time and chords. p_drop_chords: of chords.
-        p_drop_character: share of items that are told nothing of who plays and how; and of each such number in others.
+        p_drop_time: share of items without time and chords. p_drop_chords: of chords.
+        p_drop_character: share of items without character (which parts play, and how); also of each number of it.
     """
 
     conducted: bool = False
@@ -45,19 +45,19 @@ class ConditionDropout:
 
 
 class TokenBatches:
-    """Windows to what a language model is given and asked, a pure function of them and of random numbers.
+    """Windows of codes to training batches, a pure function of them and of random numbers.
 
     Args:
         codebooks, entries: of the codec.
     """
 
     def __init__(self, dropout: ConditionDropout, vocabulary: WordVocabulary, codebooks: int, entries: int) -> None:
-        self._telling, self._vocabulary, self._special = dropout, vocabulary, entries
+        self._dropout, self._vocabulary, self._special = dropout, vocabulary, entries
         self.delays = MONO_DELAYS if codebooks == len(MONO_DELAYS) else tuple(range(codebooks))
 
     def batch(self, windows: list[CodeWindow], rng: np.random.Generator) -> Batch:
         """A training batch, with words, chords and time left out as the settings say."""
-        dropout, count = self._telling, len(windows)
+        dropout, count = self._dropout, len(windows)
         pieces = self._pieces(windows)
         forget = (rng.random(pieces.shape) < dropout.p_drop_word) & (pieces != PAD)
         pieces = np.where(forget, UNKNOWN, pieces)
@@ -74,11 +74,11 @@ class TokenBatches:
         """The same windows with all that is known of them, with the words of others, without any, without time."""
         pieces, features = self._pieces(windows), self._features(windows)
         ways = {
-            "told": self._tensors(windows, pieces, features),
+            "conditioned": self._tensors(windows, pieces, features),
             "others_words": self._tensors(windows, np.roll(pieces, 1, axis=0), features),
             "no_words": self._tensors(windows, np.full_like(pieces, PAD), features),
         }
-        if self._telling.conducted:
+        if self._dropout.conducted:
             silent = features.copy()
             silent[:, :, _HARMONY] = 0.0
             ways["no_chords"] = self._tensors(windows, pieces, silent)
@@ -90,13 +90,13 @@ class TokenBatches:
         return ways
 
     def _pieces(self, windows: list[CodeWindow]) -> I64:
-        return np.stack([self._vocabulary.numbers(w.caption, self._telling.text_length) for w in windows])
+        return np.stack([self._vocabulary.numbers(w.caption, self._dropout.text_length) for w in windows])
 
     def _features(self, windows: list[CodeWindow]) -> F32:
         return np.stack([window.features.T for window in windows])
 
     def _tensors(self, windows: list[CodeWindow], pieces: I64, features: F32) -> Batch:
-        """Step s is told of frame s, whose first code is what follows the step."""
+        """Step s has the conditions of frame s, whose first code is the target of the step."""
         frames = windows[0].codes.shape[1]
         plan = delayed(frames, self.delays)
         steps = np.stack([plan.sequence(window.codes, self._special) for window in windows])
@@ -108,7 +108,7 @@ class TokenBatches:
             "pieces": torch.from_numpy(pieces),
             "mask": torch.from_numpy((pieces != PAD).astype(np.float32)),
         }
-        return batch | ({"features": torch.from_numpy(features)} if self._telling.conducted else {})
+        return batch | ({"features": torch.from_numpy(features)} if self._dropout.conducted else {})
 
     def moved(self, batch: Batch, lm: LM) -> Batch:
         """To where the model is."""

@@ -179,8 +179,8 @@ class _Autoencoding(Task):
     def preview(self, step: int, averages: Mapping[str, nn.Module]) -> Preview | None:
         batch = self._held_batch(4)
         made = self._decode(batch, None, 0.0).audio
-        heard = torch.cat([torch.cat([made[i], (batch["tones"] + batch["beats"])[i]], dim=1) for i in range(4)], dim=1)
-        return Preview(self._settings.model.sample_rate, {"made_then_real": heard.clamp(-1, 1).cpu().numpy()})
+        joined = torch.cat([torch.cat([made[i], (batch["tones"] + batch["beats"])[i]], dim=1) for i in range(4)], dim=1)
+        return Preview(self._settings.model.sample_rate, {"made_then_real": joined.clamp(-1, 1).cpu().numpy()})
 
     def _held_batch(self, count: int) -> Batch:
         drawn = draw_batch(self._held, 0, seed=1, batch=count, frames=64)
@@ -201,7 +201,7 @@ class LiveGan:
         autoencoder: folder of its run.
         frames: latent frames in a crop.
         taught: weight of the L1 distance to the piece's own latents.
-        judged: weight of the critic; critic_from: the step from which it is heard.
+        judged: weight of the critic; critic_from: the step from which it counts.
         spacing: latent frames between two anchors of the coordinate.
     """
 
@@ -285,7 +285,7 @@ class _Generating(Task):
         return {
             "latents": latents,
             "frame": frame,
-            "told": torch.cat([frame, style, controls], dim=1),
+            "conditions": torch.cat([frame, style, controls], dim=1),
             "place": torch.cat([coordinate, style, controls], dim=1),
             "noise": torch.from_numpy(layers),
         }
@@ -305,11 +305,11 @@ class _Generating(Task):
             stepper.update({"generator": self._settings.taught * taught})
             return {"taught": taught}
         real = batch["latents"].requires_grad_(True)
-        real_scores = self._critic(real, batch["told"])
-        made_scores = self._critic(made.detach(), batch["told"])
+        real_scores = self._critic(real, batch["conditions"])
+        made_scores = self._critic(made.detach(), batch["conditions"])
         penalty = r1_penalty(real_scores, real) / real_scores.shape[1]
         critic = hinge(real_scores, made_scores, 0.5) + penalty_weight(self._switch) * penalty
-        judged = adversarial(self._critic(made, batch["told"]))
+        judged = adversarial(self._critic(made, batch["conditions"]))
         both = self._settings.taught * taught + self._settings.judged * judged
         stepper.update({"critic": critic, "generator": both})
         self._switch = next_switch(self._switch, float(real_scores.detach().mean()), float(made_scores.detach().mean()))

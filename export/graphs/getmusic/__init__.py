@@ -1,1 +1,5 @@
-"""GETMusic as graphs."""
+"""Both GETMusic networks as bundles.
+
+- ``modules``: the networks as they are traced.
+- ``bundle``: checkpoint to bundle.
+"""

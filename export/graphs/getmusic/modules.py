@@ -21,7 +21,7 @@ from training.models.getmusic_live import GetmusicLive
 
 __all__ = ["CONTEXT", "NetworkGraph", "PastGraph", "WindowGraph"]
 
-_WISHES: Final = 2 * len(ROLES)
+_LEVELS: Final = 2 * len(ROLES)
 _UNSEEN: Final = -1e4
 CONTEXT: Final = 512
 """Columns that the published network was trained on; beyond them it would need another view."""
@@ -210,11 +210,11 @@ class LiveBody(nn.Module):
         """[B * L, width], keys and values [B, layers, heads, L, size]; t is [B], None for 0."""
         batch = tokens.shape[0]
         x = _columns(self.tokens, tokens) + _columns(self.flags, given)
-        wishes = features[:, -_WISHES:]
-        known = (wishes >= 0).float()
-        told = torch.cat([features[:, :-_WISHES], wishes * known, known], dim=1).transpose(1, 2)
-        told = self.features[1](functional.silu(self.features[0](told.reshape(-1, told.shape[2]))))
-        h = self.inward(x.reshape(-1, ROWS * self.tokens.shape[1])) + told
+        levels = features[:, -_LEVELS:]
+        known = (levels >= 0).float()
+        conditions = torch.cat([features[:, :-_LEVELS], levels * known, known], dim=1).transpose(1, 2)
+        conditions = self.features[1](functional.silu(self.features[0](conditions.reshape(-1, conditions.shape[2]))))
+        h = self.inward(x.reshape(-1, ROWS * self.tokens.shape[1])) + conditions
         if t is None:
             h = h + self.time[0]
         else:

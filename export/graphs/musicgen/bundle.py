@@ -30,9 +30,9 @@ from training.models.musicgen import LM, TransformerBlock
 __all__ = ["export", "facts", "lm_parity"]
 
 _BITS: Final = {"fp32": 0, "int8": 8, "int4": 4}
-_TOLD_BITS: Final = {"fp32": 0, "int8": 8, "int4": 8}  # what is told is heard once: nothing is gained by fewer
+_CONDITION_BITS: Final = {"fp32": 0, "int8": 8, "int4": 8}  # the condition graph runs once: nothing is gained by fewer
 _MOST: Final = 2**31 - 1  # bytes that an ONNX file may have
-_FRAMES: Final = 1500  # that are heard at once, where a checkpoint does not say
+_FRAMES: Final = 1500  # encoded at once, where a checkpoint does not say
 _CHROMA_FRAMES: Final = 235  # of 30 s, as the published melody models have learned
 _TOKENIZER: Final = "tokenizer.json"
 
@@ -77,7 +77,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
         raise WeightsError(f"musicgen has no build '{build}', only {', '.join(BUILDS)}")
     parts = load_parts(checkpoint)
     _check_size(parts.lm, build)
-    told = facts(parts)
+    known = facts(parts)
     made, numbers = _graphs(parts, build)
     outdir.mkdir(parents=True, exist_ok=True)
     if parts.text is not None:
@@ -89,7 +89,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
         made,
         family=FAMILY,
         build=build,
-        facts=told,
+        facts=known,
         parity=numbers,
         source=str(parts.notes.get("source", checkpoint.name)),
         licence=str(parts.notes.get("licence", "")),
@@ -115,11 +115,11 @@ def _graphs(parts: CheckpointParts, build: str) -> tuple[dict[str, onnx.ModelPro
     numbers["lm"] = lm_parity(parts.lm, made["lm"])
     if condition_inputs(parts.lm):
         graph = condition_graph(parts.lm)
-        made["condition"] = to_fewer_bits(graph, _TOLD_BITS[build]) if _TOLD_BITS[build] else graph
+        made["condition"] = to_fewer_bits(graph, _CONDITION_BITS[build]) if _CONDITION_BITS[build] else graph
         numbers["condition"] = parity(Condition(parts.lm), made["condition"], condition_example(parts.lm, rng))
     if parts.text is not None:
         graph, module, inputs = text_graph(parts.text)
-        made["text"] = to_fewer_bits(graph, _TOLD_BITS[build]) if _TOLD_BITS[build] else graph
+        made["text"] = to_fewer_bits(graph, _CONDITION_BITS[build]) if _CONDITION_BITS[build] else graph
         numbers["text"] = parity(module, made["text"], inputs)
     for role, (graph, part) in encodec.graphs(parts.codec).items():
         made[role] = graph

@@ -2,7 +2,8 @@
 
 ``lm`` takes any number of steps after what its cache holds and answers the logits of the last one. The cache's tensors
 are given once and written in place (`GroupQueryAttention` with past and present in one memory), so a step copies
-nothing. ``condition`` turns what the model is told into the keys and values of its second attention, once for a text.
+nothing. ``condition`` turns the conditions of the model into the keys and values of its cross-attention, once for
+a text.
 
 The language model is written node by node: half of its nodes are operators of onnxruntime's own that torch does not
 know.
@@ -45,7 +46,7 @@ _IR_VERSION: Final = 10
 _BLOCK: Final = {4: 128, 8: 128}
 """Weights that share a scale. Larger blocks are faster and coarser."""
 _FINER: Final = {"heads": 8}
-"""Matrices that keep more bits: the heads are few, and what they say is heard at once."""
+"""Matrices that keep more bits: the heads are few, and errors in them are audible at once."""
 _EPS: Final = 1e-5
 
 
@@ -130,9 +131,11 @@ def _embedded(writer: _Writer, model: LM) -> str:
     books = writer.weight("over_books", np.array([1], np.int64))
     x = writer.node("ReduceSum", [each, books], "embedded", keepdims=0)
     if model.conducting is not None:
-        told = writer.product("features", "conducting", model.conducting.weight)
-        told = writer.node("Add", [told, writer.weight("conducting.bias", model.conducting.bias)], "conducted")
-        x = writer.node("Add", [x, told], "embedded_conducted")
+        conditions = writer.product("features", "conducting", model.conducting.weight)
+        conditions = writer.node(
+            "Add", [conditions, writer.weight("conducting.bias", model.conducting.bias)], "conducted"
+        )
+        x = writer.node("Add", [x, conditions], "embedded_conducted")
     if not config.cross:
         x = writer.node("Concat", ["prefix", x], "with_prefix", axis=1)
     if not config.rotary:
@@ -153,7 +156,7 @@ def _block(
     writer.node(
         "GroupQueryAttention",
         [packed, "", "", *state, "last", "total", *rotary],
-        f"{name}.heard",
+        f"{name}.attended",
         *(f"{part}_next" for part in state),
         domain="com.microsoft",
         num_heads=config.heads,
@@ -161,14 +164,14 @@ def _block(
         do_rotary=int(config.rotary),
         **narrow,
     )
-    y = writer.product(f"{name}.heard", f"{name}.out", block.attention.out.weight)
+    y = writer.product(f"{name}.attended", f"{name}.out", block.attention.out.weight)
     x = writer.node("Add", [x, y], f"{name}.x1")
     if block.cross is not None and block.norm_cross is not None:
         h = writer.norm(x, f"{name}.norm_cross", block.norm_cross)
         q = writer.product(h, f"{name}.q", block.cross.qkv[: config.width])
         inputs = [q, f"ck.{index}", f"cv.{index}"]
-        writer.node("MultiHeadAttention", inputs, f"{name}.told", domain="com.microsoft", num_heads=config.heads)
-        y = writer.product(f"{name}.told", f"{name}.cross_out", block.cross.out.weight)
+        writer.node("MultiHeadAttention", inputs, f"{name}.conditioned", domain="com.microsoft", num_heads=config.heads)
+        y = writer.product(f"{name}.conditioned", f"{name}.cross_out", block.cross.out.weight)
         x = writer.node("Add", [x, y], f"{name}.x2")
     h = writer.norm(x, f"{name}.norm2", block.norm2)
     h = writer.node("Gelu", [writer.product(h, f"{name}.up", block.up.weight)], f"{name}.active")
@@ -190,10 +193,10 @@ def _model(writer: _Writer, config: MusicgenConfig) -> onnx.ModelProto:
     if not config.cross:
         inputs.append(spec("prefix", ["B", "P", config.width]))
     layers = range(config.layers)
-    told: list[int | str] = ["B", config.heads, "L", 64]
+    conditions: list[int | str] = ["B", config.heads, "L", 64]
     kept: list[int | str] = ["B", config.heads, "capacity", 64]
     if config.cross:
-        inputs += [spec(f"{part}.{i}", told) for i in layers for part in ("ck", "cv")]
+        inputs += [spec(f"{part}.{i}", conditions) for i in layers for part in ("ck", "cv")]
     state = [(f"{part}.{i}", kept) for i in layers for part in ("k", "v")]
     inputs += [spec(name, shape) for name, shape in state]
     outputs = [spec("logits", ["B", config.codebooks, config.entries])]
@@ -204,7 +207,7 @@ def _model(writer: _Writer, config: MusicgenConfig) -> onnx.ModelProto:
 
 
 class Condition(nn.Module):
-    """What the language model is told besides the sequence: keys and values of each layer, or what stands before it."""
+    """The conditions of the language model besides the steps: keys and values of each layer, or a prefix."""
 
     def __init__(self, model: LM) -> None:
         super().__init__()
@@ -218,14 +221,14 @@ class Condition(nn.Module):
             assert isinstance(layer, nn.Linear)
             layer.weight = nn.Parameter(cross.qkv[width:].detach())
 
-    def forward(self, *told: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *conditions: Tensor) -> tuple[Tensor, ...]:
         """Text ``[B, L, text]`` and its mask ``[B, L]``, then melody ``[B, T, chroma]``, those that the model takes.
 
         Returns:
             For each layer keys, then values ``[B, heads, L, 64]``; or ``[B, T + L, D]``. Last, where words fill in
             features, those ``[B, character]``.
         """
-        named = dict(zip(condition_inputs(self.model), told, strict=True))
+        named = dict(zip(condition_inputs(self.model), conditions, strict=True))
         context = self.model.condition(named.get("text"), named.get("mask"), named.get("melody"))
         assert context is not None
         character: list[Tensor] = []
@@ -241,7 +244,7 @@ class Condition(nn.Module):
 
 
 def condition_inputs(model: LM) -> list[str]:
-    """Names of what `Condition` takes; nothing for a model that is told nothing."""
+    """Names of what `Condition` takes; nothing for a model without conditions."""
     text = ["text", "mask"] if model.config.text else []
     return text + (["melody"] if model.config.chroma else [])
 

@@ -150,7 +150,7 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
 
 def _release(folder: Path) -> _Found:
     package = _pickled(folder / _LM)
-    told = _told(package, folder / _LM)
+    settings = _settings(package, folder / _LM)
     lm = _state(package, folder / _LM)
     packed = _pickled(folder / _CODEC)
     pointer = packed.get("pretrained")
@@ -163,10 +163,10 @@ def _release(folder: Path) -> _Found:
         config = _json(inside / "config.json")
         codec = _tensors(inside)
     else:
-        about = _told(packed, folder / _CODEC)
+        about = _settings(packed, folder / _CODEC)
         codec, config = _state(packed, folder / _CODEC), _as_hugging_face(about)
     text, tokenizer = _t5(folder)
-    rate = told.get("sample_rate")
+    rate = settings.get("sample_rate")
     if type(rate) is not int:
         raise WeightsError(f"{folder / _LM} does not state its sample rate; fetch the file again")
     return _Found(lm, codec, text, config, rate, False, tokenizer)
@@ -269,16 +269,16 @@ def _named_tensors(state: Mapping[str, Any], path: Path) -> Weights:
     return dict(state)
 
 
-def _told(package: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+def _settings(package: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     """The configuration inside a file of the release."""
     text = package.get("xp.cfg")
     try:
-        told = yaml.safe_load(text) if isinstance(text, str) else text
+        settings = yaml.safe_load(text) if isinstance(text, str) else text
     except yaml.YAMLError:
-        told = None
-    if not isinstance(told, Mapping):
+        settings = None
+    if not isinstance(settings, Mapping):
         raise WeightsError(f"{path} does not say how it was made ('xp.cfg'); fetch the file again")
-    return told
+    return settings
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -57,11 +57,11 @@ def _width(weights: Mapping[str, Tensor], names: tuple[str, ...]) -> int:
     return next((int(weights[name].shape[-1]) for name in names if name in weights), 0)
 
 
-def codec_sizes(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> EncodecConfig:
+def codec_sizes(weights: Mapping[str, Tensor], published: Mapping[str, Any]) -> EncodecConfig:
     """Of a codec, either layout.
 
     Args:
-        told: its configuration in Hugging Face's words; padding, causality and sample rate are taken from there.
+        published: its configuration in Hugging Face's words; padding, causality and sample rate are taken from there.
     Raises:
         WeightsError: something is missing, or such a codec is not played here.
     """
@@ -75,12 +75,12 @@ def codec_sizes(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> Encod
         raise WeightsError(f"no EnCodec among {len(weights)} weights; wanted the codec that MusicGen speaks")
     numbers = sorted(convs["encoder"])
     strides = [int(convs["encoder"][number].shape[2]) // 2 for number in numbers[1:-1]]
-    rate, channels = told.get("sampling_rate"), told.get("audio_channels", 1)
+    rate, channels = published.get("sampling_rate"), published.get("audio_channels", 1)
     if type(rate) is not int or rate <= 0 or type(channels) is not int:
         raise WeightsError(f"the codec's configuration gives the sample rate {rate!r}; wanted a number of Hz")
-    if told.get("norm_type", "weight_norm") != "weight_norm" or told.get("normalize"):
+    if published.get("norm_type", "weight_norm") != "weight_norm" or published.get("normalize"):
         raise WeightsError("the codec hears all of a sound at once (normalised over time): it cannot be streamed")
-    padding = told.get("pad_mode", "reflect")
+    padding = published.get("pad_mode", "reflect")
     if padding not in ("reflect", "constant", "zeros"):
         raise WeightsError(f"the codec pads with '{padding}'; reflect and constant are known")
     first = convs["encoder"][0]
@@ -93,10 +93,10 @@ def codec_sizes(weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> Encod
         lstm=max(lstm) + 1,
         codebooks=max(books) + 1,
         entries=int(books[0].shape[0]),
-        causal=bool(told.get("use_causal_conv", False)),
+        causal=bool(published.get("use_causal_conv", False)),
         reflect=padding == "reflect",
         shortcut=any(".shortcut." in name for name in weights),
-        trim_right=float(told.get("trim_right_ratio", 1.0)),
+        trim_right=float(published.get("trim_right_ratio", 1.0)),
     )
 
 

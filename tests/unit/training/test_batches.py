@@ -152,5 +152,4 @@ def test_random_numbers_of_a_step_depend_on_seed_step_and_process() -> None:
     cases = [(3, 5, 0), (4, 5, 0), (3, 6, 0), (3, 5, 1)]
     assert len({noise_seed(*case) for case in cases}) == len(cases)
     assert len({batch_rng(*case).random() for case in cases}) == len(cases)
-    assert noise_seed(3, 5, 0) != int(batch_rng(3, 5, 0).integers(2**63))
     assert noise_seed(*cases[0]) == noise_seed(*cases[0])

@@ -214,6 +214,8 @@ def test_feed_asks_for_every_step_once_and_not_beyond_the_end() -> None:
     taken = [feed.take(step)["x"] for step in range(3, 9)]
     feed.close()
     assert sorted(task.made) == list(range(3, 9))
+    for step, x in zip(range(3, 9), taken, strict=True):
+        assert torch.equal(x, task.batch(step, loop.batch_rng(0, step, 0))["x"])
     again = loop._Feed(task, 0, 0, 0, 3, 9)
     assert all(torch.equal(again.take(step)["x"], x) for step, x in zip(range(3, 9), taken, strict=True))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.__main__ import find_recipe, main, recipe_names
-from training.config import Optim
+from training.config import Optim, RecipeError
 from training.models.musika import M22, M44
 from training.tasks.autoencoder import Level1Magnitude, Level1Sound, Level2Latents, Level2Sound
 from training.tasks.latent_gan import LatentGan
@@ -44,9 +44,18 @@ def test_official_recipes_have_the_published_sizes_and_settings() -> None:
     assert gan.optim == Optim(lr=1e-4, betas=(0.5, 0.999), eps=1e-7, average=0.999)
     paper = find_recipe("musika22_gan")
     assert (paper.steps * paper.batch, paper.optim.betas) == (100 * 250_000, (0.9, 0.999))
-    told = find_recipe("musika44_told_gan").task
-    assert isinstance(told, LatentGan)
-    assert told.conditions == ("density", "tempo")
+    conditioned = find_recipe("musika44_conditioned_gan").task
+    assert isinstance(conditioned, LatentGan)
+    assert conditioned.conditions == ("density", "tempo")
+
+
+def test_a_recipe_s_old_name_is_accepted_and_the_new_one_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    for size in ("musika22", "musika44", "tiny"):
+        assert find_recipe(f"{size}_told_gan") is find_recipe(f"{size}_conditioned_gan")
+    assert len(caplog.records) == 3
+    assert "now called tiny_conditioned_gan" in caplog.text
+    with pytest.raises(RecipeError, match="wanted one of"):
+        find_recipe("none_told_gan")
 
 
 def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,7 +71,7 @@ def _style(lines: list[str]) -> ArrangementStyle:
     name, low, high = lines[0].split()[1:]
     drums: dict[str, list[Beat]] = {level: [] for level in LEVELS}
     parts: dict[str, dict[str, tuple[str, ...]]] = {part: {} for part in PARTS}
-    told = {"sevenths": ["0"]}
+    options = {"sevenths": ["0"]}
     for line in lines[1:]:
         key, *words = line.split()
         if key == "drums":
@@ -85,16 +85,16 @@ def _style(lines: list[str]) -> ArrangementStyle:
             _check(all(len(row) == 16 and set(row) <= set(PARTS[key]) for row in patterns), line)
             parts[key][level] = tuple(patterns)
         else:
-            told[key] = words
-    bass, guitar, piano, string = map(int, told["gates"])
+            options[key] = words
+    bass, guitar, piano, string = map(int, options["gates"])
     levels = {part: tuple(rows[level] for level in LEVELS) for part, rows in parts.items()}
     return ArrangementStyle(
         name=name,
         tempo=(int(low), int(high)),
         drums=tuple(tuple(drums[level]) for level in LEVELS),
         gates=(bass, guitar, piano, string),
-        sevenths=float(told["sevenths"][0]),
-        fills=tuple(told["fills"]),
+        sevenths=float(options["sevenths"][0]),
+        fills=tuple(options["fills"]),
         **levels,
     )
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.config import Data, Optim, Recipe
-from training.data.conducted import draw_batch, render_piece, style_normals, told
+from training.data.conducted import draw_batch, render_piece, style_normals, timed_conditions
 from training.loop import fit
 from training.models.musika_live import MusikaLiveConfig, MusikaLiveGenerator, oscillator_hz
 from training.task import TrainingError
@@ -47,10 +47,10 @@ def test_a_batch_is_a_function_of_seed_and_step() -> None:
 
 
 def test_what_is_told_moves_with_the_music() -> None:
-    """A frame is told the same wherever the crop that holds it begins."""
+    """A frame is timed_conditions the same wherever the crop that holds it begins."""
     piece = render_piece(3, bars=1, sample_rate=44100).piece
-    long = told(piece, 0, 8, 2048, 256, 44100)
-    short = told(piece, 5 * 2048, 3, 2048, 256, 44100)
+    long = timed_conditions(piece, 0, 8, 2048, 256, 44100)
+    short = timed_conditions(piece, 5 * 2048, 3, 2048, 256, 44100)
     for whole, part, per in zip(long, short, (8, 8, 1, 1), strict=True):
         np.testing.assert_allclose(whole[..., 5 * per :], part, atol=1e-5)
 

@@ -15,7 +15,7 @@ from training.data.described import Attributes, Described
 from training.models.t5 import T5Config, T5Encoder
 from training.models.words import WordVocabulary
 from training.tasks import caption_pretraining
-from training.tasks.caption_pretraining import TARGETS, character, learned_to_read, read, targets
+from training.tasks.caption_pretraining import TARGETS, character, load_or_pretrain, read, targets
 
 VOCABULARY = WordVocabulary(caption_words(), PATTERN)
 SIZES = T5Config(pieces=len(VOCABULARY), width=32, heads=2, head=16, inner=64, layers=1)
@@ -52,10 +52,10 @@ def test_reading_is_learned() -> None:
 
 def test_it_is_learned_once_and_begins_alike_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, other, ears = encoder(), encoder(1), encoder(2), reader()
-    learned_to_read(one, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, p_drop_word=0.1)
+    load_or_pretrain(one, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, p_drop_word=0.1)
     monkeypatch.setattr(caption_pretraining, "read", lambda *_, **__: pytest.fail("it was learned before"))
-    learned_to_read(two, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, p_drop_word=0.1)
+    load_or_pretrain(two, ears, VOCABULARY, corpus(), tmp_path, steps=3, length=16, p_drop_word=0.1)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
     with pytest.raises(pytest.fail.Exception):
-        learned_to_read(other, ears, VOCABULARY, corpus(), tmp_path, steps=4, length=16, p_drop_word=0.1)
+        load_or_pretrain(other, ears, VOCABULARY, corpus(), tmp_path, steps=4, length=16, p_drop_word=0.1)
     assert len(list(tmp_path.iterdir())) == 1

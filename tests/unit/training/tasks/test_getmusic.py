@@ -105,7 +105,7 @@ def test_a_run_is_measured_beside_simple_players(tmp_path: Path) -> None:
     assert len(tables) == 2
     for table in tables:
         header, *lines = table.rows
-        assert header[1:] == ("real", "network", "network, told", "copy bar", "chord random", "retrieved")
+        assert header[1:] == ("real", "network", "network, with levels", "copy bar", "chord random", "retrieved")
         by_name = {line[0]: line[1:] for line in lines}
         assert by_name["kl pitch"][0] == "0.000"
         assert all(len(line) == 7 for line in lines)

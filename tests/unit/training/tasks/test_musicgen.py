@@ -87,7 +87,7 @@ def test_a_tiny_model_learns_and_is_published_whole(tmp_path: Path, codec_file: 
     losses = [row["loss"] for row in _rows(tmp_path / "run", "train")]
     assert np.mean(losses[-10:]) < 0.75 * np.mean(losses[:5])
     held = _rows(tmp_path / "run", "evaluate")[-1]
-    assert {"held_told", "held_others_words", "held_no_words", "held_no_chords", "held_no_time"} <= held.keys()
+    assert {"held_conditioned", "held_others_words", "held_no_words", "held_no_chords", "held_no_time"} <= held.keys()
     made = load_musicgen(tmp_path / "run" / MUSICGEN_FILE)
     assert made.lm.config.rotary
     assert made.notes["delays"] == [0, 1, 2, 3]
@@ -99,7 +99,7 @@ def test_a_tiny_model_learns_and_is_published_whole(tmp_path: Path, codec_file: 
     table, heard, words = recipe.task.measure(tmp_path / "run")  # type: ignore[attr-defined]
     assert (len(heard.rows), len(words.rows)) == (6, 4)
     assert [row[0] for row in table.rows][1:] == [
-        "told", "others_words", "no_words", "no_chords", "no_time", "no_character", "how often",
+        "conditioned", "others_words", "no_words", "no_chords", "no_time", "no_character", "how often",
     ]  # fmt: skip
     previews = {path.name for path in (tmp_path / "run").rglob("*") if path.suffix in (".wav", ".txt")}
     assert previews == {"real.wav", "made.wav", "caption.txt"}

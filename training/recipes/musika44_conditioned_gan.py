@@ -1,4 +1,4 @@
-"""Musika 44.1 kHz, generator of latents that is told note density and tempo.
+"""Musika 44.1 kHz, generator of latents conditioned on note density and tempo.
 
 Source: the paper's conditional models, never released; how conditions are measured is ours (`training.data.corpus`).
 """

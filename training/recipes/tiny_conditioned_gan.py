@@ -1,4 +1,4 @@
-"""Musika in miniature, generator of latents that is told note density and tempo."""
+"""Musika in miniature, generator of latents conditioned on note density and tempo."""
 
 from training.config import Data, Optim, Recipe
 from training.tasks.latent_gan import LatentGan
