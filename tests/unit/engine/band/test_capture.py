@@ -79,3 +79,11 @@ def test_chord_is_heard_in_a_melody_and_stays_through_a_rest() -> None:
     assert [str(chord_played(notes, 0, bars)) for bars in range(1, 6)] == ["Am", "F", "C", "G", "G"]
     assert str(chord_played(notes, 1920, 1)) == "F"
     assert chord_played([], 0, 4) is None
+
+
+def test_a_key_struck_again_ends_the_note_before() -> None:
+    capture = NoteCapture()
+    for tick in (0.0, 480.0):
+        capture.feed((0x90, 60, 80), tick / 960.0, tick)
+    capture.feed((0x80, 60, 0), 1.0, 960.0)
+    assert capture.notes(0, 2000) == (Note(0, 60, 480, 80), Note(480, 60, 480, 80))

@@ -69,9 +69,20 @@ def test_withdrawn_notes_do_not_begin_and_what_sounds_ends_as_booked() -> None:
     ledger.book([Booking(1, 0, 500, 1, 60), Booking(2, 100, 200, 1, 62), Booking(3, 100, 200, 5, 64)])
     ledger.due(10.0, PULSE)
     ledger.withdraw(100, [1])
-    assert sent(ledger.due(10.6, PULSE))[-1:] == ["813c00"]
+    assert sent(ledger.due(10.1, PULSE)) == ["95405a"]
+    assert sent(ledger.due(10.6, PULSE)) == ["854000", "813c00"]
+    ledger.book([Booking(4, 700, 800, 1, 60), Booking(5, 700, 800, 5, 64)])
+    ledger.withdraw(600)
     assert ledger.booked == 0
-    assert ledger.counts.ons == 1 + 0 * ledger.counts.stale
+
+
+def test_all_notes_off_ends_what_sounds_and_cancels_what_is_booked() -> None:
+    ledger = Ledger()
+    ledger.book([Booking(1, 0, 500, 1, 60), Booking(2, 0, 500, 5, 60), Booking(3, 100, 200, 1, 62)])
+    ledger.due(10.0, PULSE)
+    assert sent(ledger.all_notes_off(10.05)) == ["813c00", "853c00"]
+    assert (ledger.booked, ledger.sounding) == (0, frozenset())
+    assert ledger.due(20.0, PULSE) == []
 
 
 def test_end_silences_notes_first_then_channels() -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from engine.band.patterns import PatternBand
-from engine.band.process import AccompanistFailed, AccompanistProcess, AccompanistReady, auto_band, open_band
+from engine.band.process import (
+    AccompanistFailed,
+    AccompanistProcess,
+    AccompanistReady,
+    auto_band,
+    band_named,
+    open_band,
+)
 from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
 from engine.errors import BundleError
 from engine.protocols.accompanist import BarMade
@@ -63,3 +70,9 @@ def test_what_cannot_accompany_is_named() -> None:
         open_band("tone")
     with pytest.raises(BundleError, match="no-such-band"):
         open_band("no-such-band")
+
+
+def test_old_names_are_still_understood() -> None:
+    assert band_named("house") == band_named("pattern") == "pattern"
+    assert band_named("usual") == band_named("auto") == auto_band()
+    assert isinstance(open_band("house"), PatternBand)

@@ -1,6 +1,7 @@
 """``ripieno infill``: only what was asked for is new, the file that was read is untouched, errors are a line."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,26 @@ def test_no_key_is_struck_while_it_is_held(room: Path) -> None:
         for note in track.notes:
             assert note.start >= ends.get(note.pitch, 0)
             ends[note.pitch] = note.end
+
+
+def test_a_key_held_from_before_is_not_struck_until_it_is_released(room: Path) -> None:
+    """Every pitch that the new part may use is held over the first two bars that are made."""
+    score, release = band(), 4 * BAR + 240
+    held = tuple(Note(BAR + 960, pitch, release - BAR - 960, 70) for pitch in range(36, 48))
+    bass = replace(score.tracks[1], notes=tuple(sorted((*(n for n in score.tracks[1].notes if n.start < BAR), *held))))
+    tracks = (score.tracks[0], bass, *score.tracks[2:])
+    (room / "held.mid").write_bytes(write_midi(replace(score, tracks=tracks)))
+    asked = ("--targets", "bass", "--bars", "3-10", "--density", "bass=1", "--range", "bass=36-47")
+    assert run(room, *asked, source="held.mid") == 0
+    made = [note for note in read_midi(room / "out.mid").tracks[1].notes if note.start >= 2 * BAR]
+    assert len(made) > 16
+    assert min(note.start for note in made) >= release
+
+
+def test_new_notes_end_where_kept_ones_begin_after_the_bars_that_are_made(room: Path) -> None:
+    assert run(room, "--targets", "bass", "--bars", "3-10", "--density", "bass=1") == 0
+    made = [note for note in read_midi(room / "out.mid").tracks[1].notes if 2 * BAR <= note.start < 10 * BAR]
+    assert max(note.end for note in made) <= 10 * BAR
 
 
 def test_new_notes_are_as_loud_as_those_they_replace(room: Path) -> None:
