@@ -5,7 +5,7 @@ oscillator phases and noise to 2048 samples of stereo.
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import onnx
 import torch
@@ -19,7 +19,6 @@ from export.quantise.int8 import to_fp16
 from export.trace import trace
 from export.write import write_bundle
 from training.models.musika_live import (
-    HOP,
     NOISE_ROW,
     OSCILLATORS,
     SUBFRAMES,
@@ -27,11 +26,10 @@ from training.models.musika_live import (
     MusikaLiveConfig,
     MusikaLiveDecoder,
     MusikaLiveGenerator,
-    oscillator_hz,
 )
 from training.tasks.musika_live import load_generator
 
-__all__ = ["BUILDS", "DecoderStep", "GeneratorStep", "build_graphs", "export", "facts"]
+__all__ = ["BUILDS", "DecoderStep", "GeneratorStep", "build_graphs", "export"]
 
 FAMILY: Final = "musika_live"
 BUILDS: Final = ("fp32", "fp16")
@@ -76,27 +74,6 @@ class DecoderStep(nn.Module):
         first, second = frames[..., :SUBHOP], frames[..., SUBHOP:]
         beats = first + torch.cat([tail[:, :, None], second[:, :, :-1]], dim=2)
         return (tones + beats.flatten(2), amplitudes[:, :, -1], second[:, :, -1], *after)
-
-
-def facts(config: MusikaLiveConfig) -> dict[str, Any]:
-    """What the engine must know."""
-    return {
-        "sample_rate": config.sample_rate,
-        "hop": HOP,
-        "subframes": SUBFRAMES,
-        "latent": config.latent,
-        "style": config.style,
-        "coordinate": config.coordinate,
-        "controls": ["density", "brightness", "genre"],
-        "generator_noise": len(config.generator_dilations),
-        "decoder_noise": NOISE_ROW,
-        "oscillator_hz": [float(hz) for hz in oscillator_hz()],
-        "frame_features": FRAME_FEATURES,
-        "clock_features": CLOCK_FEATURES,
-        "gates": GATES,
-        "anchor_spacing": 384,
-        "truncation": 1.5,
-    }
 
 
 def _generator_inputs(config: MusikaLiveConfig, rng: torch.Generator) -> dict[str, Tensor]:
@@ -159,7 +136,7 @@ def build_graphs(
 
 def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
     """Write a bundle of what the recipe ``musika_live_generator`` published as `checkpoint` into `outdir`."""
-    generator, decoder, config = load_generator(checkpoint)
+    generator, decoder, config, facts = load_generator(checkpoint)
     graphs, parities, states = build_graphs(generator, decoder, config, build)
     digest = sha256_of(checkpoint)
     identity = write_bundle(
@@ -167,7 +144,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
         graphs,
         family=FAMILY,
         build=build,
-        facts=facts(config),
+        facts=facts.to_mapping(),
         parity=parities,
         source=f"recipes musika_live_autoencoder and musika_live_generator, weights sha256 {digest}",
         licence="MIT",

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.models.musika_live.facts import MusikaLiveFacts
 from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES
 
 __all__ = [
@@ -78,6 +79,27 @@ class MusikaLiveConfig:
     generator_dilations: tuple[int, ...] = (1, 2, 4, 8)
     critic: int = 128
     sample_rate: int = 44100
+
+    def facts(self, spacing: int) -> MusikaLiveFacts:
+        """What whoever plays these networks must know.
+
+        Args:
+            spacing: latent frames between two anchors of the coordinate in training.
+        """
+        return MusikaLiveFacts(
+            sample_rate=self.sample_rate,
+            hop=HOP,
+            subframes=SUBFRAMES,
+            latent=self.latent,
+            style=self.style,
+            coordinate=self.coordinate,
+            controls=("density", "brightness", "genre"),
+            generator_noise=len(self.generator_dilations),
+            decoder_noise=NOISE_ROW,
+            oscillator_hz=tuple(float(hz) for hz in oscillator_hz()),
+            anchor_spacing=spacing,
+            truncation=1.5,
+        )
 
 
 @dataclass(frozen=True, slots=True)

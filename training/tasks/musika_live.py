@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
+from engine.errors import ManifestError
+from engine.models.musika_live.facts import MusikaLiveFacts
 from training.config import Recipe
 from training.data.conducted import Crop, RenderedPiece, crop, draw_batch, render_piece, render_pieces, style_normals
 from training.data.piece import Piece
@@ -330,7 +332,7 @@ class _Generating(Task):
     def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:
         tensors = {f"generator.{name}": value for name, value in averages["generator"].state_dict().items()}
         tensors |= {f"decoder.{name}": value for name, value in self._decoder.state_dict().items()}
-        _write(folder / GENERATOR_FILE, tensors, self._model)
+        _write(folder / GENERATOR_FILE, tensors, self._model, self._model.facts(self._settings.spacing))
 
 
 def _unit(uniform: Tensor) -> Tensor:
@@ -338,20 +340,27 @@ def _unit(uniform: Tensor) -> Tensor:
     return (uniform - 0.5) * math.sqrt(12.0)
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], config: MusikaLiveConfig) -> None:
+def _write(
+    path: Path, tensors: Mapping[str, Tensor], config: MusikaLiveConfig, facts: MusikaLiveFacts | None = None
+) -> None:
     flat = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    safetensors.torch.save_file(flat, path, {"config": json.dumps(asdict(config))})
+    about = {"config": json.dumps(asdict(config))}
+    if facts is not None:
+        about["facts"] = json.dumps(facts.to_mapping(), sort_keys=True)
+    safetensors.torch.save_file(flat, path, about)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], MusikaLiveConfig]:
+def _read(path: Path) -> tuple[dict[str, Tensor], MusikaLiveConfig, dict[str, str]]:
+    """Weights, sizes, and all that the file says of itself."""
     try:
         with safetensors.safe_open(path, "pt") as handle:
-            values = json.loads(handle.metadata()["config"])
+            about = handle.metadata()
+            values = json.loads(about["config"])
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{path} holds no musika-live weights ({error}); train them first") from None
     fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return tensors, MusikaLiveConfig(**fields)
+    return tensors, MusikaLiveConfig(**fields), about
 
 
 def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
@@ -360,17 +369,30 @@ def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 def load_autoencoder(folder: Path) -> tuple[MusikaLiveEncoder, MusikaLiveDecoder, MusikaLiveConfig]:
     """What `LiveAutoencoder` published in `folder`."""
-    tensors, config = _read(folder / AUTOENCODER_FILE)
+    tensors, config, _ = _read(folder / AUTOENCODER_FILE)
     encoder, decoder = MusikaLiveEncoder(config, FEATURES), MusikaLiveDecoder(config)
     encoder.load_state_dict(_part(tensors, "encoder"))
     decoder.load_state_dict(_part(tensors, "decoder"))
     return encoder, decoder, config
 
 
-def load_generator(path: Path) -> tuple[MusikaLiveGenerator, MusikaLiveDecoder, MusikaLiveConfig]:
-    """What `LiveGan` published, `GENERATOR_FILE` in the folder of its run: all that export needs."""
-    tensors, config = _read(path)
+def load_generator(
+    path: Path,
+) -> tuple[MusikaLiveGenerator, MusikaLiveDecoder, MusikaLiveConfig, MusikaLiveFacts]:
+    """What `LiveGan` published, `GENERATOR_FILE` in the folder of its run: all that export needs.
+
+    Files that say no facts are from before they were kept: all of those were trained with the default spacing.
+
+    Raises:
+        TrainingError: the file holds no such weights, or facts of other networks.
+    """
+    tensors, config, about = _read(path)
     generator, decoder = MusikaLiveGenerator(config), MusikaLiveDecoder(config)
     generator.load_state_dict(_part(tensors, "generator"))
     decoder.load_state_dict(_part(tensors, "decoder"))
-    return generator, decoder, config
+    if "facts" not in about:
+        return generator, decoder, config, config.facts(LiveGan().spacing)
+    try:
+        return generator, decoder, config, MusikaLiveFacts.from_mapping(json.loads(about["facts"]))
+    except (ManifestError, ValueError) as error:
+        raise TrainingError(f"{path}: {error}; train it again") from None

@@ -1,5 +1,6 @@
-"""Musika: a latent GAN and the decoder of its latents.
+"""Musika: a latent GAN that plays endlessly.
 
-- ``latents``: sizes, anchors and styles of the latent space, and glides between places in it.
-- ``streamer``: controls, state and Streamer: one decoded block after another.
+- ``facts``: what a bundle says about its networks.
+- ``latents``: anchors, coordinates, style, and glides from place to place.
+- ``streamer``: controls, state, and the `Streamer` of a bundle.
 """

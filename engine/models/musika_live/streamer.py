@@ -15,11 +15,11 @@ import numpy as np
 
 from engine.conductor import Span
 from engine.controls import Live
-from engine.errors import ManifestError
 from engine.graphs.graph import Array, Graph, State
+from engine.models.musika_live.facts import MusikaLiveFacts
 from engine.music.arrays import F32, F64
 from engine.music.audio import Audio, soft_limit
-from engine.music.conducting import CLOCK_FEATURES, FRAME_FEATURES, GATES, chord_gates, clock_features, frame_features
+from engine.music.conducting import chord_gates, clock_features, frame_features
 from engine.music.harmony import Chord, Key
 from engine.music.noise import keyed_normal, keyed_truncated_normal, keyed_uniform
 from engine.music.units import TICKS_PER_BEAT
@@ -116,22 +116,13 @@ class MusikaLive:
     """
 
     def __init__(self, generator: Graph, decoder: Graph) -> None:
-        manifest = generator.manifest
-        for name, have in (("frame_features", FRAME_FEATURES), ("clock_features", CLOCK_FEATURES), ("gates", GATES)):
-            if manifest.fact(name) != have:
-                raise ManifestError(
-                    f"bundle wants {manifest.fact(name)} {name}, this version has {have}; export it again"
-                )
+        facts = MusikaLiveFacts.from_mapping(generator.manifest.facts)
         self._generator, self._decoder = generator, decoder
-        self._hop = int(manifest.fact("hop"))
-        self._subframes = int(manifest.fact("subframes"))
-        self._style = int(manifest.fact("style"))
-        self._coordinate = int(manifest.fact("coordinate"))
-        self._layers = int(manifest.fact("generator_noise"))
-        self._row = int(manifest.fact("decoder_noise"))
-        self._spacing = int(manifest.fact("anchor_spacing"))
-        rate = int(manifest.fact("sample_rate"))
-        self._turns = np.array(manifest.fact("oscillator_hz"), np.float64) / rate
+        self._hop, self._subframes = facts.hop, facts.subframes
+        self._style, self._coordinate = facts.style, facts.coordinate
+        self._layers, self._row = facts.generator_noise, facts.decoder_noise
+        self._spacing, rate = facts.anchor_spacing, facts.sample_rate
+        self._turns = np.array(facts.oscillator_hz, np.float64) / rate
         self._spec = StreamSpec(sample_rate=rate, channels=2, chunk=self._hop, frames=self._subframes)
 
     @property

@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from engine.bundles.bundle import describe
 from engine.conductor import Conductor
 from engine.graphs.graph import open_graph
 from engine.graphs.manifest import Manifest
@@ -33,6 +34,9 @@ TOY = MusikaLiveConfig(
 )
 
 
+NAMES = ("generator", "decoder")
+
+
 @pytest.fixture(scope="module")
 def networks() -> tuple[MusikaLiveGenerator, MusikaLiveDecoder]:
     torch.manual_seed(3)
@@ -47,9 +51,7 @@ def networks() -> tuple[MusikaLiveGenerator, MusikaLiveDecoder]:
 @pytest.fixture(scope="module")
 def bundle(networks: tuple[MusikaLiveGenerator, MusikaLiveDecoder], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
-    generator, decoder = networks
-    tensors = {f"generator.{name}": value for name, value in generator.state_dict().items()}
-    tensors |= {f"decoder.{name}": value for name, value in decoder.state_dict().items()}
+    tensors = {f"{n}.{k}": v for n, part in zip(NAMES, networks, strict=True) for k, v in part.state_dict().items()}
     safetensors.torch.save_file(tensors, folder / "toy.safetensors", {"config": json.dumps(asdict(TOY))})
     made = export(folder / "toy.safetensors", folder)
     assert all(0.0 <= value < 1e-4 for value in made.parity.values())
@@ -167,6 +169,17 @@ def test_the_bundle_says_what_it_is(bundle: Path) -> None:
     assert {m.role for m in manifests} == {"generator", "decoder"}
     assert len({m.bundle for m in manifests}) == 1
     assert all(isinstance(m, Manifest) and m.family == "musika_live" and m.licence == "MIT" for m in manifests)
+
+
+def test_facts_of_the_training_reach_the_bundle(
+    networks: tuple[MusikaLiveGenerator, MusikaLiveDecoder], bundle: Path, tmp_path: Path
+) -> None:
+    assert describe(str(bundle)).facts == TOY.facts(384).to_mapping(), "files of before say none, all had this spacing"
+    about = {"config": json.dumps(asdict(TOY)), "facts": json.dumps(TOY.facts(200).to_mapping())}
+    tensors = {f"{n}.{k}": v for n, part in zip(NAMES, networks, strict=True) for k, v in part.state_dict().items()}
+    safetensors.torch.save_file(tensors, tmp_path / "toy.safetensors", about)
+    export(tmp_path / "toy.safetensors", tmp_path)
+    assert describe(str(tmp_path)).facts["anchor_spacing"] == 200
 
 
 @pytest.mark.parametrize("workers", [1, 2])

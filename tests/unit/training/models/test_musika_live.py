@@ -88,7 +88,7 @@ def autoencoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_generator_learns_the_latents_of_its_autoencoder(autoencoder: Path, tmp_path: Path) -> None:
     recipe = Recipe(
-        task=LiveGan(autoencoder=str(autoencoder), frames=12, critic_from=20),
+        task=LiveGan(autoencoder=str(autoencoder), frames=12, critic_from=20, spacing=200),
         data=Data(pieces=3, bars=1, workers=0),
         optim=OPTIM,
         steps=24,
@@ -99,7 +99,8 @@ def test_the_generator_learns_the_latents_of_its_autoencoder(autoencoder: Path, 
     )
     outcome = fit(recipe, tmp_path, quiet=True, curves=False, accelerator="cpu")
     assert outcome.finished
-    generator, decoder, config = load_generator(tmp_path / GENERATOR_FILE)
+    generator, decoder, config, facts = load_generator(tmp_path / GENERATOR_FILE)
+    assert facts == TOY.facts(spacing=200), "the path is followed at the speed of training"
     assert config == TOY
     assert all(torch.isfinite(value).all() for value in generator.state_dict().values())
     assert decoder.config == TOY
