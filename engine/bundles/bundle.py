@@ -246,7 +246,7 @@ def open_musicgen(
         raise BundleError(
             f"{info.name} continues no sound; bundles that do: {names} ({FOLDERS_VARIABLE} names folders)"
         )
-    from engine.models.musicgen.facts import facts_of
+    from engine.models.musicgen.facts import MusicgenFacts
     from engine.models.musicgen.model import Musicgen
     from engine.models.t5 import TextEncoder, read_tokenizer
 
@@ -254,7 +254,7 @@ def open_musicgen(
     lm, text = graph("lm"), None
     if words and "text" in info.roles:
         tokenizer = read_tokenizer(info.path, str(info.facts.get("tokenizer", "")))
-        text = TextEncoder(graph("text"), tokenizer, facts_of(lm).text_length)
+        text = TextEncoder(graph("text"), tokenizer, MusicgenFacts.from_mapping(info.facts).text_length)
     others = {role: graph(role) for role in info.roles if role not in ("lm", "text")}
     return Musicgen({"lm": lm, **others}, text)
 
@@ -281,10 +281,12 @@ def _controls(family: str, facts: Mapping[str, Any]) -> object:
 
         return GetmusicControls()
     if family == "musicgen":
+        from engine.models.musicgen.facts import MusicgenFacts
         from engine.models.musicgen.model import controls_for
         from engine.models.musicgen.streamer import live_controls
 
-        return live_controls(controls_for(facts), worded=bool(facts.get("tokenizer")))
+        told = MusicgenFacts.from_mapping(facts)
+        return live_controls(controls_for(told), worded=told.worded)
     from engine.models.musika_live.streamer import MusikaLiveControls
 
     return MusikaLiveControls()

@@ -8,13 +8,14 @@ and the end of a stream the codec's own padding stands in.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.models.encodec.facts import EncodecFacts
 from export.trace import trace
 from training.models.encodec import Conv, Encodec, EncodecConfig, Memory
 
@@ -149,25 +150,25 @@ class Quantise(nn.Module):
         return torch.stack(codes, dim=1)
 
 
-def facts(config: EncodecConfig) -> dict[str, Any]:
+def facts(config: EncodecConfig) -> EncodecFacts:
     """What the engine must know to run the graphs."""
     side = 0 if config.causal else 3
     before, after = _NEIGHBOURS[config.causal]
-    return {
-        "sample_rate": config.sample_rate,
-        "channels": config.channels,
-        "hop": config.hop,
-        "codebooks": config.codebooks,
-        "entries": config.entries,
-        "memory": config.filters << len(config.ratios),
-        "memory_layers": config.lstm,
-        "codes_before": 6 - side,
-        "codes_after": side,
-        "latents_before": before,
-        "latents_after": after,
-        "causal": config.causal,
-        "reflect": config.reflect,
-    }
+    return EncodecFacts(
+        sample_rate=config.sample_rate,
+        channels=config.channels,
+        hop=config.hop,
+        codebooks=config.codebooks,
+        entries=config.entries,
+        memory=config.filters << len(config.ratios),
+        memory_layers=config.lstm,
+        codes_before=6 - side,
+        codes_after=side,
+        latents_before=before,
+        latents_after=after,
+        causal=config.causal,
+        reflect=config.reflect,
+    )
 
 
 def _folded(codec: Encodec) -> Encodec:

@@ -97,7 +97,7 @@ def stage(model: Getmusic, bars: int, open_bars: int, tracks: Sequence[int]) -> 
 
 def fills(model: Getmusic, threads: int) -> list[dict[str, Any]]:
     """Seconds of whole jobs: what plays live, and what rewrites a song."""
-    live = model.facts.get("kind") == "live"
+    live = model.facts.kind == "live"
     tasks = [("1 bar x 5 tracks", 8, 1, range(1, 6))] if live else [("4 bars x 5 tracks", 12, 4, range(1, 6))]
     tasks.append(("32 bars x 6 tracks", 32, 32, range(6)))
     rows = []

@@ -17,8 +17,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BundleError, ManifestError, ShapeError
+from engine.errors import BundleError, ShapeError
 from engine.graphs.graph import Graph, State
+from engine.models.encodec.facts import EncodecFacts
 from engine.music.arrays import F32, I64
 from engine.music.audio import Audio
 
@@ -115,29 +116,15 @@ class Codec:
 
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
         self._graphs = dict(graphs)
-        told = graphs["latent"].manifest
-        names: tuple[str, ...] = ("sample_rate", "channels", "hop", "codebooks", "entries", "memory")
-        names += ("codes_before", "codes_after", "latents_before", "latents_after")
-        numbers = {name: told.fact(name) for name in names}
-        wrong = [name for name, value in numbers.items() if type(value) is not int or not 0 <= value < 1 << 20]
-        if wrong or min(numbers[name] for name in names[:6]) < 1:
-            raise ManifestError(f"the codec's fact '{(wrong or names)[0]}' makes no sense; export the model again")
-        self.sample_rate: int = numbers["sample_rate"]
-        self.channels: int = numbers["channels"]
-        self.hop: int = numbers["hop"]
-        self.codebooks: int = numbers["codebooks"]
-        self.entries: int = numbers["entries"]
-        self._memory: int = numbers["memory"]
-        self._near: tuple[int, int] = (numbers["codes_before"], numbers["codes_after"])
-        self._wide: tuple[int, int] = (numbers["latents_before"], numbers["latents_after"])
-        self._reflect = bool(told.fact("reflect"))
+        facts = EncodecFacts.from_mapping(graphs["latent"].manifest.facts)
+        self.sample_rate, self.channels, self.hop = facts.sample_rate, facts.channels, facts.hop
+        self.codebooks, self.entries, self.look_ahead = facts.codebooks, facts.entries, facts.look_ahead
+        self._memory = facts.memory
+        self._near = (facts.codes_before, facts.codes_after)
+        self._wide = (facts.latents_before, facts.latents_after)
+        self._reflect = facts.reflect
         # All of what such a codec pads with lies before: one frame is too short to be turned round.
-        self._two_at_least = self._reflect and bool(told.fact("causal"))
-
-    @property
-    def look_ahead(self) -> int:
-        """Frames after one that it needs to be complete, in either direction."""
-        return self._near[1] + self._wide[1]
+        self._two_at_least = facts.reflect and facts.causal
 
     @property
     def listens(self) -> bool:

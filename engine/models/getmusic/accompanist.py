@@ -138,9 +138,9 @@ class _Sheet:
         chords = request.chords[first - request.first :]
         bars = self._line // COLUMNS + request.bars
         tracks = tuple(Track(tuple(sorted(heard.get(role, ()))), 0, role == "drum", role) for role in ROLES)
-        self._shift = _shift(tracks, chords, str(model.facts.get("key_shift", "near")))
+        self._shift = _shift(tracks, chords, model.facts.key_shift)
         encoded = encode(
-            Score(tracks), model.dictionary, key=self._shift, lag=bool(model.facts.get("lagged_chords", False)),
+            Score(tracks), model.dictionary, key=self._shift, lag=model.facts.lagged_chords,
             chords=[_longest(beats) for beats in chords], least_bars=bars, roles=ROLES,
         )  # fmt: skip
         self._grid = encoded.grid[:, : bars * COLUMNS]

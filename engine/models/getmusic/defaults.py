@@ -5,8 +5,8 @@ one of them is taken, chosen by seed among those whose lead is most like the one
 go from part to part: left to itself a network that goes on from its own first bar would grow ever sparser.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final
 
 import numpy as np
 
@@ -17,10 +17,9 @@ from engine.music.score import ROLES
 from engine.music.vocabulary import Dictionary
 from engine.sampling import uniforms
 
-__all__ = ["FACT", "Usual", "played"]
+__all__ = ["Usual", "played"]
 
 
-FACT: Final = "usual"
 _TRACKS: Final = len(ROLES)
 _CHOICE: Final = 23  # what random numbers are for; see `engine.models.getmusic.board`
 _NEAREST: Final = 48
@@ -38,13 +37,12 @@ class Usual:
         self._rows = rows
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> "Usual | None":
-        """Those of a bundle; None if it has none.
+    def of(cls, given: str | None) -> "Usual | None":
+        """Those that a bundle carries, packed; None if it has none.
 
         Raises:
             ManifestError: what it has is none.
         """
-        given = facts.get(FACT)
         if given is None:
             return None
         try:
@@ -52,7 +50,7 @@ class Usual:
         except (TypeError, ValueError):
             rows = np.zeros((0, STRETCH, 2, _TRACKS), np.float32)
         if not len(rows):
-            raise ManifestError(f"getmusic: fact '{FACT}' is no list of densities and registers; export it again")
+            raise ManifestError("getmusic: fact 'usual' is no list of densities and registers; export it again")
         return cls(rows)
 
     def wishes(

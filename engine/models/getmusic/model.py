@@ -24,6 +24,7 @@ from engine.errors import ControlError, EngineError, ManifestError, ShapeError
 from engine.graphs.graph import Graph
 from engine.models.getmusic.board import Board, Limits
 from engine.models.getmusic.defaults import Usual
+from engine.models.getmusic.facts import GetmusicFacts
 from engine.models.getmusic.limits import rows_of
 from engine.models.getmusic.network import Network, network_of
 from engine.models.getmusic.plan import PLANS, PlanWindow, blocks, official_passes, quotas, windows
@@ -37,8 +38,6 @@ __all__ = ["FillSettings", "Filled", "Getmusic", "GetmusicControls"]
 
 
 _AGAIN: Final = 1 << 16  # number of the first pass that draws odd cells again
-_WARMTH: Final = "warmth"
-_MOST_WARMTH: Final = 5.0
 _T: Final = STEPS - 1  # the time step of a grid whose targets are all open
 
 
@@ -143,12 +142,12 @@ class Getmusic:
 
     Args:
         network: what is asked.
-        facts: of its bundle: ``dictionary`` (its text), ``lagged_chords``, ``key_shift``, ``kind``, ``usual`` (see
-            `Usual`) and ``warmth``, the temperature that is meant by 1.
+        facts: of its bundle; if None, those of a bundle that says nothing.
     """
 
-    def __init__(self, network: Network, facts: Mapping[str, Any] | None = None) -> None:
-        self.network, self.facts = network, dict(facts or {})
+    def __init__(self, network: Network, facts: GetmusicFacts | None = None) -> None:
+        self.network = network
+        self.facts = facts or GetmusicFacts(dictionary="", context=network.context, window=network.window)
 
     @classmethod
     def of(cls, graphs: Mapping[str, Graph]) -> "Getmusic":
@@ -157,9 +156,8 @@ class Getmusic:
         Raises:
             ManifestError: they are not those of a GETMusic bundle, or its dictionary cannot be read.
         """
-        manifest = next(iter(graphs.values())).manifest
-        dictionary = _dictionary(str(manifest.fact("dictionary")))
-        return cls(network_of(graphs, rows_of(dictionary)), manifest.facts)
+        facts = GetmusicFacts.from_mapping(next(iter(graphs.values())).manifest.facts)
+        return cls(network_of(graphs, rows_of(_dictionary(facts.dictionary))), facts)
 
     @cached_property
     def dictionary(self) -> Dictionary:
@@ -168,12 +166,12 @@ class Getmusic:
         Raises:
             ManifestError: the bundle has none.
         """
-        return _dictionary(str(self.facts.get("dictionary", "")))
+        return _dictionary(self.facts.dictionary)
 
     @cached_property
     def usual(self) -> Usual | None:
         """How bands usually play, if the bundle says so."""
-        return Usual.of(self.facts)
+        return Usual.of(self.facts.usual)
 
     def fill(
         self,
@@ -206,9 +204,7 @@ class Getmusic:
 
     def _warmed(self, settings: FillSettings) -> FillSettings:
         """`settings` at the temperature at which this network is to draw when 1 is asked for, as its bundle says."""
-        warmth = self.facts.get(_WARMTH, 1.0)
-        if not isinstance(warmth, int | float) or not 0.0 < warmth <= _MOST_WARMTH:
-            raise ManifestError(f"getmusic: fact '{_WARMTH}' is {warmth!r}, not a temperature; export it again")
+        warmth = self.facts.warmth
         if warmth == 1.0:
             return settings
         own = {role: warmth * temperature for role, temperature in settings.temperatures.items()}

@@ -7,12 +7,13 @@ past and one another; the past does not see them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from engine.errors import ManifestError, ShapeError
 from engine.graphs.graph import Array, Graph
+from engine.models.getmusic.facts import GetmusicFacts
 from engine.music.arrays import F32, I64, Mask
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
@@ -114,7 +115,7 @@ class FullNetwork:
     def __init__(self, graph: Graph, rows: Rows) -> None:
         _expect(graph, _SHARED, rows)
         self._graph, self.rows = graph, rows
-        self.context = self.window = _whole(graph.manifest.facts, "context")
+        self.context = self.window = GetmusicFacts.from_mapping(graph.manifest.facts).context
         self.conducted = "features" in graph.inputs
 
     def predict(self, tokens: I64, given: I64, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
@@ -138,8 +139,8 @@ class CachedNetwork:
     def __init__(self, past: Graph, window: Graph, rows: Rows) -> None:
         _expect(window, (*_SHARED, "past_k", "past_v"), rows)
         self._past, self._graph, self.rows = past, window, rows
-        self.window = _whole(window.manifest.facts, "window")
-        self.context = max(self.window, _whole(window.manifest.facts, "context"))
+        facts = GetmusicFacts.from_mapping(window.manifest.facts)
+        self.window, self.context = facts.window, max(facts.window, facts.context)
         self.conducted = "features" in window.inputs
         self._kept: tuple[tuple[bytes, ...], dict[str, Array]] | None = None
 
@@ -189,13 +190,6 @@ def network_of(graphs: Mapping[str, Graph], rows: Rows) -> Network:
     if {"past", "window"} <= set(graphs):
         return CachedNetwork(graphs["past"], graphs["window"], rows)
     raise ManifestError(f"getmusic needs graph network, or past and window, got {sorted(graphs)}; export it again")
-
-
-def _whole(facts: Mapping[str, Any], name: str) -> int:
-    value = facts.get(name)
-    if not isinstance(value, int) or value < 1:
-        raise ManifestError(f"getmusic: fact '{name}' is {value!r}, wanted a whole number above 0; export it again")
-    return value
 
 
 def _expect(graph: Graph, names: tuple[str, ...], rows: Rows) -> None:

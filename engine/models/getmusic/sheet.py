@@ -156,8 +156,8 @@ class Sheet:
         wanted, facts = self._wanted.chords, self._model.facts
         bars = [self._score.bar_at(start + int(line))[0] for line in lines[:count]]
         return encode(
-            piece, self._model.dictionary, key=str(facts.get("key_shift", "near")), least_bars=count, roles=self._roles,
-            lag=bool(facts.get("lagged_chords", False)),
+            piece, self._model.dictionary, key=facts.key_shift, least_bars=count, roles=self._roles,
+            lag=facts.lagged_chords,
             chords=None if wanted is None else [wanted[bar % len(wanted)] for bar in bars],
         )  # fmt: skip
 

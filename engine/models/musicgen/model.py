@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
 from engine.graphs.graph import Array, BoundGraph, Graph
 from engine.models.encodec.codec import DECODER, ENCODER, Codec
-from engine.models.musicgen.facts import facts_of, latency_of
+from engine.models.musicgen.facts import MusicgenFacts
 from engine.models.musicgen.melody import melody_classes, no_melody
+from engine.models.musicgen.sizes import facts_of
 from engine.models.musicgen.state import HEAD, UNKNOWN, Conditions, KVCache, MusicgenState
 from engine.models.t5 import TextEncoder
 from engine.music.arrays import F32, I64
@@ -69,8 +70,7 @@ class Musicgen:
         self._lm, self._condition = graphs["lm"], graphs.get("condition")
         self.words = text
         self.facts = facts_of(graphs["lm"])
-        self.latency = latency_of(graphs["lm"].manifest.facts)
-        self.controls = controls_for(graphs["lm"].manifest.facts)
+        self.controls = controls_for(self.facts)
         """How codes are drawn by default."""
         self.codec = Codec({role: graphs[role] for role in (*DECODER, *ENCODER) if role in graphs})
 
@@ -433,10 +433,10 @@ def apart(codes: I64, streams: int) -> I64:
     return np.ascontiguousarray(codes.reshape(len(codes) // streams, streams, codes.shape[1]).transpose(1, 0, 2))
 
 
-def controls_for(facts: Mapping[str, Any]) -> MusicgenControls:
-    """The default controls of a model with these facts, as ours are where they say nothing that can be used."""
+def controls_for(facts: MusicgenFacts) -> MusicgenControls:
+    """The default controls of a model with these facts; defaults out of range are left as ours are."""
     controls = MusicgenControls()
     for name in ("guidance", "temperature", "top_k"):
         with contextlib.suppress(ControlError):
-            controls = with_value(controls, (name,), facts.get(name, getattr(controls, name)))
+            controls = with_value(controls, (name,), getattr(facts, name))
     return controls

@@ -7,13 +7,14 @@ live network: finished columns to keys and values, then open columns after them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
+from engine.models.getmusic.facts import GetmusicFacts
 from engine.music.absorbing import STEPS
 from engine.music.bandfeatures import BAND_FEATURES, COLUMNS
 from engine.music.files import sha256_of
@@ -162,23 +163,27 @@ def graphs(loaded: Loaded, build: str = "fp32") -> dict[str, tuple[onnx.ModelPro
     return made
 
 
-def facts(loaded: Loaded) -> dict[str, Any]:
+def facts(loaded: Loaded) -> GetmusicFacts:
     """What the engine must know."""
-    config = loaded.network.config
-    live = isinstance(loaded.network, GetmusicLive)
-    return {
-        **{name: loaded.notes[name] for name in ("usual", "warmth") if loaded.notes.get(name)},
-        "kind": loaded.kind,
-        "dictionary": loaded.dictionary.text,
-        "layers": config.layers,
-        "heads": config.heads,
-        "width": config.width,
-        "context": loaded.network.config.context if isinstance(loaded.network, GetmusicLive) else CONTEXT,
-        "window": loaded.network.config.window if isinstance(loaded.network, GetmusicLive) else CONTEXT,
-        "features": BAND_FEATURES if live else 0,
-        "lagged_chords": bool(loaded.notes.get("lagged_chords", not live)),
-        "key_shift": str(loaded.notes.get("key_shift", "near" if live else "down")),
-    }
+    network, notes = loaded.network, loaded.notes
+    config, live = network.config, loaded.kind == "live"
+    context = window = CONTEXT
+    if isinstance(network, GetmusicLive):
+        context, window = network.config.context, network.config.window
+    return GetmusicFacts(
+        dictionary=loaded.dictionary.text,
+        context=context,
+        window=window,
+        kind=loaded.kind,
+        layers=config.layers,
+        heads=config.heads,
+        width=config.width,
+        features=BAND_FEATURES if live else 0,
+        lagged_chords=bool(notes.get("lagged_chords", not live)),
+        key_shift=str(notes.get("key_shift", "near" if live else "down")),
+        usual=notes.get("usual") or None,
+        warmth=float(notes.get("warmth") or 1.0),
+    )
 
 
 def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
@@ -192,7 +197,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "fp32") -> Exported:
         {role: graph for role, (graph, _) in made.items()},
         family=FAMILY,
         build=build,
-        facts=facts(loaded),
+        facts=facts(loaded).to_mapping(),
         parity=numbers,
         source=str(loaded.notes.get("source") or f"weights sha256 {digest}"),
         licence=str(loaded.notes.get("licence", "")),

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import torch
 
+from engine.models.musicgen.facts import MusicgenFacts
 from export.errors import WeightsError
 from export.graphs import encodec
 from export.graphs.musicgen.checkpoint import FAMILY, CheckpointParts, load_parts
@@ -37,32 +38,28 @@ _CHROMA_FRAMES: Final = 235  # of 30 s, as the published melody models have lear
 _TOKENIZER: Final = "tokenizer.json"
 
 
-def facts(parts: CheckpointParts) -> dict[str, Any]:
+def facts(parts: CheckpointParts) -> MusicgenFacts:
     """What the engine must know, the same in all graphs of a bundle."""
     lm, codec, notes = parts.lm.config, encodec.facts(parts.codec.config), parts.notes
-    delays = [int(value) for value in notes["delays"]]
     window = int(notes.get("frames", _FRAMES))
-    look_ahead = codec["codes_after"] + codec["latents_after"]
-    return {
-        **codec,
-        "frame_rate": parts.codec.config.frame_rate,
-        "delays": delays,
-        "window": window,
-        "keep": int(notes.get("keep", max(window - window // 4, min(lm.window, window - 1)))),
-        "streams": int(notes.get("streams", lm.codebooks // codec["codebooks"])),
-        "rotary": lm.rotary,
-        "guidance": float(notes.get("guidance", 3.0)),
-        "temperature": float(notes.get("temperature", 1.0)),
-        "top_k": int(notes.get("top_k", 250)),
-        "text_length": int(notes.get("text_length", 0)),
-        "chroma": lm.chroma,
-        "chroma_frames": _CHROMA_FRAMES if lm.chroma else 0,
-        "features": lm.features,
-        "guided": int(notes.get("guided", 0)),
-        "character": lm.character,
-        "latency_frames": {"last codebook": max(delays), "decoder's look-ahead": look_ahead},
-        "tokenizer": hashlib.sha256(parts.tokenizer.encode()).hexdigest() if parts.text is not None else "",
-    }
+    return MusicgenFacts(
+        codec=codec,
+        delays=tuple(int(value) for value in notes["delays"]),
+        window=window,
+        keep=int(notes.get("keep", max(window - window // 4, min(lm.window, window - 1)))),
+        streams=int(notes.get("streams", lm.codebooks // codec.codebooks)),
+        rotary=lm.rotary,
+        guidance=float(notes.get("guidance", 3.0)),
+        temperature=float(notes.get("temperature", 1.0)),
+        top_k=int(notes.get("top_k", 250)),
+        text_length=int(notes.get("text_length", 0)),
+        chroma=lm.chroma,
+        chroma_frames=_CHROMA_FRAMES if lm.chroma else 0,
+        features=lm.features,
+        guided=int(notes.get("guided", 0)),
+        character=lm.character,
+        tokenizer=hashlib.sha256(parts.tokenizer.encode()).hexdigest() if parts.text is not None else "",
+    )
 
 
 def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
@@ -77,7 +74,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
         raise WeightsError(f"musicgen has no build '{build}', only {', '.join(BUILDS)}")
     parts = load_parts(checkpoint)
     _check_size(parts.lm, build)
-    known = facts(parts)
+    known = facts(parts).to_mapping()
     made, numbers = _graphs(parts, build)
     outdir.mkdir(parents=True, exist_ok=True)
     if parts.text is not None:

@@ -40,7 +40,7 @@ def both(name: str) -> tuple[Encodec, Codec]:
 def codec_of(network: Encodec, config: EncodecConfig, roles: tuple[str, ...] = (), **changes: Any) -> Codec:
     made = {role: graph for role, (graph, _) in graphs(network).items() if not roles or role in roles}
     memory = {role: ("h", "c") for role in ("latent", "memory") if role in made}
-    told = {name: value for name, value in {**facts(config), **changes}.items() if value is not None}
+    told = {name: value for name, value in {**facts(config).to_mapping(), **changes}.items() if value is not None}
     with TemporaryDirectory() as folder:
         write_bundle(
             Path(folder), made, family="musicgen", build="fp32", facts=told, parity=dict.fromkeys(made, 0.0),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.models.getmusic.accompanist import GetmusicAccompanist
+from engine.models.getmusic.facts import GetmusicFacts
 from engine.models.getmusic.model import Getmusic, GetmusicControls
 from engine.models.getmusic.network import Network, Prediction
 from engine.music.harmony import parse_chord
@@ -38,7 +39,7 @@ class Slow:
 def maker_of(kind: str = "network", seconds: float = 0.01, **more: object) -> tuple[GetmusicAccompanist, Slow]:
     made = Getmusic.of(open_tiny_graphs(kind, **more))
     slow = Slow(made.network, seconds)
-    model = Getmusic(slow, facts(**more))
+    model = Getmusic(slow, GetmusicFacts.from_mapping(facts(**more)))
     return GetmusicAccompanist(model, GetmusicControls(steps=8), clock=lambda: slow.now_s), slow
 
 

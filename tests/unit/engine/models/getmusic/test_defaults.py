@@ -24,7 +24,7 @@ def rows(count: int) -> np.ndarray:
 
 
 def test_only_the_roles_asked_for_are_told_and_bars_go_round() -> None:
-    usual = Usual.of({"usual": packed(rows(3))})
+    usual = Usual.of(packed(rows(3)))
     assert usual is not None
     density, register = usual.wishes({"bass"}, 96, seed=1, first_bar=STRETCH - 2, lead=None)
     assert density.shape == register.shape == (6, 96)
@@ -61,11 +61,11 @@ def test_packing_keeps_what_is_told_of_a_bar() -> None:
 
 
 def test_bundles_need_not_say_and_must_not_say_nonsense() -> None:
-    assert Usual.of({}) is None
+    assert Usual.of(None) is None
     beyond = base64.b64encode(bytes([250] * STRETCH * 2 * 6)).decode()
     for wrong in ([], [1, 2, 3], "", "much", "müch", packed(rows(2)[0][0]), beyond):
         with pytest.raises(ManifestError, match="export it again"):
-            Usual.of({"usual": wrong})
+            Usual.of(wrong)
 
 
 def test_what_a_row_plays_is_its_density_and_its_register() -> None:

@@ -6,11 +6,13 @@ import pytest
 from engine.errors import ControlError, ManifestError, ShapeError
 from engine.graphs.graph import Graph
 from engine.models.getmusic.board import Limits
+from engine.models.getmusic.facts import GetmusicFacts
 from engine.models.getmusic.model import Filled, FillSettings, Getmusic
 from engine.models.getmusic.network import Network, Prediction, Rows
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD
 from engine.protocols.streamer import finish, work
+from tests.tiny_getmusic import facts as tiny_facts
 from tests.tiny_getmusic import open_tiny_network, tiny_rows
 
 ROWS = tiny_rows()
@@ -236,7 +238,9 @@ def test_each_track_has_a_temperature_of_its_own(network: Network) -> None:
 
 def test_temperature_one_is_what_the_bundle_says(network: Network) -> None:
     def drawn(facts: dict[str, object], settings: FillSettings) -> bytes:
-        job = Getmusic(network, facts).fill(grid_of(48), targets_of(48, BASS, PIANO, first=16), settings)
+        job = Getmusic(network, GetmusicFacts.from_mapping({**tiny_facts(), **facts})).fill(
+            grid_of(48), targets_of(48, BASS, PIANO, first=16), settings
+        )
         return work(job).grids.tobytes()
 
     warm = FillSettings(temperature=1.5, temperatures={"piano": 0.75})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.controls import walk
 from engine.errors import BundleError, ControlError, ManifestError
 from engine.graphs.manifest import METADATA_KEY, Manifest
 from engine.graphs.metadata import read_manifest
+from engine.models.musicgen.facts import MusicgenFacts
 from engine.models.musicgen.model import MusicgenControls, controls_for
 from tests.tiny_musicgen import TOKENIZER, open_tiny, write_tiny
 
@@ -46,10 +48,10 @@ def test_it_says_what_it_is_and_is_a_voice(folder: Path) -> None:
     streamer = open_streamer(str(folder))
     assert streamer.controls() == info.controls
     assert streamer.spec.latency == 7 * 640
-    assert controls_for({"guidance": 2, "temperature": 0.7, "top_k": 50}) == MusicgenControls(
-        guidance=2.0, temperature=0.7, top_k=50
-    )
-    assert controls_for({"guidance": "much", "temperature": -1.0}) == MusicgenControls()
+    facts = MusicgenFacts.from_mapping({**info.facts, "guidance": 2, "temperature": 0.7, "top_k": 50})
+    assert controls_for(facts) == MusicgenControls(guidance=2.0, temperature=0.7, top_k=50)
+    odd = replace(facts, guidance=99.0, temperature=-1.0, top_k=250)
+    assert controls_for(odd) == MusicgenControls(), "defaults out of range are ours"
     with pytest.raises(BundleError, match="continues no sound"):
         open_musicgen("tone")
 
