@@ -407,4 +407,4 @@ def test_sound_comes_as_late_as_is_declared(kind: str) -> None:
             model.codec.decode_step(sound, frame[None, :, None])
         at = sound.sounded
     # The first step says the first code of frame 9; its sound is whole so many steps later.
-    assert steps - 1 == sum(model.latency.values())
+    assert steps - 1 == sum(model.facts.latency_frames.values())

@@ -46,7 +46,7 @@ def test_what_training_publishes_is_played(build: str, trained: MusicgenParts, t
     info = describe(str(tmp_path / "b"))
     assert (info.build, info.licence, info.source) == (build, "MIT", "a test")
     model = open_musicgen(str(tmp_path / "b"))
-    assert model.latency == {"last codebook": 3, "decoder's look-ahead": 0}
+    assert model.facts.latency_frames == {"last codebook": 3, "decoder's look-ahead": 0}
     assert model.words is not None
     said = "Slow, quite unknown 90 piano!"
     vectors, mask = model.words.vectors(said)
