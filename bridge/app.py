@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.audio.port import BLOCK, NULL, AudioPort, NoDeviceError, open_port
+from bridge.audio.opening import open_port
+from bridge.audio.port import BLOCK, NULL, AudioPort, NoDeviceError
 from bridge.band.old_names import OldBandNames
 from bridge.band.options import BandOptions
 from bridge.band.session_band import concerns_band

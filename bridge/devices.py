@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from bridge.audio.port import PortError
-from bridge.audio.scan import HOW_TO_BE_HEARD, HOW_TO_GET_SOUND, Device, inputs, outputs
+from bridge.audio.scan import HOW_TO_GET_INPUT, HOW_TO_GET_SOUND, Device, inputs, outputs
 from bridge.midi.sources import MidiSource, midi_sources
 
 __all__ = ["devices_main", "quiet", "survey"]
@@ -28,7 +28,7 @@ def devices_main(argv: Sequence[str]) -> int:
     (audio, audio_why), (heard, heard_why), (midi, midi_why) = survey(outputs), survey(inputs), survey(midi_sources)
     notes = [
         *([audio_why or f"no audio output: {HOW_TO_GET_SOUND}"] if not audio else []),
-        *([f"no audio input: {HOW_TO_BE_HEARD}"] if not heard and not heard_why else []),
+        *([f"no audio input: {HOW_TO_GET_INPUT}"] if not heard and not heard_why else []),
         *([midi_why or "no MIDI input: connect a keyboard, or use --midi-in virtual"] if not midi else []),
     ]
     if args.json:

@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import Final
 
 from bridge.audio.port import PortError
-from bridge.audio.scan import HOW_TO_BE_HEARD, HOW_TO_GET_SOUND, Device, inputs, outputs, portaudio
+from bridge.audio.scan import HOW_TO_GET_INPUT, HOW_TO_GET_SOUND, Device, inputs, outputs, portaudio
 from bridge.devices import survey
 from bridge.midi.sources import midi_sources
 from bridge.settings import Settings, host_and_port
@@ -114,7 +114,7 @@ def check_input() -> Check:
     """Inputs, and whether the default one accepts the settings that we would use; it is not opened."""
     found, why = survey(inputs)
     if not found:
-        remedy = "" if why else f"{HOW_TO_BE_HEARD}; playing without --input needs none"
+        remedy = "" if why else f"{HOW_TO_GET_INPUT}; playing without --input needs none"
         return Check("input", "note", why or "no input", remedy)
     first = next((device for device in found if device.chosen), found[0])
     _, refusal = survey(lambda: _tried(first))

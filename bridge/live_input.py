@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from bridge.audio.clocks import Sounding
-from bridge.audio.input import FILE, NONE, AudioInput, open_input
+from bridge.audio.input import FILE, NONE, AudioInput
 from bridge.audio.monitor import Monitor
+from bridge.audio.opening import open_input
 from bridge.audio.port import BLOCK, AudioPort, DuplexInput, Source
 from bridge.audio.scan import DEFAULT
 from bridge.settings import Settings

@@ -1,7 +1,7 @@
 """The process that owns the output: PortAudio in C, fed from a ring in shared memory.
 
 No sound passes through Python here: the C callback plays from the memory that the pump writes, and records, where the
-device is an input as well, into memory that the ears read.
+device is an input as well, into memory that the input pump reads.
 """
 
 import os
@@ -32,51 +32,51 @@ class _Stream:
 
     mixer: Any
     channels: tuple[int, ...]
-    heard: tuple[int, ...]
+    recorded: tuple[int, ...]
     opened: Opened
 
 
-def card_main(ring: PlaybackRing, heard: CaptureRing, wish: OpenRequest, line: Connection) -> None:
+def card_main(ring: PlaybackRing, capture: CaptureRing, request: OpenRequest, line: Connection) -> None:
     """Open, answer, play until the parent hangs up or the device goes. Runs as the process's main.
 
     Args:
-        heard: what is recorded, if the device is also the input wished for.
+        capture: takes what is recorded, if the device is also the input that is wanted.
     """
 
     def work(stream: _Stream) -> None:
-        ring.width, heard.width = stream.opened.width, max(1, len(stream.heard))
+        ring.width, capture.width = stream.opened.width, max(1, len(stream.recorded))
         line.send(stream.opened)
-        _play(stream, ring, Duplex(stream.mixer, stream.heard, heard) if stream.heard else None, heard, line)
+        _play(stream, ring, Duplex(stream.mixer, stream.recorded, capture) if stream.recorded else None, capture, line)
         stream.mixer.stop()
         stream.mixer.close()
 
-    serve(line, wish.patient, lambda: _open(wish), work)
+    serve(line, request.patient, lambda: _open(request), work)
 
 
-def _open(wish: OpenRequest) -> _Stream:
+def _open(request: OpenRequest) -> _Stream:
     """A running stream, still silent."""
     import rtmixer
     import sounddevice
 
-    output = choose(outputs(), wish.name)
-    channels = pick(output, wish.channels)
-    rate = wish.sample_rate or output.sample_rate
-    both = _both(output, channels, rate, wish)
+    output = choose(outputs(), request.name)
+    channels = pick(output, request.channels)
+    rate = request.sample_rate or output.sample_rate
+    both = _both(output, channels, rate, request)
     if both is not None:
         return both
     try:
         mixer = rtmixer.Mixer(
-            device=output.index, channels=max(channels), samplerate=rate, latency=wish.latency, blocksize=0
+            device=output.index, channels=max(channels), samplerate=rate, latency=request.latency, blocksize=0
         )
         mixer.start()
     except sounddevice.PortAudioError as error:
         raise refused(output, rate, error) from None
     opened = Opened(name=output.title, sample_rate=rate, width=len(channels), latency_s=float(mixer.latency))
-    return _Stream(mixer=mixer, channels=channels, heard=(), opened=opened)
+    return _Stream(mixer=mixer, channels=channels, recorded=(), opened=opened)
 
 
-def _both(output: Device, channels: tuple[int, ...], rate: int, wish: OpenRequest) -> _Stream | None:
-    """A stream that plays and records, if the input wished for is the same device and it can do both at once.
+def _both(output: Device, channels: tuple[int, ...], rate: int, request: OpenRequest) -> _Stream | None:
+    """A stream that plays and records, if the input asked for is the same device and it can do both at once.
 
     Two devices have two clocks, and a driver that waits for both drops what one of them is ahead: they get a stream
     each. Why an input cannot be had is said where it is opened alone.
@@ -84,11 +84,11 @@ def _both(output: Device, channels: tuple[int, ...], rate: int, wish: OpenReques
     import rtmixer
     import sounddevice
 
-    if wish.hear is None:
+    if request.duplex is None:
         return None
     try:
-        device = choose(inputs(), wish.hear.name, "input")
-        heard = pick(device, wish.hear.channels)
+        device = choose(inputs(), request.duplex.name, "input")
+        recorded = pick(device, request.duplex.channels)
     except PortError:
         return None
     if device.index != output.index:
@@ -96,9 +96,9 @@ def _both(output: Device, channels: tuple[int, ...], rate: int, wish: OpenReques
     try:
         mixer = rtmixer.MixerAndRecorder(
             device=output.index,
-            channels=(max(heard), max(channels)),
+            channels=(max(recorded), max(channels)),
             samplerate=rate,
-            latency=wish.latency,
+            latency=request.latency,
             blocksize=0,
         )
         mixer.start()
@@ -110,12 +110,12 @@ def _both(output: Device, channels: tuple[int, ...], rate: int, wish: OpenReques
         sample_rate=rate,
         width=len(channels),
         latency_s=float(out_s),
-        heard=InputOpened(name=device.title, sample_rate=rate, width=len(heard), latency_s=float(in_s)),
+        duplex=InputOpened(name=device.title, sample_rate=rate, width=len(recorded), latency_s=float(in_s)),
     )
-    return _Stream(mixer=mixer, channels=channels, heard=heard, opened=opened)
+    return _Stream(mixer=mixer, channels=channels, recorded=recorded, opened=opened)
 
 
-def _play(stream: _Stream, ring: PlaybackRing, duplex: Duplex | None, heard: CaptureRing, line: Connection) -> None:
+def _play(stream: _Stream, ring: PlaybackRing, duplex: Duplex | None, capture: CaptureRing, line: Connection) -> None:
     """Hand on what the pump has written, until the parent hangs up; leaves the process if the stream ends."""
     import rtmixer
 
@@ -155,7 +155,7 @@ def _play(stream: _Stream, ring: PlaybackRing, duplex: Duplex | None, heard: Cap
             counts = driver.look()
             if counts is not None:
                 ring.flagged(counts.output_underflows)
-                heard.flagged(counts.input_overflows)
+                capture.flagged(counts.input_overflows)
         time.sleep(_TURN_S)
 
 

@@ -37,14 +37,14 @@ _RETRY_S: Final = 1.0
 F = TypeVar("F")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class OpenRequest:
     """What the parent wants opened.
 
     Args:
         name, sample_rate, channels, latency: as in `open_port` or `open_input`.
         patient: try again until it is there.
-        hear: of an output: the input that is wanted beside it, to be opened in the same stream if it is the same
+        duplex: of an output: the input that is wanted beside it, to be opened in the same stream if it is the same
             device; its rate and latency are the output's.
     """
 
@@ -53,7 +53,7 @@ class OpenRequest:
     channels: tuple[int, int]
     latency: str | float
     patient: bool = False
-    hear: "OpenRequest | None" = None
+    duplex: "OpenRequest | None" = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,14 +73,14 @@ class Opened:
     Args:
         width: what the ring must carry.
         latency_s: the driver's own.
-        heard: the input that was opened with it, if one was wanted and is the same device.
+        duplex: the input that was opened with it, if one was wanted and is the same device.
     """
 
     name: str
     sample_rate: int
     width: int
     latency_s: float
-    heard: InputOpened | None = None
+    duplex: InputOpened | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def serve(line: Connection, patient: bool, find: Callable[[], F], work: Callable
 
 
 def _found(line: Connection, patient: bool, find: Callable[[], F]) -> F | None:
-    """What was wished for; None if the parent lost interest, or was told that it cannot be had."""
-    told = ""
+    """What was asked for; None if the parent lost interest, or has been refused."""
+    said = ""
     while True:
         try:
             return find()
@@ -124,9 +124,9 @@ def _found(line: Connection, patient: bool, find: Callable[[], F]) -> F | None:
                 line.send(Refusal(str(error), nothing))
                 return None
             # That nothing is there yet goes without saying; that it is there and refuses does not.
-            if not nothing and str(error) != told:
-                told = str(error)
-                line.send(Refusal(told, final=False))
+            if not nothing and str(error) != said:
+                said = str(error)
+                line.send(Refusal(said, final=False))
         if line.poll(_RETRY_S):
             return None
         rescan()

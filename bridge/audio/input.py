@@ -1,14 +1,12 @@
-"""What every audio input offers, and how one is found by name."""
+"""What every audio input offers, and what inputs and outputs have in common."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bridge.audio.port import PortError
-from bridge.audio.scan import DEFAULT
 from engine.music.audio import Audio
 
-__all__ = ["FILE", "NONE", "AudioInput", "InputStats", "Listener", "SampleAt", "open_input"]
+__all__ = ["FILE", "NONE", "AudioInput", "AudioStream", "InputStats", "Listener", "SampleAt"]
 
 Listener = Callable[[Audio, int], None]
 """Takes [2, N] or [1, N] at the session's rate, and the sample of the session that sounded when its first came in:
@@ -26,7 +24,7 @@ FILE: Final = "file:"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputStats:
-    """How an input has done so far.
+    """Counts of an input since it was opened.
 
     Args:
         samples: given to the listener, at the session's rate.
@@ -45,29 +43,41 @@ class InputStats:
     faults: int = 0
 
 
-class AudioInput(Protocol):
-    """Gives what comes in to a listener, at the session's samples.
+class AudioStream(Protocol):
+    """An open input or output.
 
     Threads:
         open, start, stop    one thread, the owner's
-        the listener         called from the input's own thread between start and stop
         stats, poll          any thread
+        what is called       the stream's own thread, between start and stop
     """
 
     @property
     def name(self) -> str:
-        """What is listened to, for people."""
+        """The device or file, for people."""
         ...
 
     @property
     def sample_rate(self) -> int:
-        """Hz at which it comes in, before it is brought to the session's."""
+        """Hz at which the device or file runs; known before `start`."""
         ...
 
     @property
     def latency_s(self) -> float:
-        """From the air to us, as far as the driver knows; it has been made good in the samples told."""
+        """Seconds between us and the air, as far as the driver knows."""
         ...
+
+    def stop(self) -> None:
+        """End, and give the device back; a stream is started once."""
+        ...
+
+    def poll(self) -> list[str]:
+        """Lines for people since the last call: a device gone or back, an underrun."""
+        ...
+
+
+class AudioInput(AudioStream, Protocol):
+    """Gives what comes in to a listener, at the session's rate and samples; its latency is made good in them."""
 
     @property
     def stats(self) -> InputStats: ...
@@ -75,44 +85,3 @@ class AudioInput(Protocol):
     def start(self, listener: Listener) -> None:
         """Listen from here on."""
         ...
-
-    def stop(self) -> None:
-        """Give the device back; an input is started once."""
-        ...
-
-    def poll(self) -> list[str]:
-        """Lines for people since the last call: a device gone or back."""
-        ...
-
-
-def open_input(
-    name: str,
-    *,
-    sample_rate: int,
-    sample_at: SampleAt,
-    channels: tuple[int, int] = (1, 2),
-    latency: str | float = "low",
-) -> AudioInput:
-    """Open the audio input with this name; nothing is listened to until it is started.
-
-    Args:
-        name: ``default``: the system's choice; ``file:PATH``: a sound file, again and again; otherwise any part of a
-            device's name, as for `open_port`.
-        sample_rate: Hz, the session's; what comes in at another is brought to it.
-        sample_at: tells what sounds when, so that what comes in can be put to it.
-        channels: the device's or the file's channels, counted from 1, for left and right; the same one twice: for both.
-        latency: of the device: ``low``, ``high`` or seconds.
-    Raises:
-        NoDeviceError: no PortAudio library or no input device.
-        PortError: no such device, or it refuses, or no such file; the message lists what there is.
-    """
-    if min(channels) < 1:
-        raise PortError(f"channels are counted from 1, got {channels}")
-    if name.startswith(FILE):
-        from bridge.audio.input_file import FileInput
-
-        return FileInput(name.removeprefix(FILE), sample_rate=sample_rate, sample_at=sample_at, channels=channels)
-    from bridge.audio.input_device import DeviceInput
-
-    device = None if name.strip().lower() == DEFAULT else name
-    return DeviceInput(device, sample_rate=sample_rate, sample_at=sample_at, channels=channels, latency=latency)

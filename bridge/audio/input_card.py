@@ -1,7 +1,7 @@
 """The process that owns an input of its own: PortAudio in C, recording into shared memory.
 
-Its frames have no output beside them to be counted against. So their time is told: when the first came in, in
-nanoseconds of `time.perf_counter_ns`, a clock that all processes of a machine share.
+Its frames have no output beside them to be counted against. So they are placed by their time: when the first came in,
+in nanoseconds of `time.perf_counter_ns`, a clock that all processes of a machine share.
 """
 
 import time
@@ -25,43 +25,45 @@ _Found = tuple[Any, tuple[int, ...], InputOpened]
 """An rtmixer stream, the device's channels for the ring's, and the answer."""
 
 
-def input_main(ring: CaptureRing, wish: OpenRequest, line: Connection) -> None:
+def input_main(ring: CaptureRing, request: OpenRequest, line: Connection) -> None:
     """Open, answer, record until the parent hangs up or the device goes. Runs as the process's main."""
 
     def work(found: _Found) -> None:
-        recorder, channels, heard = found
-        ring.width = heard.width
-        line.send(heard)
-        _record(recorder, channels, heard, ring, line)
+        recorder, channels, opened = found
+        ring.width = opened.width
+        line.send(opened)
+        _record(recorder, channels, opened, ring, line)
         recorder.stop()
         recorder.close()
 
-    serve(line, wish.patient, lambda: _open(wish), work)
+    serve(line, request.patient, lambda: _open(request), work)
 
 
-def _open(wish: OpenRequest) -> _Found:
-    """A running stream, at the rate wished for if the device takes it, else at its own."""
+def _open(request: OpenRequest) -> _Found:
+    """A running stream, at the rate asked for if the device takes it, else at its own."""
     import rtmixer
     import sounddevice
 
-    device = choose(inputs(), wish.name, "input")
-    channels = pick(device, wish.channels)
+    device = choose(inputs(), request.name, "input")
+    channels = pick(device, request.channels)
     why: PortError | None = None
-    for rate in dict.fromkeys((wish.sample_rate or device.sample_rate, device.sample_rate)):
+    for rate in dict.fromkeys((request.sample_rate or device.sample_rate, device.sample_rate)):
         try:
             recorder = rtmixer.Recorder(
-                device=device.index, channels=max(channels), samplerate=rate, latency=wish.latency, blocksize=0
+                device=device.index, channels=max(channels), samplerate=rate, latency=request.latency, blocksize=0
             )
             recorder.start()
         except sounddevice.PortAudioError as error:
             why = refused(device, rate, error, "input")
             continue
-        heard = InputOpened(name=device.title, sample_rate=rate, width=len(channels), latency_s=float(recorder.latency))
-        return recorder, channels, heard
+        opened = InputOpened(
+            name=device.title, sample_rate=rate, width=len(channels), latency_s=float(recorder.latency)
+        )
+        return recorder, channels, opened
     raise why or PortError(f"{device.title} has no rate at which it records: choose another input")
 
 
-def _record(recorder: Any, channels: tuple[int, ...], heard: InputOpened, ring: CaptureRing, line: Connection) -> None:
+def _record(recorder: Any, channels: tuple[int, ...], opened: InputOpened, ring: CaptureRing, line: Connection) -> None:
     """Hand on what comes, with its time, until the parent hangs up; leaves if the stream ends."""
     recording, driver, sights = Recording(recorder, channels, ring), DriverStats(recorder), Earliest()
     slow_s = moved_s = time.perf_counter()
@@ -73,7 +75,7 @@ def _record(recorder: Any, channels: tuple[int, ...], heard: InputOpened, ring: 
         if not recording.running and recording.begin():
             sights.clear()
         elif recording.running and frames > recording.first:
-            first_s = sights.add(now_s, now_s - frames / heard.sample_rate) - heard.latency_s
+            first_s = sights.add(now_s, now_s - frames / opened.sample_rate) - opened.latency_s
             ring.place(round(1e9 * first_s))
         recording.turn()
         if now_s >= slow_s:

@@ -1,14 +1,12 @@
 """A sound file played in as if it were live, again and again: for machines without a sound card, and for tests."""
 
-import threading
 import time
 from collections import deque
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from bridge.audio.input import FILE, InputStats, Listener, SampleAt
+from bridge.audio.input import FILE, InputStats, SampleAt
+from bridge.audio.input_thread import InputThread
 from bridge.audio.port import PortError
 from engine.audio.resample import Resampler
 from engine.music.audio import Audio
@@ -20,7 +18,7 @@ _BEHIND_S: Final = 1.0  # further behind than this, lost time is skipped: the ma
 _PIECE: Final = 1024
 
 
-class FileInput:
+class FileInput(InputThread):
     """A sound file; what sounds with the session's first sample is its beginning. Arguments and errors as `open_input`.
 
     Threads: as AudioInput; the file by the input's own thread, or by a test that takes turns itself.
@@ -32,6 +30,7 @@ class FileInput:
     def __init__(self, path: str, *, sample_rate: int, sample_at: SampleAt, channels: tuple[int, int] = (1, 2)) -> None:
         import soundfile
 
+        super().__init__("audio-file-in", _TURN_S)
         try:
             self._file = soundfile.SoundFile(str(Path(path).expanduser()))
         except (soundfile.SoundFileError, OSError) as error:
@@ -49,61 +48,34 @@ class FileInput:
         self._rate, self._sample_at = sample_rate, sample_at
         self._resampler = Resampler(self.sample_rate, sample_rate, 2)
         self._made: deque[Audio] = deque()
-        self._listener: Listener | None = None
-        self._lines: deque[str] = deque(maxlen=100)
-        self._next = self._samples = self._jumps = self._faults = 0
-        self._fault = ""
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
 
     @property
     def stats(self) -> InputStats:
         """A file is never late and never lost; what can fail is the reading, and the listener."""
-        return InputStats(samples=self._samples, jumps=self._jumps, faults=self._faults)
-
-    def start(self, listener: Listener) -> None:
-        """Play it in from here on, in a thread of its own."""
-        self.begin(listener)
-        self._thread = threading.Thread(target=self._run, name="audio-file-in", daemon=True)
-        self._thread.start()
-
-    def begin(self, listener: Listener) -> None:
-        """Give what is due to `listener` from now on, a turn at a time."""
-        self._listener = listener
+        return InputStats(samples=self._samples, jumps=self._jumps, faults=self.notices.faults)
 
     def stop(self) -> None:
         """End, and close the file; safe to call twice, and without `start`."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        super().stop()
         self._file.close()
-
-    def poll(self) -> list[str]:
-        """Lines since the last call."""
-        lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
-        return lines
 
     def turn(self) -> None:
         """Play in what has sounded since the last turn."""
-        here, listener = self._sample_at(time.perf_counter()), self._listener
-        if here is None or listener is None:
+        here = self._sample_at(time.perf_counter())
+        if here is None or self._listener is None:
             return
         if here - self._next > _BEHIND_S * self._rate:
             self._jumps += 1
             self._next = int(here)
         while self._next < int(here):
+            most = min(_PIECE, int(here) - self._next)
             try:
-                audio = self._piece(min(_PIECE, int(here) - self._next))
-                listener(audio, self._next)
-                self._samples += audio.shape[1]
-            except Exception as error:  # a file on a stick that is pulled out, or a mistake of ours: time goes on
-                self._faults += 1
-                self._tell(f"{self.name} cannot be played in: {type(error).__name__}: {error}")
-                audio = np.zeros((2, min(_PIECE, int(here) - self._next)), np.float32)
-            self._next += audio.shape[1]
+                audio = self._piece(most)
+            except Exception as error:  # a file on a stick that is pulled out: time passes all the same
+                self.notices.fault(f"{self.name} cannot be played in", error)
+                self._next += most
+            else:
+                self._give(audio)
 
     def _piece(self, most: int) -> Audio:
         """The next samples of the file, 1 to `most` of them."""
@@ -120,12 +92,3 @@ class FileInput:
         if first.shape[1] > most:
             self._made.appendleft(first[:, most:])
         return first[:, :most]
-
-    def _tell(self, fault: str) -> None:
-        if fault != self._fault:
-            self._fault = fault
-            self._lines.append(fault)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_TURN_S):
-            self.turn()

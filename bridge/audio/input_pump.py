@@ -3,18 +3,20 @@
 What one turn does is plain code over a ring and a clock, so it runs in tests without threads and without waiting.
 """
 
-import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
 
-from bridge.audio.input import InputStats, Listener
-from bridge.audio.rings import Interleaved
+from bridge.audio.child import InputOpened
+from bridge.audio.input import InputStats
+from bridge.audio.input_thread import InputThread
+from bridge.audio.rings import CaptureRing, Interleaved
 from engine.audio.resample import Resampler
 from engine.music.audio import Audio
 
-__all__ = ["DeviceCapture", "InputPump"]
+__all__ = ["DeviceCapture", "InputPump", "RingCapture"]
 
 _TURN_S: Final = 0.005
 _MOST: Final = 4096  # frames taken at a time
@@ -61,57 +63,57 @@ class DeviceCapture(Protocol):
         ...
 
 
-class InputPump:
+class RingCapture:
+    """A ring that a device's process records into; arguments as the properties of `DeviceCapture`."""
+
+    def __init__(
+        self, ring: CaptureRing, opened: InputOpened, position: Callable[[int], float | None], *, exact: bool
+    ) -> None:
+        self.rate, self.width, self.position, self.exact = opened.sample_rate, opened.width, position, exact
+        ring.width = opened.width
+        self._ring, self.read = ring, ring.read
+
+    @property
+    def overruns(self) -> int:
+        """Times the ring was found full."""
+        return self._ring.overruns
+
+    @property
+    def device_flags(self) -> int:
+        """Callbacks in which the driver reported a gap."""
+        return self._ring.device_flags
+
+
+class InputPump(InputThread):
     """Takes what a device records to a listener.
 
     Two clocks never agree for long. Where positions are estimates, what comes in is stretched by single samples to stay
-    where it belongs, which is not heard; only a leap is followed by a leap, which is counted.
+    where it belongs, which nobody notices; only a leap is followed by a leap, which is counted.
 
     Threads:
         start, stop             the owner's
         begin, turn             its own, or a test's
         attach, detach          the one that minds the device
-        stats, say, poll        any
+        stats, notices, poll    any
 
     Args:
         sample_rate: Hz of the session.
+        opened: the input in the stream of an output, which minds the device; its name, rate and latency.
     """
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, opened: InputOpened | None = None) -> None:
+        super().__init__("audio-input-pump", _TURN_S)
+        self.name, self.latency_s = ("", 0.0) if opened is None else (opened.name, opened.latency_s)
+        self.sample_rate = sample_rate
         self._rate = sample_rate
-        self._listener: Listener | None = None
         self._capture: DeviceCapture | None = None
         self._changes: deque[DeviceCapture | None] = deque()
-        self._lines: deque[str] = deque(maxlen=100)
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
         self._resampler = Resampler(sample_rate, sample_rate, 2)
         self._frame = 0  # of the capture, the next
         self._at: float | None = None  # where that is put
-        self._next = 0  # where what comes out of the resampler is put
         self._pulling = False
-        self._samples = self._losses = self._jumps = self._faults = 0
+        self._losses = 0
         self._before = (0, 0)  # overruns and flags of the captures before
-        self._fault = ""
-
-    # life
-
-    def start(self, listener: Listener) -> None:
-        """Take turns in a thread of its own until `stop`."""
-        self.begin(listener)
-        self._thread = threading.Thread(target=self._run, name="audio-ears", daemon=True)
-        self._thread.start()
-
-    def begin(self, listener: Listener) -> None:
-        """Give what comes in to `listener` from now on, a turn at a time."""
-        self._listener = listener
-
-    def stop(self) -> None:
-        """End the thread; safe to call twice, and without `start`."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def attach(self, capture: DeviceCapture) -> None:
         """From the next turn on, listen to this."""
@@ -134,19 +136,8 @@ class InputPump:
             device_flags=flags,
             losses=self._losses,
             jumps=self._jumps,
-            faults=self._faults,
+            faults=self.notices.faults,
         )
-
-    def say(self, line: str) -> None:
-        """Leave a line for people."""
-        self._lines.append(line)
-
-    def poll(self) -> list[str]:
-        """Lines since the last call."""
-        lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
-        return lines
 
     # work
 
@@ -193,24 +184,6 @@ class InputPump:
         off_s = abs(away) / self._rate
         self._pulling = off_s > (_SETTLED_S if self._pulling else _DRIFT_S)
         return (1 if away > 0.0 else -1) if self._pulling else 0
-
-    def _give(self, audio: Audio) -> None:
-        first, self._next = self._next, self._next + audio.shape[1]
-        self._samples += audio.shape[1]
-        if self._listener is None:
-            return
-        try:
-            self._listener(audio, first)
-        except Exception as error:  # a mistake of ours costs what was heard, never the listening
-            self._faults += 1
-            fault = f"{type(error).__name__}: {error}"
-            if fault != self._fault:
-                self._fault = fault
-                self.say(f"what is heard could not be taken: {fault}")
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_TURN_S):
-            self.turn()
 
 
 def _stretched(audio: Audio, samples: int) -> Audio:

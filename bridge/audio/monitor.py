@@ -1,4 +1,4 @@
-"""What the band hears, in the output: for a player who would not hear it otherwise. Off unless it is asked for."""
+"""The live input in the output, for a player who would not hear it otherwise. Off unless it is asked for."""
 
 from collections.abc import Callable
 from typing import Final

@@ -51,7 +51,7 @@ class NullPort:
         """Move time by hand; blocks are as a device's, the last one as short as needed.
 
         Returns:
-            [2, frames], what would have been heard.
+            [2, frames], the sound that a device would have played.
         Raises:
             RuntimeError: the port runs in real time or was not started.
         """
@@ -72,4 +72,4 @@ class NullPort:
 
     def poll(self) -> list[str]:
         """Lines for people since the last call."""
-        return self._pump.poll()
+        return self._pump.notices.poll()

@@ -1,14 +1,12 @@
-"""What every audio port offers, and how one is found by name."""
+"""What every audio output offers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
+from bridge.audio.input import AudioInput, AudioStream
 from engine.errors import EngineError
 from engine.music.audio import Audio
-
-if TYPE_CHECKING:
-    from bridge.audio.input import AudioInput
 
 __all__ = [
     "BLOCK",
@@ -20,7 +18,6 @@ __all__ = [
     "PortError",
     "PortStats",
     "Source",
-    "open_port",
 ]
 
 Source = Callable[[int], Audio]
@@ -46,7 +43,7 @@ class NoDeviceError(PortError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PortStats:
-    """How a port has done so far.
+    """Counts of an output since it was opened.
 
     Args:
         frames: read from the source.
@@ -73,89 +70,21 @@ class DuplexInput:
     channels: tuple[int, int] = (1, 2)
 
 
-class AudioPort(Protocol):
+class AudioPort(AudioStream, Protocol):
     """Takes sound from a source at the pace of a sound card.
 
-    Threads:
-        open, start, stop    one thread, the owner's
-        the source           called from the port's own thread between start and stop
-        stats, poll          any thread
+    Its latency is counted from a read of the source to the moment at which the sound leaves the device.
     """
-
-    @property
-    def name(self) -> str:
-        """What is played through, for people."""
-        ...
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz; known before `start`, so that the source can be made for it."""
-        ...
-
-    @property
-    def latency_s(self) -> float:
-        """From a read of the source to the moment it is heard, as far as the driver knows."""
-        ...
 
     @property
     def stats(self) -> PortStats: ...
 
     @property
-    def input(self) -> "AudioInput | None":
-        """The input that was wanted beside it, in the same stream; None if none was, or if it is another device. The
-        samples it tells are frames of the source, counted from its start. It ends with the port."""
+    def input(self) -> AudioInput | None:
+        """The input that was wanted beside it, in the same stream; None if none was, or if it is another device. Its
+        samples are frames of the source, counted from its start. It ends with the port."""
         ...
 
     def start(self, source: Source) -> None:
         """Sound from here on, faded in."""
         ...
-
-    def stop(self) -> None:
-        """Silence, and the device given back; a port is started once."""
-        ...
-
-    def poll(self) -> list[str]:
-        """Lines for people since the last call: an underrun, a device gone or back."""
-        ...
-
-
-def open_port(
-    name: str | None = None,
-    *,
-    sample_rate: int | None = None,
-    channels: tuple[int, int] = (1, 2),
-    lead_ms: float = LEAD_MS,
-    block: int = BLOCK,
-    latency: str | float = "low",
-    beside: DuplexInput | None = None,
-) -> AudioPort:
-    """Open the audio output with this name; it is silent until started.
-
-    Args:
-        name: None: the system's default output; ``null``: no device; otherwise any part of a device's name, in any
-            case, or ``HOSTAPI: part`` where several host APIs offer the same device.
-        sample_rate: Hz; None: what the device runs at (48000 without one).
-        channels: the device's channels, counted from 1, for left and right; the same one twice mixes to mono.
-        lead_ms: sound kept ready ahead of the device, 5..500: more is safer, less is quicker.
-        block: frames read from the source at a time, 16..4096.
-        latency: of the device: ``low``, ``high`` or seconds.
-        beside: an input that is wanted too; the port's `input`, if the device is both.
-    Raises:
-        NoDeviceError: no PortAudio library or no output device.
-        PortError: no such device, or it refuses the rate or the channels; lists what there is.
-    """
-    if name is not None and name.strip().lower() == NULL:
-        from bridge.audio.null import NullPort
-
-        return NullPort(sample_rate=sample_rate or 48_000, block=block)
-    from bridge.audio.device import DevicePort
-
-    return DevicePort(
-        name,
-        sample_rate=sample_rate,
-        channels=channels,
-        lead_ms=lead_ms,
-        block=block,
-        latency=latency,
-        beside=beside,
-    )

@@ -14,6 +14,7 @@ import numpy as np
 
 from bridge.audio.port import PortStats, Source
 from bridge.audio.rings import Interleaved
+from bridge.notices import Notices
 from engine.errors import ShapeError
 from engine.music.audio import Audio
 from engine.processes import AUDIO_PRIORITY, set_priority
@@ -21,7 +22,7 @@ from engine.processes import AUDIO_PRIORITY, set_priority
 __all__ = ["FADE_S", "Pump", "Sink"]
 
 FADE_S: Final = 0.01
-"""Ramp at every edge of the sound: a step in the wave is a click, 10 ms of ramp is not heard as one."""
+"""Ramp at every edge of the sound: a step in the wave is a click, 10 ms of ramp is none."""
 
 _SWITCH_S: Final = 0.0005  # longest that another Python thread keeps the interpreter from the pump; the default is 5 ms
 _BEHIND_S: Final = 1.0  # later than this without a device, lost time is skipped: the machine slept
@@ -73,7 +74,7 @@ class Pump:
     Threads:
         start, stop, attach    the owner's
         turn                   the pump's own, or a test's
-        stats, say, poll       any
+        stats, notices         any
     """
 
     def __init__(
@@ -85,14 +86,13 @@ class Pump:
         self._source: Source | None = None
         self._sink: Sink | None = None
         self._next_sink: deque[Sink] = deque(maxlen=1)
-        self._lines: deque[str] = deque(maxlen=100)
+        self.notices = Notices()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._switch_s = 0.0
-        self._frames = self._losses = self._faults = 0
+        self._frames = self._losses = 0
         self._fill = self._found = 0  # of the sink, after the last turn and before it
         self._underruns = self._underruns_before = 0  # of the present sink, of those before
-        self._fault = ""
         self._since_s, self._passed = 0.0, 0  # without a sink: since when, and frames since then
         self._moved_s = 0.0  # when the sink was last seen to take sound
 
@@ -131,20 +131,9 @@ class Pump:
             underruns=self._underruns_before + self._underruns,
             device_flags=device_flags,
             losses=self._losses,
-            faults=self._faults,
+            faults=self.notices.faults,
             fill_ms=1000.0 * self._found / self._rate,
         )
-
-    def say(self, line: str) -> None:
-        """Leave a line for people."""
-        self._lines.append(line)
-
-    def poll(self) -> list[str]:
-        """Lines since the last call."""
-        lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
-        return lines
 
     def turn(self) -> float:
         """Do what is due now.
@@ -173,7 +162,7 @@ class Pump:
         if sink.underruns != self._underruns:
             self._underruns = sink.underruns
             total = self._underruns_before + self._underruns
-            self.say(f"audio underrun ({total} so far): the ring ran empty; a longer lead is safer")
+            self.notices.say(f"audio underrun ({total} so far): the ring ran empty; a longer lead is safer")
         now = self._clock()
         fill = self._found = sink.fill()
         if fill < self._fill:
@@ -190,7 +179,7 @@ class Pump:
         """Read and drop what a device would have played by now, against absolute deadlines."""
         now = self._clock()
         if now - self._since_s - self._passed / self._rate > _BEHIND_S:
-            self.say("the machine slept: lost time is skipped")
+            self.notices.say("the machine slept: lost time is skipped")
             self._since_s, self._passed = now, 0
         while (wait_s := self._since_s + self._passed / self._rate - now) <= 0.0:
             self._read()
@@ -207,11 +196,7 @@ class Pump:
                     raise ShapeError(f"the source gave {audio.shape}, wanted {(2, self._block)}")
                 return audio
             except Exception as error:
-                self._faults += 1
-                fault = f"{type(error).__name__}: {error}"
-                if fault != self._fault:
-                    self._fault = fault
-                    self.say(f"audio source failed, silence instead: {fault}")
+                self.notices.fault("audio source failed, silence instead", error)
         return np.zeros((2, self._block), np.float32)
 
     def _fade_out(self, sink: Sink) -> None:

@@ -36,7 +36,7 @@ class Recording:
 
     @property
     def begun_s(self) -> float | None:
-        """When `first` was heard, in the stream's time; None if it has not been yet."""
+        """When `first` came in, in the stream's time; None if it has not yet."""
         if self._action is None or self._action.done_frames == 0:
             return None
         return float(self._action.actual_time)

@@ -8,7 +8,7 @@ from bridge.audio.port import NoDeviceError, PortError
 
 __all__ = [
     "DEFAULT",
-    "HOW_TO_BE_HEARD",
+    "HOW_TO_GET_INPUT",
     "HOW_TO_GET_SOUND",
     "Device",
     "choose",
@@ -24,7 +24,7 @@ DEFAULT: Final = "default"
 """The name that asks for the system's choice, where leaving the name out asks for nothing."""
 
 HOW_TO_GET_SOUND: Final = "connect or enable a sound device, or start a JACK or PipeWire server"
-HOW_TO_BE_HEARD: Final = "connect or enable a microphone or line input, or play a file in with --input file:PATH"
+HOW_TO_GET_INPUT: Final = "connect or enable a microphone or line input, or play a file in with --input file:PATH"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +127,7 @@ def choose(found: Sequence[Device], name: str | None, kind: str = "output") -> D
         PortError: no name fits; lists what there is.
     """
     if not found:
-        raise NoDeviceError(f"no audio {kind}: {HOW_TO_GET_SOUND if kind == 'output' else HOW_TO_BE_HEARD}")
+        raise NoDeviceError(f"no audio {kind}: {HOW_TO_GET_SOUND if kind == 'output' else HOW_TO_GET_INPUT}")
 
     def preferred(device: Device) -> tuple[bool, bool]:
         return (not device.chosen, not device.default)

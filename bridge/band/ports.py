@@ -1,8 +1,10 @@
 """A band's ports: MIDI output, MIDI input, and an audio output for its own sound, opened and closed together."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from bridge.audio.opening import open_port
+from bridge.audio.port import AudioPort
 from bridge.band.keys import MidiInbox
 from bridge.band.options import BandOptions
 from bridge.band.tones import Sound
@@ -11,9 +13,6 @@ from bridge.midi.output_commands import OutputCommand
 from bridge.midi.ports import MidiInput
 from bridge.midi.sender import SenderSetup
 from bridge.midi.sources import NoMidiError
-
-if TYPE_CHECKING:
-    from bridge.audio.port import AudioPort
 
 __all__ = ["BandPorts", "NoteOutput", "OpenPorts", "open_ports"]
 
@@ -63,7 +62,7 @@ class BandPorts:
         output: NoteOutput,
         keys: MidiInput | None = None,
         sound: Sound | None = None,
-        audio: "AudioPort | None" = None,
+        audio: AudioPort | None = None,
     ) -> None:
         self.output = output
         self._keys, self._sound, self._audio = keys, sound, audio
@@ -152,8 +151,7 @@ def _open_input(options: BandOptions, inbox: MidiInbox, say: Callable[[str], Non
         return None
 
 
-def _open_sound(options: BandOptions, say: Callable[[str], None]) -> "tuple[Sound, AudioPort]":
-    from bridge.audio.port import open_port
+def _open_sound(options: BandOptions, say: Callable[[str], None]) -> tuple[Sound, AudioPort]:
     from bridge.band.fluid import open_sound
 
     port = open_port(None if options.sound == "default" else options.sound)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.audio.input import AudioInput, open_input
-from bridge.audio.port import DuplexInput, open_port
+from bridge.audio.input import AudioInput
+from bridge.audio.opening import open_input, open_port
+from bridge.audio.port import DuplexInput
 from engine.music.audio import Audio, write_audio
 from tests.realtime.jack import JackServer
 

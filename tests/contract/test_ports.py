@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.audio.port import BLOCK, AudioPort, open_port
+from bridge.audio.opening import open_port
+from bridge.audio.port import BLOCK, AudioPort
 from engine.music.audio import Audio
 from tests.realtime.jack import JackServer
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.audio.port import AudioPort, NoDeviceError, PortError, open_port
+from bridge.audio.opening import open_port
+from bridge.audio.port import AudioPort, NoDeviceError, PortError
 from bridge.audio.scan import outputs
 from bridge.devices import survey
 from bridge.midi.ports import open_keys

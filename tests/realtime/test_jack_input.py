@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from bridge.audio.clocks import Sounding
-from bridge.audio.input import AudioInput, open_input
+from bridge.audio.input import AudioInput
 from bridge.audio.monitor import Monitor
 from bridge.audio.null import NullPort
-from bridge.audio.port import AudioPort, DuplexInput, PortError, open_port
+from bridge.audio.opening import open_input, open_port
+from bridge.audio.port import AudioPort, DuplexInput, PortError
 from engine.audio.input import InputHistory
 from engine.music.audio import Audio
 from engine.session.session import Session, VoiceSpec

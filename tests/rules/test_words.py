@@ -16,7 +16,6 @@ ALLOWED: dict[tuple[str, str], str] = {
 
 NOT_YET = (
     "bridge",
-    "bridge.audio",
     "bridge.band",
     "bridge.midi",
     "bridge.osc",

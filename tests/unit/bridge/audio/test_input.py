@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bridge.audio.clocks import Earliest, Sounding
 from bridge.audio.duplex import Duplex
-from bridge.audio.input import open_input
 from bridge.audio.input_file import FileInput
 from bridge.audio.input_pump import InputPump
 from bridge.audio.monitor import Monitor
+from bridge.audio.opening import open_input
 from bridge.audio.port import NoDeviceError, PortError
 from bridge.audio.rings import CAPACITY, CaptureRing
 from bridge.audio.scan import Device, choose, pick
@@ -220,7 +220,7 @@ def test_a_listener_that_fails_is_told_once_and_the_ears_go_on() -> None:
     ears.attach(tape)
     listen(ears, tape, [100])
     assert ears.stats.faults == 20
-    assert ears.poll() == ["what is heard could not be taken: RuntimeError: told to"]
+    assert ears.poll() == ["the input could not be passed on: RuntimeError: told to"]
 
 
 def test_a_device_that_goes_and_returns_is_counted_with_what_it_lost() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from bridge.audio import card, port, scan
 from bridge.audio.null import NullPort
-from bridge.audio.port import NoDeviceError, PortError, open_port
+from bridge.audio.opening import open_port
+from bridge.audio.port import NoDeviceError, PortError
 from bridge.audio.scan import Device, choose
 
 

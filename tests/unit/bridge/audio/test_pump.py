@@ -123,11 +123,11 @@ def test_underrun_is_counted_and_told(pump: Pump, clock: Clock) -> None:
     pump.begin(Ramp())
     pump.attach(sink)
     play(pump, clock, sink, 0.1)
-    assert pump.poll() == []
+    assert pump.notices.poll() == []
     sink.underruns += 1
     play(pump, clock, sink, 0.1)
     assert pump.stats().underruns == 1
-    (line,) = pump.poll()
+    (line,) = pump.notices.poll()
     assert "underrun" in line
 
 
@@ -191,7 +191,7 @@ def test_lost_time_is_skipped_after_sleep(pump: Pump, clock: Clock) -> None:
     clock.now += 3600.0
     pump.turn()
     assert source.position <= 4 * BLOCK
-    assert any("slept" in line for line in pump.poll())
+    assert any("slept" in line for line in pump.notices.poll())
 
 
 def test_source_that_fails_gives_silence_and_one_line(pump: Pump, clock: Clock) -> None:
@@ -203,7 +203,7 @@ def test_source_that_fails_gives_silence_and_one_line(pump: Pump, clock: Clock) 
     assert not sink.sound.any()
     stats = pump.stats()
     assert stats.faults == stats.frames // BLOCK
-    assert pump.poll() == ["audio source failed, silence instead: RuntimeError: no voice"]
+    assert pump.notices.poll() == ["audio source failed, silence instead: RuntimeError: no voice"]
     source.fails = ""
     play(pump, clock, sink, 0.1)
     assert sink.sound.any()
@@ -216,7 +216,7 @@ def test_source_of_wrong_shape_is_a_fault_and_not_noise(pump: Pump, clock: Clock
     pump.turn()
     assert not sink.sound.any()
     assert pump.stats().faults > 0
-    assert "ShapeError" in pump.poll()[0]
+    assert "ShapeError" in pump.notices.poll()[0]
 
 
 def test_sound_ends_in_a_fade(clock: Clock) -> None:
