@@ -9,5 +9,6 @@
 - ``driver``: the process of an input: stamps messages as they arrive.
 - ``ports``: an input opened by name, lost and found again.
 - ``sender``: the process of an output: sends each note at its time.
+- ``memory``: what the next sender of an output must know if the present one is lost.
 - ``out``: an output, watched, and opened again when it was lost.
 """

@@ -1,4 +1,4 @@
-"""MIDI clock both ways, without I/O: stamped bytes to a straight line of musical time, and such a line to bytes."""
+"""MIDI clock in and out, without I/O: time-stamped bytes to a line of musical time, and such a line to bytes."""
 
 import math
 from collections import deque
@@ -22,32 +22,32 @@ _TICKS: Final = TICKS_PER_BEAT // CLOCKS_PER_BEAT
 _CLOCKS_PER_STEP: Final = 6  # song position counts sixteenths
 _WINDOW: Final = 36  # clocks a line is drawn through: one and a half beats
 _PRIOR: Final = 6.0  # clocks that a known tempo weighs against what a few new ones say
-_ODD_S: Final = 0.009  # a clock this far off the line is late or lost, not jittered
+_ODD_S: Final = 0.009  # a clock this far off the line is an outlier, not jitter
 _MISSED: Final = 1.5  # intervals between two clocks that mean one is missing
 _TURN: Final = 3  # that many odd clocks on the same side are a new tempo
 _JITTER_S: Final = 0.005
-_JITTER_SHARE: Final = 0.35  # of an interval: what jitter alone is thought to do
+_JITTER_SHARE: Final = 0.35  # of an interval: the most that is attributed to jitter
 _LONGEST_S, _SHORTEST_S = (60.0 / CLOCKS_PER_BEAT / bpm for bpm in TEMPO_BPM)
 
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """What the sender of the clock says: rolling or not, heard lately or not, and how often it was lost."""
+    """State of the clock: playing, receiving clocks within `LOST_S`, number of losses, tempo."""
 
     playing: bool
-    heard: bool
+    receiving: bool
     losses: int
     tempo_bpm: float
 
 
 class ClockFollower:
-    """Follows a MIDI clock: jitter is filtered, tempo changes and drop-outs are survived.
+    """Follows a MIDI clock: filters jitter, follows tempo changes, bridges drop-outs.
 
-    A straight line is fitted to the last clocks; a few odd ones are left out, several on one side begin a new line.
-    Where clocks are missing, their number is told from the time that has passed, so beats keep their place.
+    A straight line is fitted to the last clocks; a few outliers are left out, several on one side start a new line.
+    The number of missing clocks is estimated from the time that has passed, so beats keep their place.
 
     Args:
-        latency_s: how long a message takes to arrive; taken off every time.
+        latency_s: how long a message takes to arrive; subtracted from every time.
     Source:
         Least squares. The end of a line through n points with jitter s has the deviation 2 s / sqrt(n).
     """
@@ -70,21 +70,21 @@ class ClockFollower:
         self._jumped = False
 
     def state(self, now_s: float) -> ClockState:
-        """What is known at `now_s`."""
-        heard = self.silence_s(now_s) <= LOST_S
+        """The state at `now_s`."""
+        receiving = self.silence_s(now_s) <= LOST_S
         tempo = 120.0 if self._interval is None else _bpm(self._interval)
-        return ClockState(self._playing, heard, self._losses, tempo)
+        return ClockState(self._playing, receiving, self._losses, tempo)
 
     def silence_s(self, now_s: float) -> float:
         """Seconds since the last clock; infinite before the first."""
         return now_s - self._latency_s - self._heard_s
 
     def pulse(self) -> Pulse | None:
-        """Musical time by the clocks so far; None while stopped or before the first clock."""
+        """Musical time from the clocks so far; None while stopped or before the first clock."""
         return self._pulse if self._playing else None
 
     def jumped(self) -> bool:
-        """Whether the position has been set since this was asked last: what was planned is void."""
+        """Whether the position has been set since the last call: plans are void."""
         jumped, self._jumped = self._jumped, False
         return jumped
 
@@ -92,7 +92,7 @@ class ClockFollower:
         """Take a message that arrived at `at_s` (perf_counter seconds).
 
         Returns:
-            Whether it was about the clock. Anything that is not, or is not whole, changes nothing.
+            Whether it was a clock or transport message. Other and incomplete messages change nothing.
         """
         if not message:
             return False
@@ -138,7 +138,7 @@ class ClockFollower:
         self._heard_s = at_s
 
     def _resume(self, at_s: float) -> None:
-        """Back after a loss: numbered as if the tempo had been held, until the new tempo is known."""
+        """Back after a loss: number clocks as if the tempo had been constant, until the new tempo is known."""
         if len(self._seen) >= _WINDOW // 2:
             self._before = _centre(self._seen)
         self._seen.clear()
@@ -146,7 +146,7 @@ class ClockFollower:
         self._take(self._index, at_s)
 
     def _count_again(self) -> None:
-        """How many clocks were lost, now that both tempos are known: one went evenly over into the other."""
+        """Estimate how many clocks were lost, now that both tempos are known: one changed linearly into the other."""
         if self._before is None or len(self._seen) < _WINDOW * 2 // 3:
             return
         (index0, time0, rate0), (index1, time1, rate1) = self._before, _centre(self._seen)
@@ -159,7 +159,7 @@ class ClockFollower:
             self._draw()
 
     def _begin(self, at_s: float) -> None:
-        """The first clock after start or continue; a sender that has been ticking keeps its line, under new numbers."""
+        """The first clock after start or continue; if clocks were running before, their line is kept and renumbered."""
         shift = self._next - self._number(at_s, at_s - self._heard_s) if self._seen else 0
         keep = self._seen and at_s - self._heard_s < LOST_S
         self._seen = deque(((i + shift, s) for i, s in self._seen) if keep else (), maxlen=_WINDOW)
@@ -167,7 +167,7 @@ class ClockFollower:
         self._take(self._index, at_s)
 
     def _number(self, at_s: float, gap: float) -> int:
-        """Which clock this is: the next, unless the line says that some are missing, or that the last was late."""
+        """The number of this clock: the next, unless by the line some are missing or the last was late."""
         following = self._index + 1
         line, interval = self._pulse, self._interval
         if line is None or interval is None:
@@ -184,10 +184,10 @@ class ClockFollower:
         return following
 
     def _judge(self, at_s: float, gap: float) -> None:
-        """Into the line, or aside as odd; enough odd ones make a new line."""
+        """Add a clock to the line or to the outliers; enough outliers start a new line."""
         skipped = self._index - self._last - 1
         self._skipped = [*self._skipped, skipped][-_TURN:] if skipped > 0 and gap <= LOST_S else []
-        if len(self._skipped) == _TURN:  # clocks do not go missing every other time: it is a slower tempo
+        if len(self._skipped) == _TURN:  # clocks are not lost every other time: the tempo is slower
             self._index -= sum(self._skipped)
             self._interval, self._skipped, self._odd = gap, [], []
             self._seen.clear()
@@ -202,10 +202,10 @@ class ClockFollower:
         self._last = self._index
         self._odd.append((self._index, at_s))
         if len(self._odd) >= _TURN:
-            self._turn()
+            self._take_outliers()
 
-    def _turn(self) -> None:
-        """Several odd clocks: the same tempo under wrong numbers, or another tempo."""
+    def _take_outliers(self) -> None:
+        """Several outliers: the same tempo with wrong numbers, or another tempo."""
         (first, first_s), (last, last_s) = self._odd[0], self._odd[-1]
         interval = (last_s - first_s) / max(1, last - first)
         if self._pulse is not None and self._interval is not None and len(self._seen) > _WINDOW // 2:
@@ -228,7 +228,7 @@ class ClockFollower:
         self._draw()
 
     def _draw(self) -> None:
-        """The line through what was seen; with few clocks, a known tempo counts as well."""
+        """Fit the line through the clocks; with few clocks a known tempo counts as well."""
         index = np.array([i for i, _ in self._seen], np.float64)
         seconds = np.array([s for _, s in self._seen], np.float64)
         count = len(index)
@@ -249,13 +249,13 @@ class ClockFollower:
 
 
 class ClockSender:
-    """What a clock of ours must send, and when."""
+    """The messages of an outgoing clock, and when they are due."""
 
     def __init__(self) -> None:
         self._next: int | None = None
 
     def roll(self, tick: float) -> list[bytes]:
-        """Begin at a tick: start at 0, otherwise position and continue; the first clock is the next one due."""
+        """Start at a tick: start at 0, otherwise position and continue; the first clock is the next one due."""
         step = max(0, math.ceil(tick / (_TICKS * _CLOCKS_PER_STEP) - 1e-6))
         self._next = step * _CLOCKS_PER_STEP
         if step == 0:
@@ -264,7 +264,7 @@ class ClockSender:
         return [bytes((_POSITION, step & 127, step >> 7)), bytes((_CONTINUE,))]
 
     def stop(self) -> list[bytes]:
-        """Stop, if it rolls."""
+        """Stop, if the clock runs."""
         rolling, self._next = self._next is not None, None
         return [bytes((_STOP,))] if rolling else []
 
@@ -273,7 +273,7 @@ class ClockSender:
         return math.inf if self._next is None or pulse is None else pulse.time_of(self._next * _TICKS)
 
     def due(self, now_s: float, pulse: Pulse | None) -> list[tuple[float, bytes]]:
-        """(when it was due, message) of all clocks due by now; after a long sleep the position instead of a burst."""
+        """(time it was due, message) of all clocks due by now; after a long pause the position instead of a burst."""
         sent: list[tuple[float, bytes]] = []
         if self._next is None or pulse is None:
             return sent

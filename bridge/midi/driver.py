@@ -1,7 +1,7 @@
-"""The process that owns a MIDI device: stamps what arrives and hands it on.
+"""The process that owns a MIDI input: stamps each message and passes it on.
 
-It is a process of its own because libjack frees the clients of a server that has ended as soon as another is opened,
-under whoever still holds them (measured: a segmentation fault). Here that ends only this process, and a new one waits.
+A process of its own, because libjack frees the clients of a server that has ended as soon as another is opened, even
+those in use (measured: a segmentation fault). That ends only this process, and a new one waits for the port.
 """
 
 import contextlib
@@ -38,25 +38,25 @@ _SEARCH_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class MidiOpened:
-    """The answer: the port is open; None stands for a port of our own."""
+    """The port is open; `source` None: a virtual port."""
 
     source: MidiSource | None
 
 
 @dataclass(frozen=True, slots=True)
 class MidiRefusal:
-    """The other answer: why not; `nothing`: there is nothing to be had at all."""
+    """The port cannot be opened, and why; `nothing`: there is no port or no MIDI system at all."""
 
     reason: str
     nothing: bool
 
 
 def driver_main(name: str | None, patient: bool, timing: bool, line: Connection) -> None:
-    """Open the input that `name` means, answer, hand on messages until the parent hangs up or the port goes.
+    """Open the input, answer, then pass messages on until the parent hangs up or the port is lost.
 
     Args:
-        patient: try again until it is there, instead of refusing.
-        timing: hand on clocks, start, stop, continue and song position as well.
+        patient: try again until the port is there, instead of refusing.
+        timing: pass on clocks, start, stop, continue and song position as well.
     """
     opened: Any = None
     with until_parent_exits(at_once=True):
@@ -83,7 +83,7 @@ def driver_main(name: str | None, patient: bool, timing: bool, line: Connection)
 
 
 def _open(name: str | None, timing: bool, hand_on: Callable[[Stamped], object]) -> tuple[MidiSource | None, Any]:
-    """What was opened, and rtmidi's port, whose messages go to `hand_on`."""
+    """The source and its open rtmidi port, whose messages go to `hand_on`."""
     source: MidiSource | None = None
     if name is None or name.strip().lower() != VIRTUAL:
         source = choose_source(midi_sources(), name)
@@ -94,7 +94,7 @@ def _open(name: str | None, timing: bool, hand_on: Callable[[Stamped], object]) 
 
     with refusals(source.title if source is not None else VIRTUAL):
         opened = rtmidi.MidiIn(rtapi=api, name=CLIENT)
-        # System exclusive stays ignored, clocks mostly; active sensing tells a dead cable from a held chord.
+        # Ignored: system exclusive, and clocks unless asked for. Active sensing shows whether the cable is dead.
         opened.ignore_types(sysex=True, timing=not timing, active_sense=False)
         opened.set_callback(lambda event, _: hand_on((time.perf_counter(), bytes(event[0]))))
         if source is None:
@@ -102,6 +102,6 @@ def _open(name: str | None, timing: bool, hand_on: Callable[[Stamped], object]) 
         else:
             ports = opened.get_ports()
             if source.name not in ports:
-                raise PortError(f"{source.title} has gone: connect it again")
+                raise PortError(f"{source.title} is no longer there: connect it again")
             opened.open_port(ports.index(source.name), name="keys")
     return source, opened

@@ -1,6 +1,6 @@
-"""MIDI messages to what they mean here: the set of keys held, and knobs as controls. No clock, no I/O.
+"""MIDI messages to the set of held keys and to control values. No clock, no I/O.
 
-A message is its bytes, as rtmidi gives them and as ``mido.Message.bytes()`` does.
+A message is its bytes, as from rtmidi or ``mido.Message.bytes()``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ DRUMS: Final = 9
 """The drum channel, counted from 0: its notes are pads, not pitches."""
 
 SENSING_S: Final = 0.42
-"""A sender of active sensing that says nothing for longer is gone: 300 ms by the MIDI 1.0 specification, and slack."""
+"""Silence after which a sender of active sensing counts as lost: 300 ms by the MIDI 1.0 specification, and slack."""
 
 _NOTE_OFF, _NOTE_ON, _CONTROL, _SENSING, _RESET = 0x80, 0x90, 0xB0, 0xFE, 0xFF
 _SUSTAIN, _SOUND_OFF, _RESET_CONTROLLERS, _NOTES_OFF = 64, 120, 121, 123
@@ -24,12 +24,12 @@ _SUSTAIN, _SOUND_OFF, _RESET_CONTROLLERS, _NOTES_OFF = 64, 120, 121, 123
 class HeldKeys:
     """Which keys are held, by hand or by pedal, over all channels together.
 
-    A key played twice without letting go counts once. A note-on with velocity 0 is a note-off. The sustain pedal holds
-    the keys of its channel. All sound off, all notes off and the mode messages (controllers 120, 123 to 127) let go of
-    a channel, a system reset of everything; so does silence from a sender that had announced itself by active sensing.
+    A key struck twice without a release counts once. A note-on with velocity 0 is a note-off. The sustain pedal holds
+    the keys of its channel. All sound off, all notes off and the mode messages (controllers 120, 123 to 127) release
+    the keys of their channel, a system reset all keys; so does silence of a sender that has used active sensing.
 
     Args:
-        ignored: channels whose notes are no pitches.
+        ignored: channels whose notes are not pitches.
         sustain: whether the pedal holds keys.
     """
 
@@ -37,27 +37,27 @@ class HeldKeys:
         self._ignored = frozenset(ignored)
         self._sustain = sustain
         self._down: set[tuple[int, int]] = set()  # (channel, pitch) under a finger
-        self._ringing: set[tuple[int, int]] = set()  # let go, held by the pedal
+        self._ringing: set[tuple[int, int]] = set()  # released, held by the pedal
         self._pedals: set[int] = set()
-        self._heard_s: float | None = None  # the last message, once active sensing has been seen
-        self._told: tuple[int, ...] = ()
+        self._last_s: float | None = None  # time of the last message, once active sensing has been used
+        self._sent: tuple[int, ...] = ()
 
     @property
     def pitches(self) -> tuple[int, ...]:
-        """MIDI pitches held, each once, rising."""
+        """MIDI pitches held, each once, ascending."""
         return tuple(sorted({pitch for _, pitch in self._down | self._ringing}))
 
     def feed(self, message: Sequence[int], now_s: float = 0.0) -> Keys | None:
         """Take one message that arrived at `now_s`.
 
         Returns:
-            The keys held, if that has changed. Anything that is not a whole message about keys changes nothing.
+            The held keys, if they have changed. Incomplete and other messages change nothing.
         """
         if not message:
             return None
         status = message[0]
-        if status == _SENSING or self._heard_s is not None:
-            self._heard_s = now_s
+        if status == _SENSING or self._last_s is not None:
+            self._last_s = now_s
         if status == _RESET:
             return self.release()
         data = message[1:]
@@ -70,17 +70,17 @@ class HeldKeys:
         return self._change()
 
     def expire(self, now_s: float) -> Keys | None:
-        """Let go if a sender of active sensing has fallen silent; to be asked a few times a second.
+        """Release all keys if a sender of active sensing has fallen silent; call it a few times a second.
 
         Returns:
             As `feed`.
         """
-        if self._heard_s is None or now_s - self._heard_s <= SENSING_S:
+        if self._last_s is None or now_s - self._last_s <= SENSING_S:
             return None
         return self.release()
 
     def release(self) -> Keys | None:
-        """Let go of everything: the port has gone, or panic.
+        """Release all keys: the port is lost, or panic.
 
         Returns:
             As `feed`.
@@ -88,7 +88,7 @@ class HeldKeys:
         self._down.clear()
         self._ringing.clear()
         self._pedals.clear()
-        self._heard_s = None
+        self._last_s = None
         return self._change()
 
     def _key(self, key: tuple[int, int], *, on: bool) -> None:
@@ -118,14 +118,14 @@ class HeldKeys:
 
     def _change(self) -> Keys | None:
         pitches = self.pitches
-        if pitches == self._told:
+        if pitches == self._sent:
             return None
-        self._told = pitches
+        self._sent = pitches
         return Keys(pitches)
 
 
 class Knobs:
-    """Controllers of a MIDI device as live controls: 0..127 is spread over a control's range.
+    """Controllers of a MIDI device as live controls: 0..127 is mapped to a control's range.
 
     Args:
         controls: by controller number; the control's path is complete, with its voice first.
@@ -133,10 +133,10 @@ class Knobs:
 
     def __init__(self, controls: Mapping[int, Control]) -> None:
         self._controls = dict(controls)
-        self._told: dict[int, Value] = {}
+        self._sent: dict[int, Value] = {}
 
     def feed(self, message: Sequence[int]) -> Set | None:
-        """The control's new value, if the message is one of these knobs and the value is another than before."""
+        """The control's new value, if the message is from one of these knobs and the value has changed."""
         if len(message) < 3 or message[0] & 0xF0 != _CONTROL or not 0 <= message[2] < 128:
             return None
         number = message[1]
@@ -144,14 +144,14 @@ class Knobs:
         if control is None:
             return None
         value = _spread(control, message[2])
-        if self._told.get(number) == value:
+        if self._sent.get(number) == value:
             return None
-        self._told[number] = value
+        self._sent[number] = value
         return Set(control.path, value)
 
 
 def _spread(control: Control, value: int) -> Value:
-    """0..127 over what the control takes; 64 is the middle of a range, as the MIDI specification has it for pan."""
+    """0..127 mapped to a control's range; 64 is the middle, as in the MIDI specification for pan."""
     live = control.live
     if control.kind is bool:
         return value >= 64

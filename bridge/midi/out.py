@@ -1,25 +1,25 @@
-"""A MIDI output: orders for its process, watched, and started again when the port or the process has gone."""
+"""A MIDI output: passes commands to its process, and starts another when the port or the process is lost."""
 
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Final
 
 from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiRefusal
-from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, OutputCommand, Raw, SetPulse, Strike
+from bridge.midi.memory import OutputMemory
+from bridge.midi.output_commands import OutputCommand, SetPulse
 from bridge.midi.sender import SenderSetup, Sent, sender_main, watch_main
 from bridge.midi.sinks import OUT_CLIENT, PORT
 from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError
-from engine.music.pulse import Pulse
 from engine.processes import ChildProcess, ProcessEnded
 
 __all__ = ["MidiOutput", "NoOutput", "OutStats"]
 
 _ANSWER_S: Final = 20.0
-_SILENT_LOOKS: Final = 16  # in a row without a report: the sender hangs in its driver
+_SILENT_LOOKS: Final = 16  # waits in a row without a report: the sender hangs in its driver
 _STOP_S: Final = 2.0
 _LOOK_S: Final = 0.25
 _AGAIN_S: Final = 1.0
@@ -28,7 +28,7 @@ _KEPT_LATE: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class OutStats:
-    """Note-ons and -offs sent, notes dropped as stale, merged, refused; sounding, waiting now; losses of the port."""
+    """Note-ons and note-offs sent, notes dropped as stale, merged, refused; sounding and booked now; port losses."""
 
     ons: int = 0
     offs: int = 0
@@ -41,53 +41,51 @@ class OutStats:
 
 
 class NoOutput:
-    """The shape of an output where none is wanted, or none can be had: what is sent goes nowhere."""
+    """An output that drops every command: none is wanted, or none is available."""
 
     name = "none"
     stats = OutStats()
 
     def send(self, command: OutputCommand) -> bool:
-        """Nobody takes it."""
+        """Drop the command."""
         return False
 
     def lateness(self) -> list[float]:
-        """Nothing leaves."""
+        """No note-on is sent."""
         return []
 
     def poll(self) -> list[str]:
-        """Nothing is lost."""
+        """There is nothing to report."""
         return []
 
     def stop(self) -> None:
-        """Nothing to give back."""
+        """There is nothing to close."""
 
 
 class MidiOutput:
-    """An open output; what is ordered while it is away is dropped, and what sounded then is ended when it is back.
+    """An open output. Commands are dropped while the port is away; notes it left sounding end when it is back.
 
     Threads and processes:
         send           any thread; never waits longer than a pipe takes
-        the keeper     a thread: takes reports, notices loss, starts the sender again
+        the keeper     a thread: takes reports, notices a loss, starts another sender
         the sender     a child process that owns the port, see `bridge.midi.sender`
-        the watcher    a child process that looks whether the port is still there
+        the watcher    a child process that checks that the port is still there
 
     Args:
         name: None or ``virtual`` for a port of our own (not on Windows); otherwise part of an output's name.
-        setup: how its process begins.
+        setup: of the first sender.
     Raises:
         NoMidiError: no MIDI system, or no output.
         PortError: no such output, or it cannot be opened.
     """
 
     def __init__(self, name: str | None, setup: SenderSetup | None = None) -> None:
-        self._setup = setup or SenderSetup()
+        self._memory = OutputMemory(setup or SenderSetup())
         self._lines: deque[str] = deque(maxlen=100)
         self._late: deque[float] = deque(maxlen=_KEPT_LATE)
         self._stats, self._losses = Sent(0, 0, 0, 0, 0, 0, 0, ()), 0
         self._before: tuple[int, ...] = (0, 0, 0, 0, 0)  # counts of senders that have ended
         self._guard = threading.Lock()
-        self._pulse: Pulse | None = None
-        self._may_sound: deque[tuple[float, float, int, int]] = deque(maxlen=20_000)  # start, end, channel, pitch
         self._silent = 0  # looks since the last report; not seconds, which pass while a whole machine is suspended
         self._sender: ChildProcess | None = self._start(name, patient=False)
         try:
@@ -111,64 +109,43 @@ class MidiOutput:
 
     @property
     def stats(self) -> OutStats:
-        """What has been sent so far."""
+        """Counts so far, of all senders."""
         now, before = self._stats, self._before
         mine = (now.ons, now.offs, now.stale, now.merged, now.refused)
         ons, offs, stale, merged, refused = (a + b for a, b in zip(mine, before, strict=True))
         return OutStats(ons, offs, stale, merged, refused, now.sounding, now.booked, self._losses)
 
     def lateness(self) -> list[float]:
-        """How late (s) each note-on left, against its tick; since the last call, the latest hundred thousand."""
+        """Seconds by which each note-on left after its tick; since the last call, at most the latest 100 000."""
         late: list[float] = []
         while self._late:
             late.append(self._late.popleft())
         return late
 
     def poll(self) -> list[str]:
-        """Lines for people since the last call: the port gone or back."""
+        """Lines for people since the last call: the port lost or back."""
         lines = []
         while self._lines:
             lines.append(self._lines.popleft())
         return lines
 
     def send(self, command: OutputCommand) -> bool:
-        """Give an order; False if the port is away and it is dropped."""
+        """Pass a command on; False if the port is away and the command is dropped."""
         with self._guard:
-            self._remember(command)
-            if self._sender is None or not self._present:
-                return False
-            return self._sender.send(command)
+            sender = self._sender if self._present else None
+            delivered = sender is not None and sender.send(command)
+            self._memory.remember(command, delivered=delivered)
+            return delivered
 
     def stop(self) -> None:
-        """End all notes and give the port back."""
+        """End all notes and close the port."""
         self._stopping.set()
         self._keeper.join()
         with self._guard:
             self._end_both()
 
-    def _remember(self, command: OutputCommand) -> None:
-        """What another sender must know if this one is lost: musical time, set-up, keys that may sound."""
-        match command:
-            case SetPulse(pulse):
-                self._pulse = pulse
-            case Book(notes):
-                self._may_sound.extend((n.start, n.end, n.channel, n.pitch) for n in notes)
-            case Strike(_, channel, pitch, _):
-                self._may_sound.append((-1.0, float("inf"), channel, pitch))
-            case AllNotesOff() | AllSoundOff():
-                self._may_sound.clear()
-            case Raw(messages):
-                self._setup = replace(self._setup, raw=(*self._setup.raw, *messages)[-64:])
-
-    def _owed(self) -> tuple[tuple[int, int], ...]:
-        if self._pulse is None:
-            return tuple({(channel, pitch) for *_, channel, pitch in self._may_sound})
-        now = self._pulse.tick_at(time.perf_counter())
-        slack = 4.0 * self._pulse.ticks_per_s  # seconds that may pass before a loss is seen
-        return tuple({(c, p) for start, end, c, p in self._may_sound if start <= now and end >= now - slack})
-
     def _start(self, name: str | None, *, patient: bool) -> ChildProcess:
-        setup = replace(self._setup, owed=self._owed()) if patient else self._setup
+        setup = self._memory.setup(time.perf_counter())
         self._silent = 0
         return ChildProcess(sender_main, name, patient, setup, name="ripieno-midi-out", quiet=True)
 
@@ -212,7 +189,7 @@ class MidiOutput:
         elif isinstance(said, MidiOpened):
             self._sink = said.source
             with self._guard:
-                sender.line.send(SetPulse(self._pulse))
+                sender.line.send(SetPulse(self._memory.pulse))
                 self._present = True
             self._watcher = self._watch()
             self._lines.append(f"{self.name} is back")
@@ -220,7 +197,7 @@ class MidiOutput:
     def _lose(self, why: str) -> None:
         if self._present:
             self._losses += 1
-            self._lines.append(f"MIDI output {self.name}: {why}; it is looked for")
+            self._lines.append(f"MIDI output {self.name}: {why}; waiting for it")
         with self._guard:
             self._present = False
             now, before = self._stats, self._before

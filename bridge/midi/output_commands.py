@@ -1,4 +1,4 @@
-"""What whoever owns an output of notes is told, a MIDI port or a synthesizer, and how a ledger does it."""
+"""Output commands, for a MIDI port or a synthesizer, and how a note ledger carries them out."""
 
 from dataclasses import dataclass
 
@@ -23,14 +23,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """Play these at their ticks."""
+    """Play these notes at their ticks."""
 
     notes: tuple[Booking, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Forget what would start at `tick` or later, on these channels or on all."""
+    """Cancel notes that start at `tick` or later, on these channels or on all."""
 
     tick: float
     channels: tuple[int, ...] | None = None
@@ -38,36 +38,36 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class SetPulse:
-    """Musical time from now on; None: it stands still."""
+    """Set musical time; None: it stands still."""
 
     pulse: Pulse | None
 
 
 @dataclass(frozen=True, slots=True)
 class StartClock:
-    """Send a clock from this tick on, if a clock is sent at all."""
+    """Start the MIDI clock at this tick, if one is sent."""
 
     tick: float
 
 
 @dataclass(frozen=True, slots=True)
 class StopClock:
-    """End the clock, if there is one."""
+    """Stop the MIDI clock, if one is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllNotesOff:
-    """End all notes, forget all that is booked."""
+    """End all notes and cancel all booked ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllSoundOff:
-    """As `AllNotesOff`, and tell every used channel to be silent."""
+    """As `AllNotesOff`, then sustain off, all notes off and all sound off on every used channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A key that is passed on as it is played."""
+    """A key that is struck now."""
 
     id: int
     channel: int
@@ -77,7 +77,7 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The end of a struck key."""
+    """A struck key is released."""
 
     id: int
     channel: int
@@ -86,7 +86,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Messages that are no notes (programs, controllers), sent at once and again whenever the port comes back."""
+    """Messages other than notes (programs, controllers), sent at once and again whenever the port comes back."""
 
     messages: tuple[bytes, ...]
 
@@ -95,7 +95,7 @@ OutputCommand = Book | Withdraw | SetPulse | StartClock | StopClock | AllNotesOf
 
 
 def apply_to_ledger(command: OutputCommand, ledger: Ledger, now_s: float) -> list[DueMessage]:
-    """What leaves at once when a ledger has been told; nothing for orders that concern a clock."""
+    """Apply a command to a ledger; the messages to send at once. Commands for the clock do nothing."""
     match command:
         case Book(notes):
             ledger.book(notes)

@@ -1,7 +1,4 @@
-"""Foot switches: MIDI messages that ask for what an OSC message would, such as ``cc64=/musicgen/continue bar``.
-
-No clock, no I/O: who binds says where the messages come from and where what they ask for goes.
-"""
+"""Foot switches: MIDI messages that send OSC messages, such as ``cc64=/musicgen/continue bar``. No clock, no I/O."""
 
 import re
 import shlex
@@ -35,7 +32,7 @@ def pedals_of(texts: Sequence[str]) -> "Pedals":
     """Pedals from bindings such as ``cc64=/musicgen/continue bar``, ``note36=/musicgen/choose 2``, ``program3=/panic``.
 
     Raises:
-        ControlError: one of them cannot be understood.
+        ControlError: a binding with a wrong form.
     """
     bound = {}
     for text in texts:
@@ -46,8 +43,8 @@ def pedals_of(texts: Sequence[str]) -> "Pedals":
             found = None
         if found is None or int(found[2]) > 127:
             raise ControlError(
-                f"a pedal is note, cc or program, its number 0..127, = and an OSC message, such as "
-                f'"cc64=/musicgen/continue bar"; got {text!r}'
+                f"got the pedal {text!r}, wanted note, cc or program, a number 0..127, = and an OSC message, such as "
+                f'"cc64=/musicgen/continue bar"'
             )
         bound[_KINDS[found[1]], int(found[2])] = Asked(found[3], tuple(_value(word) for word in words))
     return Pedals(bound)
@@ -63,10 +60,10 @@ def _value(word: str) -> str | int | float:
 
 
 class Pedals:
-    """Which messages are pedals, on any channel, and which of them are down.
+    """The messages that are pedals, on any channel, and which of them are down.
 
     Args:
-        bound: what is asked for by (status without channel, number).
+        bound: OSC message by (status without channel, number).
     """
 
     def __init__(self, bound: Mapping[tuple[int, int], Asked]) -> None:
@@ -77,10 +74,10 @@ class Pedals:
         return bool(self._bound)
 
     def feed(self, message: Sequence[int]) -> tuple[bool, Asked | None]:
-        """Whether a message is a pedal's, and what it asks for if the pedal goes down with it."""
+        """Whether a message is from a pedal, and the pedal's OSC message if it presses the pedal."""
         kind = message[0] & 0xF0 if message else 0
         if kind == 0x80:
-            kind = 0x90  # a note-off is its note's
+            kind = 0x90  # a note-off belongs to its note-on
         if len(message) < (2 if kind == 0xC0 else 3) or (kind, message[1]) not in self._bound:
             return False, None
         pedal = kind, message[1]
@@ -90,14 +87,14 @@ class Pedals:
         return True, self._bound[pedal] if pressed else None
 
     def release_all(self) -> None:
-        """The port has gone: nothing is down."""
+        """Release all pedals: the port is lost."""
         self._down.clear()
 
 
 def press(
     asked: Asked, space: AddressSpace, post: Callable[[Command, When], object], say: Callable[[str], None]
 ) -> None:
-    """Carry out what a pedal asks for, as if it had come over OSC; what cannot be is said."""
+    """Carry out a pedal's OSC message as if it had arrived over OSC; a refusal goes to `say`."""
     for each in space.route(asked.address, asked.args):
         try:
             if isinstance(each, Routed):
@@ -109,10 +106,10 @@ def press(
 
 
 class PedalBoard:
-    """A listener before another one: pedals ask, everything else is passed on.
+    """A listener in front of another one: takes pedals, passes everything else on.
 
     Args:
-        ask: takes what a pedal asks for; must not wait.
+        ask: takes the OSC message of a pressed pedal; must not wait.
     """
 
     def __init__(self, pedals: Pedals, ask: Callable[[Asked], object], behind: "MidiListener") -> None:
@@ -131,6 +128,6 @@ class PedalBoard:
         self._behind.check_timeout(now_s)
 
     def release_all(self) -> None:
-        """The port has gone."""
+        """Release all pedals and keys: the port is lost."""
         self._pedals.release_all()
         self._behind.release_all()

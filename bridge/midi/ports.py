@@ -1,4 +1,4 @@
-"""A MIDI input opened by name, or one of our own that other programs connect to; it may go away and come back."""
+"""A MIDI input opened by name, or a virtual port that other programs connect to; it may be lost and come back."""
 
 import threading
 import time
@@ -18,14 +18,14 @@ from engine.processes import ChildProcess, ProcessEnded
 __all__ = ["MidiCommands", "MidiInput", "MidiListener", "MidiStats", "open_keys"]
 
 _ANSWER_S: Final = 20.0
-_LOOK_S: Final = 0.1  # active sensing wants to be asked this often
+_LOOK_S: Final = 0.1  # active sensing is checked this often
 _STOP_S: Final = 1.0
 _AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class MidiStats:
-    """Messages so far, when the last one arrived (perf_counter seconds; 0 for none), and times the port went away."""
+    """Messages so far, when the last one arrived (perf_counter seconds; 0 for none), and losses of the port."""
 
     messages: int = 0
     last_s: float = 0.0
@@ -33,29 +33,29 @@ class MidiStats:
 
 
 class MidiListener(Protocol):
-    """Who takes what arrives at an input. Called from a thread of the port, one call at a time."""
+    """Receives what arrives at an input. Called from a thread of the port, one call at a time."""
 
     def receive(self, message: Sequence[int], at_s: float) -> None:
         """Take one message that arrived at `at_s` (perf_counter seconds)."""
         ...
 
     def check_timeout(self, now_s: float) -> None:
-        """Called ten times a second, and after every message."""
+        """Called ten times a second and after every message, for time-outs."""
         ...
 
     def release_all(self) -> None:
-        """The port has gone: nobody holds a key."""
+        """The port is lost: all keys count as released."""
         ...
 
 
 class MidiCommands:
-    """What is played, posted: messages in, commands out. Without device or thread, so that tests and loopbacks use it.
+    """MIDI messages in, session commands out. It owns no device and no thread.
 
     Threads: one at a time; `post` is called from it.
 
     Args:
         post: `Session.post`; must not wait.
-        keys, knobs: what to make of the messages; by default all keys but drum pads, and no knobs.
+        keys, knobs: translate the messages; by default all keys except drum pads, and no knobs.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class MidiCommands:
                 self._post(command)
 
     def check_timeout(self, now_s: float) -> None:
-        """Let go if the sender has fallen silent, see `HeldKeys.expire`."""
-        self._tell(self._keys.expire(now_s))
+        """Release all keys if the sender has fallen silent, see `HeldKeys.expire`."""
+        self._post_change(self._keys.expire(now_s))
 
     def release_all(self) -> None:
-        """The port has gone."""
-        self._tell(self._keys.release())
+        """Release all keys: the port is lost."""
+        self._post_change(self._keys.release())
 
-    def _tell(self, keys: Keys | None) -> None:
+    def _post_change(self, keys: Keys | None) -> None:
         if keys is not None:
             self._post(keys)
 
@@ -85,37 +85,37 @@ class MidiCommands:
 def open_keys(
     name: str | None, post: Callable[[Keys | Set], object], *, keys: HeldKeys | None = None, knobs: Knobs | None = None
 ) -> "MidiInput":
-    """Open a MIDI input; from now on what is played goes to `post`.
+    """Open a MIDI input whose keys and knobs go to `post`.
 
     Args:
-        name: None: the first input there is; part of its name or of ``API: name``; or ``virtual`` for a port of our own
+        name: None for the first input; part of its name or of ``API: name``; or ``virtual`` for a port of our own
             (not on Windows).
         post, keys, knobs: as `MidiCommands`; `post` is called from a thread of the port.
     Raises:
         NoMidiError: no MIDI system, or no input.
-        PortError: no such input, or it cannot be opened; lists what there is.
+        PortError: no such input, or it cannot be opened; lists the available ones.
     """
     return MidiInput(name, MidiCommands(post, keys=keys, knobs=knobs))
 
 
 class MidiInput:
-    """An open input; while it is away no key is held.
+    """An open input; while the port is away no key is held.
 
     Threads and processes:
-        the reader     takes stamped messages from the driver, posts; starts another driver when it ends
+        the reader     passes messages from the driver to the listener; starts another driver when one ends
         the driver     a child process, see `bridge.midi.driver`
         stats, poll    any thread
 
     Args:
         name: as `open_keys`.
-        player: takes what arrives.
-        timing: clocks and transport messages are wanted, too.
+        listener: receives what arrives.
+        timing: receive clock and transport messages as well.
     Raises:
         NoMidiError, PortError: as `open_keys`.
     """
 
-    def __init__(self, name: str | None, player: MidiListener, *, timing: bool = False) -> None:
-        self._player, self._timing = player, timing
+    def __init__(self, name: str | None, listener: MidiListener, *, timing: bool = False) -> None:
+        self._listener, self._timing = listener, timing
         self._lines: deque[str] = deque(maxlen=100)
         self._messages, self._last_s, self._losses = 0, 0.0, 0
         self._driver: ChildProcess | None = self._start(name, patient=False)
@@ -129,7 +129,7 @@ class MidiInput:
                 raise PortError(f"the MIDI system did not answer within {_ANSWER_S:g} s: restart it")
             raise NoMidiError(said.reason) if said.nothing else PortError(said.reason)
         self.name = said.source.title if said.source is not None else f"{VIRTUAL}: {CLIENT}"
-        # The very same one is looked for later: not another whose name also fits.
+        # After a loss only this very port is opened again, not another whose name also fits.
         self._again = said.source.stem if said.source is not None else VIRTUAL
         self._present = True
         self._stopping = threading.Event()
@@ -138,22 +138,22 @@ class MidiInput:
 
     @property
     def stats(self) -> MidiStats:
-        """What has arrived so far."""
+        """Counts so far."""
         return MidiStats(self._messages, self._last_s, self._losses)
 
     def poll(self) -> list[str]:
-        """Lines for people since the last call: the port gone or back."""
+        """Lines for people since the last call: the port lost or back."""
         lines = []
         while self._lines:
             lines.append(self._lines.popleft())
         return lines
 
     def stop(self) -> None:
-        """Let go of all keys and give the port back."""
+        """Release all keys and close the port."""
         self._stopping.set()
         self._reader.join()
         self._end_driver()
-        self._guarded(self._player.release_all)
+        self._guarded(self._listener.release_all)
 
     def _start(self, name: str | None, *, patient: bool) -> ChildProcess:
         return ChildProcess(driver_main, name, patient, self._timing, name="ripieno-midi", quiet=True)
@@ -171,19 +171,19 @@ class MidiInput:
                 continue
             if isinstance(said, tuple):
                 self._messages, self._last_s = self._messages + 1, said[0]
-                self._guarded(partial(self._player.receive, said[1], said[0]))
+                self._guarded(partial(self._listener.receive, said[1], said[0]))
             elif isinstance(said, MidiOpened):
                 self._present = True
                 self._lines.append(f"{self.name} is back")
-            self._guarded(lambda: self._player.check_timeout(time.perf_counter()))
+            self._guarded(lambda: self._listener.check_timeout(time.perf_counter()))
 
     def _lose(self) -> None:
-        """The driver has ended: nobody holds a key; another one is to wait for the port."""
+        """Release all keys: the driver has ended. The reader starts another, which waits for the port."""
         if self._present:
             self._present = False
             self._losses += 1
-            self._lines.append(f"{self.name} has gone: its keys are let go, and it is looked for")
-            self._guarded(self._player.release_all)
+            self._lines.append(f"{self.name} is lost: its keys are released; waiting for it")
+            self._guarded(self._listener.release_all)
         self._end_driver()
 
     def _end_driver(self) -> None:
@@ -192,7 +192,7 @@ class MidiInput:
             driver.close(wait_s=_STOP_S)
 
     def _guarded(self, work: Callable[[], object]) -> None:
-        """A command that is refused must not end the reading."""
+        """Do the work; a command that is refused must not end the reader."""
         try:
             work()
         except Exception as error:

@@ -1,7 +1,7 @@
-"""The process that owns the MIDI output: notes booked far ahead by tick leave at their time, whatever else is busy.
+"""The process that owns the MIDI output and sends each booked note at its time.
 
-A process of its own, because threads of one Python starve each other (a busy one keeps the others waiting for 5 ms and
-more), and because it outlives the death of its parent long enough to end every note.
+A process of its own, because threads of one Python delay each other (a busy one by 5 ms and more), and because it
+outlives its parent long enough to end every note.
 """
 
 import gc
@@ -25,7 +25,7 @@ from engine.processes import MIDI_PRIORITY, catch_signals, freeze_garbage, set_p
 
 __all__ = ["Sender", "SenderSetup", "Sent", "sender_main", "watch_main"]
 
-_SPIN_S: Final = 0.0015  # before a deadline: sleep in short steps instead of waiting for orders
+_SPIN_S: Final = 0.0015  # before a deadline: sleep in short steps instead of waiting for commands
 _STEP_S: Final = 0.0001
 _REPORT_S: Final = 0.5
 _RETRY_S: Final = 1.0
@@ -37,14 +37,14 @@ _NOTE_ON: Final = 0x90
 
 @dataclass(frozen=True, slots=True)
 class SenderSetup:
-    """How a sender begins.
+    """The start of a sender.
 
     Args:
-        clock: send a MIDI clock while rolling.
-        lead_s: send so much before the time, for an instrument that is known to be late by that.
+        clock: send a MIDI clock while musical time runs.
+        lead_s: seconds by which messages are sent early, for an instrument with a known latency.
         channels: to be silenced at the end.
         owed: (channel, pitch) that an earlier sender may have left sounding.
-        raw: messages to begin with.
+        raw: messages to send first.
     """
 
     clock: bool = False
@@ -56,7 +56,7 @@ class SenderSetup:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """News twice a second: counts as `LedgerCounts`, notes that sound and wait, how late each note-on left since."""
+    """A report, twice a second: counts as `LedgerCounts`, notes sounding and booked, lateness of each note-on since."""
 
     ons: int
     offs: int
@@ -69,11 +69,11 @@ class Sent:
 
 
 class Sender:
-    """Orders in, messages out at their time. Without process or port, so that tests drive it.
+    """Commands in, messages out at their time. It owns no process and no port.
 
     Args:
-        send: gives one message to the port.
-        now: perf_counter, or a test's clock.
+        send: sends one message.
+        now: perf_counter seconds.
     """
 
     def __init__(self, send: Callable[[bytes], object], setup: SenderSetup, now: Callable[[], float]) -> None:
@@ -89,7 +89,7 @@ class Sender:
         self._pass(self._ledger.port_back(now()))
 
     def apply(self, command: OutputCommand) -> None:
-        """Do what is said, at once."""
+        """Carry out a command at once."""
         now_s = self._now() + self._lead_s
         match command:
             case SetPulse(pulse):
@@ -104,14 +104,14 @@ class Sender:
                 self._pass(apply_to_ledger(command, self._ledger, now_s))
 
     def wait_s(self) -> float:
-        """Seconds until there is something to send; infinite for never."""
+        """Seconds until the next message is due; infinite for never."""
         due_s = self._ledger.next_s(self._pulse)
         if self._clock is not None:
             due_s = min(due_s, self._clock.next_s(self._pulse))
         return due_s - self._lead_s - self._now()
 
     def send_due(self) -> None:
-        """Send what is due: clocks first, they are what others count by."""
+        """Send what is due, clocks first: others follow them."""
         now_s = self._now() + self._lead_s
         if self._clock is not None:
             for _, message in self._clock.due(now_s, self._pulse):
@@ -119,7 +119,7 @@ class Sender:
         self._pass(self._ledger.due(now_s, self._pulse))
 
     def finish(self) -> None:
-        """End everything."""
+        """Stop the clock and end all notes."""
         self.apply(StopClock())
         self._pass(self._ledger.finish(self._now()))
 
@@ -140,10 +140,10 @@ class Sender:
 
 
 def sender_main(name: str | None, patient: bool, setup: SenderSetup, line: Connection) -> None:
-    """Open the output that `name` means, answer, then obey until the parent hangs up; at the end all notes end.
+    """Open the output, answer, then carry out commands until the parent hangs up; at the end all notes end.
 
     Args:
-        patient: try again until it is there, instead of refusing.
+        patient: try again until the port is there, instead of refusing.
     """
     asked = catch_signals(signal.SIGTERM)
     opened: Any = None
@@ -182,7 +182,7 @@ def _opened(name: str | None, patient: bool, line: Connection) -> tuple[Any, Mid
 
 
 def _hung_up(line: Connection) -> bool:
-    """Orders for a port that is not there are void."""
+    """Drop commands for a port that is not there; True if the parent has hung up."""
     try:
         while line.poll(0):
             line.recv()
@@ -211,13 +211,13 @@ def _serve(sender: Sender, line: Connection, asked: threading.Event) -> None:
 
 
 def watch_main(sink: MidiSource | None, line: Connection) -> None:
-    """End when the output (or, for one of our own, its MIDI system) is no longer there.
+    """End when the output (or, for a virtual port, its MIDI system) is no longer there.
 
-    A process apart: looking opens a client of the system, which must not be done where another one is held.
+    A process of its own: the check opens a client of the MIDI system, which is not safe where another one is open.
     """
     missed, api = 0, None
     with until_parent_exits():
-        # A busy system may fail to answer once; what is lost by a wrong alarm are the user's wires.
+        # A busy system may fail to answer once; a false alarm would lose the user's connections.
         while missed < _MISSES and not line.poll(_WATCH_S if not missed else _AGAIN_S):
             try:
                 api = api_of(sink) if api is None else api

@@ -1,4 +1,4 @@
-"""Which MIDI outputs there are, and which one a name means."""
+"""The available MIDI outputs, and choosing one by name."""
 
 import ctypes
 import ctypes.util
@@ -10,19 +10,19 @@ from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource, NoMidiError, api_of
 __all__ = ["OUT_CLIENT", "PORT", "choose_sink", "jack_wait_s", "open_sink", "sink_names"]
 
 OUT_CLIENT: Final = f"{CLIENT} band"
-"""Our name among the clients of a MIDI system, for what we send."""
+"""Our client name in a MIDI system for outputs."""
 
 _NO_START: Final = 1  # JackNoStartServer of jack/types.h
 
 PORT: Final = "out"
-"""The name of our output port, of our own or towards another."""
+"""The name of our output port."""
 
 
 def sink_names(api: int) -> list[str]:
-    """Outputs of one system, asked by a client that goes at once: a lasting one would not notice that JACK has ended.
+    """Outputs of one system, listed by a short-lived client: a lasting one would not notice that JACK has ended.
 
     Raises:
-        PortError: the system is not there.
+        PortError: the system is not running.
     """
     rtmidi = _rtmidi()
     with refusals(rtmidi.get_api_display_name(api)):
@@ -34,13 +34,13 @@ def sink_names(api: int) -> list[str]:
 
 
 def choose_sink(name: str | None) -> MidiSource | None:
-    """The output that a name means; None for a port of our own, which other programs connect to.
+    """The output with this name; None for a virtual port, which other programs connect to.
 
     Args:
-        name: None or ``virtual`` for a port of our own; otherwise part of a name or of ``API: name``, in any case.
+        name: None or ``virtual`` for a virtual port; otherwise part of a name or of ``API: name``, in any case.
     Raises:
         NoMidiError: no MIDI system is running.
-        PortError: no such output; lists what there is.
+        PortError: no such output; lists the available ones.
     """
     if name is None or name.strip().casefold() == VIRTUAL:
         api_of(None)
@@ -53,17 +53,15 @@ def choose_sink(name: str | None) -> MidiSource | None:
         except PortError:
             continue
     if not found:
-        raise NoMidiError(
-            f"no MIDI output is called {name!r}, there is none at all: play to {VIRTUAL!r} and connect it"
-        )
+        raise NoMidiError(f"got MIDI output {name!r}, but there are none: use {VIRTUAL!r} and connect to it")
     return choose_source(found, name, what="output")
 
 
 def open_sink(sink: MidiSource | None) -> Any:
-    """rtmidi's port, open.
+    """An open rtmidi port.
 
     Raises:
-        PortError: it has gone, or cannot be opened.
+        PortError: it is no longer there, or cannot be opened.
     """
     rtmidi = _rtmidi()
     api = api_of(sink)
@@ -75,15 +73,15 @@ def open_sink(sink: MidiSource | None) -> Any:
         there = opened.get_ports()
         fitting = [index for index, other in enumerate(there) if MidiSource(sink.api, other).stem == sink.stem]
         if not fitting:
-            raise PortError(f"{sink.title} has gone: connect it again")
+            raise PortError(f"{sink.title} is no longer there: connect it again")
         opened.open_port(fitting[0], name=PORT)
         return opened
 
 
 def jack_wait_s(sink: MidiSource | None) -> float:
-    """How long a message waits in JACK on average: it leaves in the next cycle, so half a period; 0 on other systems.
+    """Mean delay of a message in JACK, half a period, since it leaves in the next cycle; 0 on other systems.
 
-    Asked by a client that goes at once.
+    Measured by a short-lived client.
     """
     rtmidi = _rtmidi()
     if api_of(sink) != rtmidi.API_UNIX_JACK:

@@ -1,4 +1,4 @@
-"""Which MIDI inputs there are (ALSA, JACK, Core MIDI, Windows), and which one a name means."""
+"""The available MIDI inputs (ALSA, JACK, Core MIDI, Windows), and choosing one by name."""
 
 import contextlib
 import re
@@ -21,16 +21,16 @@ __all__ = [
 ]
 
 VIRTUAL: Final = "virtual"
-"""The name that asks for a port of our own, which other programs connect to."""
+"""The name of a virtual port, which other programs connect to."""
 
 CLIENT: Final = "Ripieno"
-"""Our name among the clients of a MIDI system."""
+"""Our client name in a MIDI system."""
 
 _REMEDY: Final = "load ALSA's sequencer (modprobe snd-seq), start JACK, or play without"
 
 
 class NoMidiError(PortError):
-    """There is no MIDI system or no input at all; the message says how to get one. Everything else works without."""
+    """There is no MIDI system or no port at all; the message says how to get one. Everything else works without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class MidiSource:
 
 
 def midi_sources() -> list[MidiSource]:
-    """Every MIDI input of every system that is there.
+    """Every MIDI input of every running system.
 
-    C libraries write to stderr here when theirs is missing. Not for a process that holds a JACK client: if its server
-    has ended meanwhile, libjack frees that client under its owner.
+    C libraries may write to stderr when their system is missing. Not for a process with an open JACK client: if its
+    server has ended meanwhile, libjack frees that client.
 
     Raises:
-        NoMidiError: no MIDI system can be used at all.
+        NoMidiError: no MIDI system is running.
     """
     rtmidi = _rtmidi()
     found: list[MidiSource] = []
@@ -75,20 +75,20 @@ def midi_sources() -> list[MidiSource]:
 
 
 def choose_source(found: Sequence[MidiSource], name: str | None, *, what: str = "input") -> MidiSource:
-    """The input (or, by `what`, the output) that a name means.
+    """The input (or, by `what`, the output) with this name.
 
     Args:
-        found: what there is.
-        name: None: the first that is not a mere pass-through; otherwise part of a name or of ``API: name``, in any
+        found: the available ones.
+        name: None: the first that is not a pass-through; otherwise part of a name or of ``API: name``, in any
             case. A whole name comes before a part.
     Raises:
         NoMidiError: there is none.
-        PortError: no name fits; lists what there is.
+        PortError: no name matches; lists the available ones.
     """
     real = [source for source in found if "through" not in source.name.casefold()]
     if name is None:
         if not real:
-            raise NoMidiError(f"no MIDI input: connect a keyboard, or ask for {VIRTUAL!r} and connect to that")
+            raise NoMidiError(f"no MIDI input: connect a keyboard, or use {VIRTUAL!r} and connect to it")
         return real[0]
     wanted = name.strip().casefold()
     for source in found:
@@ -102,7 +102,7 @@ def choose_source(found: Sequence[MidiSource], name: str | None, *, what: str = 
 
 
 def api_of(source: MidiSource | None) -> int:
-    """rtmidi's number of a source's system; for none, that of the first system that is there.
+    """rtmidi's number of a source's system; for None that of the first running system.
 
     Raises:
         NoMidiError: there is none.
@@ -120,10 +120,10 @@ def api_of(source: MidiSource | None) -> int:
 
 
 def names(api: int) -> list[str]:
-    """Inputs of one system, asked by a client that goes at once: a lasting one would not notice that JACK has ended.
+    """Inputs of one system, listed by a short-lived client: a lasting one would not notice that JACK has ended.
 
     Raises:
-        PortError: the system is not there.
+        PortError: the system is not running.
     """
     rtmidi = _rtmidi()
     with refusals(rtmidi.get_api_display_name(api)):
@@ -136,7 +136,7 @@ def names(api: int) -> list[str]:
 
 @contextlib.contextmanager
 def refusals(what: str) -> Iterator[None]:
-    """rtmidi's errors as PortError."""
+    """Raise rtmidi's errors as PortError."""
     rtmidi = _rtmidi()
     try:
         yield

@@ -107,9 +107,9 @@ def test_loss_is_told_and_counted() -> None:
     follower.feed(b"\xfa", 0.0)
     for index in range(48):
         follower.feed(b"\xf8", 1.0 + index / 48.0)
-    assert follower.state(2.0).heard
+    assert follower.state(2.0).receiving
     state = follower.state(2.0 + 2.0 * LOST_S)
-    assert not state.heard
+    assert not state.receiving
     assert state.playing
     follower.feed(b"\xf8", 4.0)
     assert follower.state(4.0).losses == 1

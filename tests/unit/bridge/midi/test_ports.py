@@ -1,13 +1,18 @@
 """Finding a MIDI input by name, and what becomes of what is played, without a device."""
 
+from collections.abc import Iterator, Sequence
+
 import pytest
 
 from bridge.audio.port import PortError
 from bridge.midi import sources
+from bridge.midi.driver import MidiOpened
 from bridge.midi.notes import SENSING_S
-from bridge.midi.ports import MidiCommands
+from bridge.midi.ports import MidiCommands, MidiInput
 from bridge.midi.sources import MidiSource, NoMidiError, choose_source
 from engine.messages.session import Keys, Set
+from tests.realtime.midi import until
+from tests.unit.bridge.midi.children import FakeChild
 
 FOUND = [
     MidiSource("ALSA", "Midi Through:Midi Through Port-0 14:0"),
@@ -90,3 +95,64 @@ def test_silence_of_a_sensing_sender_is_noticed_by_looking() -> None:
     assert posted == [Keys((60,))]
     player.check_timeout(1.1 + SENSING_S)
     assert posted == [Keys((60,)), Keys(())]
+
+
+class Listening:
+    """A listener that keeps what it is given; the first message is too much for it."""
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+        self.released = 0
+
+    def receive(self, message: Sequence[int], at_s: float) -> None:
+        self.received.append(bytes(message))
+        if len(self.received) == 1:
+            raise ValueError("too much")
+
+    def check_timeout(self, now_s: float) -> None:
+        return None
+
+    def release_all(self) -> None:
+        self.released += 1
+
+
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[MidiInput, Listening]]:
+    monkeypatch.setattr("bridge.midi.ports.ChildProcess", FakeChild)
+    monkeypatch.setattr("bridge.midi.ports._AGAIN_S", 0.01)
+    monkeypatch.setattr(FakeChild, "made", [])
+    monkeypatch.setattr(FakeChild, "first", [MidiOpened(FOUND[1])])
+    listener = Listening()
+    made = MidiInput("keystation", listener)
+    yield made, listener
+    made.stop()
+
+
+def test_an_unplugged_keyboard_releases_its_keys_and_the_same_one_is_opened_again(
+    listening: tuple[MidiInput, Listening],
+) -> None:
+    made, listener = listening
+    FakeChild.made[0].other.send((1.0, b"\x90\x3c\x64"))
+    assert until(lambda: listener.received, 5.0)
+    assert listener.released == 0
+    FakeChild.made[0].die()
+    assert until(lambda: len(FakeChild.made) == 2, 5.0)
+    assert (listener.released, made.stats.losses, FakeChild.made[0].closed) == (1, 1, 1)
+    assert FakeChild.made[1].args[:2] == ("Keystation 49:Keystation 49 MIDI 1", True)
+    FakeChild.made[1].die()  # lost again while it is waited for: the keys are up already
+    assert until(lambda: len(FakeChild.made) == 3, 5.0)
+    assert listener.released == 1
+    FakeChild.made[2].other.send(MidiOpened(FOUND[1]))
+    FakeChild.made[2].other.send((2.0, b"\x90\x40\x64"))
+    assert until(lambda: len(listener.received) == 2, 5.0)
+    assert [line.split(": ", 1)[1] for line in made.poll()] == [
+        "Keystation 49:Keystation 49 MIDI 1 20:0: ValueError: too much",
+        "Keystation 49:Keystation 49 MIDI 1 20:0 is lost: its keys are released; waiting for it",
+        "Keystation 49:Keystation 49 MIDI 1 20:0 is back",
+    ]
+
+
+def test_a_stopped_input_releases_its_keys(listening: tuple[MidiInput, Listening]) -> None:
+    made, listener = listening
+    made.stop()
+    assert listener.released == 1
