@@ -162,7 +162,7 @@ class Pump:
         if sink.underruns != self._underruns:
             self._underruns = sink.underruns
             total = self._underruns_before + self._underruns
-            self.notices.say(f"audio underrun ({total} so far): the ring ran empty; a longer lead is safer")
+            self.notices.say(f"audio underrun ({total} so far): the output buffer ran empty; raise --lead-ms")
         now = self._clock()
         fill = self._found = sink.fill()
         if fill < self._fill:
@@ -179,7 +179,7 @@ class Pump:
         """Read and drop what a device would have played by now, against absolute deadlines."""
         now = self._clock()
         if now - self._since_s - self._passed / self._rate > _BEHIND_S:
-            self.notices.say("the machine slept: lost time is skipped")
+            self.notices.say("the machine was suspended: lost time is skipped")
             self._since_s, self._passed = now, 0
         while (wait_s := self._since_s + self._passed / self._rate - now) <= 0.0:
             self._read()

@@ -191,7 +191,7 @@ def test_lost_time_is_skipped_after_sleep(pump: Pump, clock: Clock) -> None:
     clock.now += 3600.0
     pump.turn()
     assert source.position <= 4 * BLOCK
-    assert any("slept" in line for line in pump.notices.poll())
+    assert any("suspended" in line for line in pump.notices.poll())
 
 
 def test_source_that_fails_gives_silence_and_one_line(pump: Pump, clock: Clock) -> None:
