@@ -1,4 +1,4 @@
-"""The conductor: which sample is which tick, which key and chord hold at a tick, and what a chunk is told of both.
+"""The conductor: which sample is which tick, which key and chord hold at a tick, and both for each frame of a chunk.
 
 Every voice gets a `Span` for each chunk: the musical time the chunk fills, frame by frame. A conductor is a value that
 changes only by commands with a sample, so each process can hold its own and all agree.
@@ -112,7 +112,7 @@ class Conductor:
         self._begin(Stretch(sample, self.tick_at(sample), tempo_bpm, self._stretch(sample).beats))
 
     def locate(self, tick: float, sample: float) -> None:
-        """From `sample` on, musical time goes on from `tick`."""
+        """From `sample` on, musical time continues from `tick`."""
         now = self._stretch(sample)
         self._begin(Stretch(sample, tick, now.tempo_bpm, now.beats))
 
@@ -195,7 +195,7 @@ class Conductor:
         return chord_in(bars, first_bar, tick, self.bar_ticks_at(sample))
 
     def span(self, first: int, frames: int, hop: int, sample_rate: int, origin: float = 0) -> Span:
-        """What a chunk is told.
+        """Musical time and harmony of each frame of a chunk.
 
         Args:
             first: its first sample at the model's rate, counted from the voice's first.

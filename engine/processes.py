@@ -201,7 +201,7 @@ class Priority:
     Args:
         nice: below 0 comes before others.
         realtime: round-robin priority, 1..99, tried first; 0 for none. Sound servers use 10 and more above ours.
-        relative: `nice` is added to the parent's, and holds for a whole process where threads cannot be told apart.
+        relative: `nice` is added to the parent's, and holds for a whole process where threads cannot be distinguished.
     """
 
     nice: int
@@ -250,7 +250,7 @@ def set_priority(priority: Priority) -> str:
         if priority.relative:
             os.nice(priority.nice)
             return "nice"
-        if sys.platform == "linux":  # elsewhere threads cannot be told apart like this
+        if sys.platform == "linux":  # elsewhere threads cannot be distinguished like this
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority.nice)
             return "nice"
     return "normal"

@@ -295,7 +295,7 @@ def _of_musicgen(told: Mapping[str, Any]) -> list[Result]:
     results = [
         _result(f"musicgen {name} steps, decoding", build, "per_s", rates) for name, rates in told["rates"].items()
     ]
-    results.append(_result(f"musicgen hears {told['context']} frames", build, "ms", told["heard_ms"]))
+    results.append(_result(f"musicgen prefills {told['context']} frames", build, "ms", told["prefill_ms"]))
     results.append(_result("musicgen memory", build, "MB", [float(told["memory_mb"])]))
     for name, share in told["share_of_floor"].items():
         results.append(_result(f"musicgen {name}, share of memory speed", build, "of_1", [float(share)]))

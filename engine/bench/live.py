@@ -36,7 +36,7 @@ class _Hall:
         self.events: list[Any] = []
         self.realtime: list[float] = []
         self.underruns: list[float] = []
-        """Seconds of sound at which each was told of."""
+        """Seconds of sound at which each was reported."""
         self.behind_s = 0.0
         """How far the reader itself was behind at most: what it missed then no sound card would have missed."""
         self._begun_s = time.perf_counter()

@@ -21,7 +21,7 @@ from engine.processes import cores
 
 __all__ = ["floor_bytes", "main"]
 
-_CONTEXT: Final = 250  # frames that are heard first: 5 s
+_CONTEXT: Final = 250  # frames of the prompt: 5 s
 _STEPS: Final = 200  # of a run
 _PIECE: Final = 10  # frames that are turned into sound at a time
 _READ: Final = 1 << 28  # bytes that memory is read in, more than any cache holds
@@ -52,13 +52,13 @@ def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, 
     prompt = np.random.default_rng(0).integers(0, facts.entries, (facts.codebooks, context))
     told = {"unguided": model.conditions(), "guided": _guided(model)}
     rates: dict[str, list[float]] = {name: [] for name in told}
-    heard_ms: list[float] = []
+    prefill_ms: list[float] = []
     for _ in range(runs):
         for name, each in told.items():  # by turns, so that a noisy moment meets both
             took_ms, rate = _run(model, each, prompt, steps)
             rates[name].append(rate)
             if name == "unguided":
-                heard_ms.append(took_ms)
+                prefill_ms.append(took_ms)
     memory = psutil.Process().memory_info().rss / 2**20
     bandwidth = _bandwidth(threads)
     lm_bytes = 0 if info.path is None else (info.path / "lm.onnx").stat().st_size
@@ -70,7 +70,7 @@ def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, 
     }
     return {
         "build": info.build, "shape": [facts.layers, facts.heads, facts.codebooks, facts.entries], "rates": rates,
-        "heard_ms": heard_ms, "context": context, "memory_mb": memory,
+        "prefill_ms": prefill_ms, "context": context, "memory_mb": memory,
         "read_gb_s": bandwidth / 1e9, "share_of_floor": shares, "threads": threads,
     }  # fmt: skip
 
@@ -88,11 +88,11 @@ def _guided(model: Musicgen) -> Conditions:
 
 
 def _run(model: Musicgen, told: Conditions, prompt: Any, steps: int) -> tuple[float, float]:
-    """Milliseconds until the prompt is heard, and steps a second with the sound of what they say."""
+    """Milliseconds until the prompt is prefilled, and steps a second with the sound of what they say."""
     begun = time.perf_counter()
     state = model.begin(told, prompt, frames=steps)
     model.prefill(state)
-    heard_ms = 1000.0 * (time.perf_counter() - begun)
+    prefill_ms = 1000.0 * (time.perf_counter() - begun)
     sound, made, streams = model.codec.begin_decode(model.facts.streams), [], model.facts.streams
     count, begun = 0, time.perf_counter()
     while not state.ended:
@@ -103,15 +103,15 @@ def _run(model: Musicgen, told: Conditions, prompt: Any, steps: int) -> tuple[fl
         if len(made) == _PIECE:
             model.codec.decode_step(sound, apart(np.stack(made, axis=1), streams))
             made = []
-    return heard_ms, count / (time.perf_counter() - begun)
+    return prefill_ms, count / (time.perf_counter() - begun)
 
 
-def floor_bytes(model: Musicgen, lm_bytes: int, batch: int, heard: int) -> float:
+def floor_bytes(model: Musicgen, lm_bytes: int, batch: int, steps: int) -> float:
     """Bytes that one step must at least read: all weights but the tables of which it takes a row, and its cache."""
     facts = model.facts
     width = facts.heads * HEAD
     rows = facts.codebooks * (facts.entries + 1) + (0 if facts.rotary else _POSITIONS)
-    return lm_bytes - 4.0 * rows * width + 8.0 * facts.layers * width * heard * batch
+    return lm_bytes - 4.0 * rows * width + 8.0 * facts.layers * width * steps * batch
 
 
 def _bandwidth(threads: int) -> float:

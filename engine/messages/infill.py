@@ -23,7 +23,7 @@ class Infill:
     steps: Annotated[int, Live(1, 100, "network passes: more is slower and more coherent")] = 16
     chords: Annotated[str, Live(0, 1024, "chords, one per bar; empty: detect them in the file")] = ""
     bundle: Annotated[str, Live(0, 256, "bundle name; empty: the first that makes notes")] = ""
-    wishes: Annotated[
+    options: Annotated[
         str, Live(0, 1024, "infill options NAME=VALUE, such as temperature=0.9 drum.density=0.5 bass.range=28-52")
     ] = ""
 

@@ -1,4 +1,4 @@
-"""What a conducted band network is told of each column: where in the bar it lies, which chord holds, what is wished.
+"""The features of each column for a conducted band network: position in the bar, chord, and settings of each part.
 
 A column is a sixteenth note, a bar has 16, a grid begins at a bar line. One function for training and for playing, so
 that both mean the same by a density of one half. Rows of `band_features`, in order:
@@ -45,7 +45,7 @@ COLUMNS: Final = 16
 """Columns of a bar."""
 
 STRETCH: Final = 8
-"""Bars of real playing by which a band that begins from nothing is told how dense and how high it plays."""
+"""Bars of real playing from which a band that begins from nothing takes its density and register."""
 
 UNKNOWN: Final = -1.0
 """Density or register that nobody asked for."""

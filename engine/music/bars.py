@@ -93,7 +93,7 @@ class Bars:
 
     @property
     def used(self) -> Mask:
-        """[columns] which columns are in time; nothing is ever heard of the others."""
+        """[columns] which columns are in time; the others stay silent."""
         return (np.arange(COLUMNS) < self.widths[:, None]).ravel()
 
     def columns_of(self, ticks: I64, *, even: bool = False) -> I64:

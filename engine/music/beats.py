@@ -1,4 +1,4 @@
-"""Where beats lie in sound, found without being told anything: in numpy, so that every machine hears the same."""
+"""Beats and onsets estimated from sound alone: in numpy, so that every machine gives the same result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def onset_envelope(audio: Audio, rate: int) -> tuple[F32, float]:
 
     Returns:
         [T] of 0 and more in dB per frame, averaged over 40 mel bands, and frames per second (about 172).
-        Frame t is the change heard at t / fps seconds.
+        Frame t is the change at t / fps seconds.
     """
     window = 1024 if rate >= 32000 else 512
     hop = window // 4
@@ -83,7 +83,7 @@ def _tempo(envelope: F32, fps: float) -> float:
 
 
 def track_beats(audio: Audio, rate: int) -> tuple[float, F64]:
-    """Tempo in bpm and beat times in seconds, found without being told anything.
+    """Tempo in bpm and beat times in seconds, estimated from the sound alone.
 
     Source:
         Ellis, Beat Tracking by Dynamic Programming, 2007: tempo by weighted autocorrelation, then the chain of beats

@@ -1,4 +1,4 @@
-"""One chord a bar, heard from notes: a hidden Markov model of keys and chords, for whole pieces and bar by bar.
+"""One chord per bar, estimated from notes: a hidden Markov model of keys and chords, for whole pieces and bar by bar.
 
 The chords are those of a grid, twelve roots by eight kinds, and no chord.
 """
@@ -79,7 +79,7 @@ _VECTORS, _PRIOR, _WITHIN, _ACROSS = _tables()
 
 
 class ChordEar:
-    """Hears chords bar by bar. Holds what it heard; not for several threads at once.
+    """Estimates chords bar by bar. Keeps the bars so far; not for several threads at once.
 
     Source:
         The published model is Magenta's: 12 keys by 97 chords, one frame a bar. The best path through all 1,164 states
@@ -121,7 +121,7 @@ class ChordEar:
         self._back.append(np.where(newer, source, origin))
 
     def path(self) -> I64:
-        """Numbers of the chords of all bars heard, as they seem now that the last one is known."""
+        """Numbers of the chords of all bars so far, re-estimated with the last one included."""
         states = np.zeros(len(self._back), np.int64)
         at = int(self._likelihood.argmax())
         for bar in range(len(self._back) - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""Which chords sound in audio, found without being told anything: in numpy, so that every machine hears the same."""
+"""Pitch classes and chords estimated from sound alone: in numpy, so that every machine gives the same result."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -36,8 +36,8 @@ def sounding_chords(audio: Audio, rate: int, times_s: Sequence[float] | F64) -> 
         rate: Hz.
         times_s: seconds, ascending, of at least 0.1 s; what lies outside the sound is cut off.
     Source:
-        Pitch classes of each span, heard by the hidden Markov model of `engine.music.chords`: chords of one key follow
-        each other.
+        Pitch classes of each span, decoded by the hidden Markov model of `engine.music.chords`: chords of one key
+        follow each other.
     """
     vectors = np.zeros((max(0, len(times_s) - 1), 12))
     for row, (start, end) in enumerate(pairwise(times_s)):

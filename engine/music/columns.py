@@ -25,7 +25,7 @@ class NoteTable:
     """Notes of mapped tracks, [N] each, sorted by role, column, pitch, then the longer one.
 
     Args:
-        role: position in `ROLES`. column: of the grid, where it starts. pitch: as heard.
+        role: position in `ROLES`. column: of the grid, where it starts. pitch: MIDI note number.
         start, length: ticks. velocity: 1..127.
     """
 

@@ -1,4 +1,4 @@
-"""What a conducted model is told of musical time and harmony, as plain numbers: one function for training and live.
+"""Musical time and harmony as numbers, for conducted models: the same functions in training and live.
 
 A model that hears these features need not guess the beat: it is a function of them, so it follows any tempo, and any
 chord, by construction.
@@ -47,7 +47,7 @@ TIME_FEATURES: Final = FRAME_FEATURES - 12
 HARMONY_FEATURES: Final = 36
 """Of `STEP_FEATURES`: those that tell of the chord, zeros where there is none."""
 CHARACTER: Final = ("drums", "bass", "chords", "arp", "techno", "density", "brightness")
-"""The last of `STEP_FEATURES`, -1..1: who plays, which of two genres, how dense and bright; 0 for what is not told."""
+"""The last of `STEP_FEATURES`, -1..1: who plays, which of two genres, how dense and bright; 0 where unknown."""
 GUIDED_FEATURES: Final = HARMONY_FEATURES + len(CHARACTER)
 """The last of `STEP_FEATURES` that are asked for rather than known, so that guidance can go away from them."""
 STEP_FEATURES: Final = FRAME_FEATURES + 24 + len(CHARACTER)
@@ -78,7 +78,7 @@ def _decays(ticks: F64, seconds_per_tick: F64, every: int, decays_s: tuple[float
 
 
 def clock_features(ticks: F64, tempo_bpm: F32, bar_ticks: int) -> F32:
-    """Musical time as a decoder is told it.
+    """Musical time as a decoder's input.
 
     Args:
         ticks: [F] tick of each decoder frame.
@@ -103,7 +103,7 @@ def clock_features(ticks: F64, tempo_bpm: F32, bar_ticks: int) -> F32:
 
 
 def frame_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass: F32) -> F32:
-    """Musical time and harmony as a generator is told it, one column a latent frame.
+    """Musical time and harmony as a generator's input, one column per latent frame.
 
     Args:
         ticks: [T] tick of each latent frame.
@@ -127,11 +127,11 @@ def frame_features(ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass
 def step_features(
     ticks: F64, tempo_bpm: F32, bar_ticks: int, chroma: F32, bass: F32, character: F32 | None = None
 ) -> F32:
-    """[STEP_FEATURES, T] that a language model of codes is told of each frame: `frame_features`, below them the chord's
+    """[STEP_FEATURES, T] the input of a language model of codes for each frame: `frame_features`, then the chord's
     pitch classes and its bass, since codes are of notes and not of intervals, and last `CHARACTER`.
 
     Args:
-        character: [len(CHARACTER), T]; None: nothing is told. Others as there.
+        character: [len(CHARACTER), T]; None: unknown. Others as there.
     """
     silent = np.zeros((len(CHARACTER), len(ticks)), np.float32) if character is None else character
     return np.concatenate([frame_features(ticks, tempo_bpm, bar_ticks, chroma, bass), chroma, bass, silent])

@@ -43,7 +43,7 @@ class Encoded:
 
     Args:
         grid: int64 [14, L].
-        shift: semitones from the notes heard to the grid's; drums are not moved.
+        shift: semitones from the sounding notes to the grid's; drums are not moved.
         bars: where its columns are in the time of the score.
         roles: of each track of the score, None for those that are not in the grid.
         kept: of each role and column the notes that start there, as they were: velocities, exact times, all of them.
@@ -59,7 +59,7 @@ class Encoded:
     losses: Mapping[str, int]
     states: I64 = field(repr=False)
 
-    def told(self) -> str:
+    def lost(self) -> str:
         """What was lost and which meters were mapped, in words; empty if all could be said."""
         return "; ".join([*(f"{count} notes {cause}" for cause, count in self.losses.items()), *self.bars.remarks])
 
@@ -83,7 +83,7 @@ def encode(
             `least_bars` then say nothing, "near" is "down", and tracks without notes are padded, not EMPTY.
         key: a rule of `engine.music.keys.SHIFTS`, or semitones that hold already.
         lag: write the chord of each bar into the bar after it.
-        chords: one a bar, as heard, None where nobody knows; the last one goes on. Found from the notes if not given.
+        chords: one per bar, at sounding pitch, None where unknown; the last one is held. Default: estimated.
         least_bars: so many bars at least.
         roles: of each track; found by `engine.music.roles.roles_of` if not given.
     Returns:

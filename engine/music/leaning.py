@@ -21,19 +21,19 @@ def outside(tones: Mask, classes: Mask) -> F64:
     return np.asarray((~tones).astype(np.float64) @ classes.T.astype(np.float64) / count, np.float64)
 
 
-def leaning(classes: Mask, tones: Mask, heard: Mask, pull: float) -> F64:
+def leaning(classes: Mask, tones: Mask, sounded: Mask, pull: float) -> F64:
     """What is added to the logits of tokens.
 
     Args:
         classes: [n, 12] pitch classes of each token.
         tones: [M, 12] those of the chord; all 12 where none is known.
-        heard: [M, 12] those that the part sounds elsewhere in the bar.
+        sounded: [M, 12] those that the part sounds elsewhere in the bar.
         pull: nats between a token outside the chord and one inside, and between one inside and one that brings all of
             a chord of which the bar has sounded nothing.
     Returns:
         [M, n], not above `pull`; all 0 where no chord is known.
     """
-    missing = (tones & ~heard & ~tones.all(axis=1, keepdims=True)).astype(np.float64)
+    missing = (tones & ~sounded & ~tones.all(axis=1, keepdims=True)).astype(np.float64)
     share = missing @ classes.T.astype(np.float64) / np.maximum(1, tones.sum(axis=1, keepdims=True))
     return np.asarray(pull * (share - outside(tones, classes)), np.float64)
 

@@ -9,7 +9,7 @@ __all__ = ["Pulse"]
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """At `at_s` it is `tick`, and it goes on at `tempo_bpm`; valid until somebody knows better.
+    """At `at_s` it is `tick`, and it advances at `tempo_bpm`; valid until the next one replaces it.
 
     Args:
         at_s: perf_counter seconds, one clock for all processes of a machine.

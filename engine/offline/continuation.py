@@ -1,4 +1,4 @@
-"""A sound file in, a longer one out: what is given is heard as codes, gone on with, and heard again as sound.
+"""A sound file in, a longer one out: encoded as a prompt, continued by the model, and decoded.
 
 What is given stays as it is; only its last moments fade into what the codec makes of them, so that the new sound joins
 without a seam. The result has the given sound's rate and channels; sound from nothing has the model's.
@@ -42,13 +42,13 @@ class ContinueTask:
     Args:
         source: sound file; None for sound from nothing.
         out: .wav or .flac.
-        seconds: of new sound. context: seconds of the given sound that are heard, 0 for as many as the model can.
+        seconds: of new sound. context: seconds of the source used as the prompt, 0 for as many as possible.
         text: words; empty for none. melody: sound file whose melody is followed.
         bundle: name or path; empty for the first that continues sound.
         conductor: musical time, counted from the file's first sample, for models that follow it. None: sound from
             nothing keeps the tempo that the words name, if they do.
         beats: of a bar, without a conductor. progression: chords, one entry a bar from the file's first sample on.
-        by_ear: what is not told is heard in what is given, if it is there: its pulse, and its chords, which go round.
+        by_ear: what is not given is estimated from the sound, where it has any: its beat, and its chords, repeated.
         alone: write the new sound without what was given.
         picture: file to draw a spectrogram into. threads: of the network.
     """
@@ -88,7 +88,7 @@ class Continued:
 
     Args:
         path: written. licence: of the weights. sample_rate: Hz.
-        heard, made: seconds of given sound that were heard, and of new sound. asked: that were wanted.
+        prompt_s, made: seconds of the prompt, and of new sound. asked: that were wanted.
         begin_s: until the given sound was taken in. took_s: of work on the new sound.
         steps: of the network on the new sound.
     """
@@ -96,7 +96,7 @@ class Continued:
     path: str
     licence: str
     sample_rate: int
-    heard: float
+    prompt_s: float
     made: float
     asked: float
     begin_s: float
@@ -113,10 +113,10 @@ class Continued:
             yield "interrupted before there was any sound; no file was written"
             return
         more = "" if self.complete else f" of {self.asked:.1f} s, then interrupted"
-        heard = f"prompt of {self.heard:.1f} s, " if self.heard else ""
+        prompt = f"prompt of {self.prompt_s:.1f} s, " if self.prompt_s else ""
         speed = self.steps / max(self.took_s, 1e-9)
         yield (
-            f"{self.path}: {heard}{self.made:.1f} s of new sound{more}, "
+            f"{self.path}: {prompt}{self.made:.1f} s of new sound{more}, "
             f"{self.made / max(self.took_s, 1e-9):.1f} times real time ({speed:.0f} steps per second)"
         )
         if self.licence:
@@ -176,7 +176,7 @@ def continued(task: ContinueTask) -> Job[Continued]:
     if task.picture is not None and joiner.frames:
         _draw(task, joiner)
     return Continued(
-        path=str(task.out), licence=licence, sample_rate=rate, heard=prompt.shape[1] / frame_rate,
+        path=str(task.out), licence=licence, sample_rate=rate, prompt_s=prompt.shape[1] / frame_rate,
         made=joiner.frames / frame_rate, asked=task.seconds, begin_s=begin_s, took_s=took_s, steps=steps,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A MIDI file in, MIDI files out: a fill as a whole, told by its progress.
+"""A MIDI file in, MIDI files out: one infill, with its progress.
 
 What is asked for is taken out of the score; what is left says key and chords and is what the network sees. Of what
 comes back only the tracks and bars asked for are new: everything else of the file stays note for note, and the file
@@ -36,7 +36,7 @@ class InfillTask:
         source, out: MIDI files; of several variations `out` gets numbers.
         targets: roles to make. bars: first and last, from 1; None for all there are.
         bundle: name or path (if `paths`); empty for the first that makes notes.
-        chords: a progression from bar 1 on; empty for what is heard.
+        chords: a progression from bar 1 on; empty: detected in the file.
         options: how to infill, and which notes are allowed.
         picture: file to draw into. threads: of the network.
     """
@@ -60,7 +60,7 @@ class Infilled:
     Args:
         paths: one file a variation. notes: of each, the new notes by role.
         passes, seconds: of the network.
-        lost: what of the input the network could not be told, in words; empty if it was told all.
+        lost: what of the input the network cannot represent, in words; empty if nothing.
     """
 
     paths: tuple[str, ...]

@@ -79,7 +79,7 @@ def pieces(
     muted = bool(getattr(controls, "mute", False))
     gain = np.float32(0.0 if muted else db_to_amplitude(float(getattr(controls, "gain", 0.0))))
     state = streamer.begin(seed)
-    origin = spec.latency * conductor.sample_rate / spec.sample_rate  # sound that lags is told of a later time
+    origin = spec.latency * conductor.sample_rate / spec.sample_rate  # sound that lags belongs to a later time
     chunks = -(-samples // spec.chunk)
     batched = streamer if isinstance(streamer, CanBatch) else None
     many, most = (max(1, round(s * spec.sample_rate / spec.chunk)) for s in (_PIECE_S, _PIECES_S))
@@ -122,7 +122,7 @@ def render(
         path: its ending chooses the format; an existing file is replaced.
         seconds: rounded up to a whole sample.
         seed, controls, conductor, workers: as for `pieces`.
-        progress: told the share that is done, 0..1, after each piece.
+        progress: called with the share that is done, 0..1, after each piece.
     Raises:
         RecordError: the ending is unknown, the folder is missing, or the disk is full.
     """

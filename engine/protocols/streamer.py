@@ -94,7 +94,7 @@ class CanSnapshot(Protocol):
         ...
 
     def restore(self, snapshot: bytes) -> Any:
-        """A state that goes on from there, the same each time; may take as long as opening a bundle."""
+        """A state that continues from there, the same each time; may take as long as opening a bundle."""
         ...
 
 
@@ -197,7 +197,7 @@ def work(job: Job[R], tell: Callable[[Progress], None] = lambda _: None, late: C
     """Do a job to its end and give its result.
 
     Args:
-        tell: told of each progress.
+        tell: called with each progress.
         late: asked after each; once it is true the job is asked to end with what it has.
     """
     try:

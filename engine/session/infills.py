@@ -190,7 +190,7 @@ def _task(command: Infill, folder: Path, notes: Sequence[FillNote]) -> InfillTas
         paths=False,
         chords=command.chords,
         options=infill_options(
-            command.wishes, FillSettings(steps=command.steps, seed=command.seed, variations=command.variations)
+            command.options, FillSettings(steps=command.steps, seed=command.seed, variations=command.variations)
         ),
     )
 

@@ -68,7 +68,7 @@ def test_everything_else_stays_note_for_note(
         task = InfillTask(
             source=source, out=out, targets=tuple(targets), bars=(first, first + count - 1), chords=chords,
             bundle=str(bundles / kind),
-            wishes=InfillOptions(settings=FillSettings(steps=2, densities=dict.fromkeys(targets, 0.3))),
+            options=InfillOptions(settings=FillSettings(steps=2, densities=dict.fromkeys(targets, 0.3))),
         )  # fmt: skip
         refused = ""
         try:

@@ -1,5 +1,6 @@
 """GETMusic: discrete diffusion over a grid of tracks and time.
 
+- ``facts``: what a bundle says about its network.
 - ``network``: the graphs as one function: logits for given cells of given grids.
 - ``plan``: which cells are decided in which pass, and through which window of a long score.
 - ``board``: the grids being filled: what is open, what is decided, which tokens are allowed.

@@ -104,7 +104,7 @@ class FillSettings:
         by_role = (self.rests, self.densities, self.temperatures, self.top_ps)
         wrong = sorted({role for rows in by_role for role in rows} - set(ROLES))
         if wrong:
-            raise ControlError(f"wishes of single tracks are of {', '.join(ROLES)}, got {', '.join(wrong)}")
+            raise ControlError(f"settings of single tracks name tracks {', '.join(ROLES)}, got {', '.join(wrong)}")
         for what, rows, low, high in (
             ("densities", self.densities, 0.0, 1.0), ("temperatures", self.temperatures, 0.0, 10.0),
             ("top_ps", self.top_ps, 0.001, 1.0),

@@ -99,8 +99,8 @@ class Sheet:
 
     @property
     def lost(self) -> str:
-        """What the network could not be told, in words; empty if it was told all."""
-        return self._encoded.told()
+        """What the network cannot represent, in words; empty if nothing."""
+        return self._encoded.lost()
 
     @property
     def lines(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 - ``conditioning``: musical time and harmony as the model receives them with each step.
 - ``facts``: what the graphs of a bundle declare, checked once.
+- ``sizes``: these facts with the sizes that only the graph can say.
 - ``melody``: a sound's strongest pitch class at each moment, as a condition.
 - ``state``: keys and values of the past (the cache), and the codes.
 - ``model``: the graphs as one model: conditions, prefill, a step, the choice of the next codes.

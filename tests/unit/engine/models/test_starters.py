@@ -46,7 +46,7 @@ def test_what_is_given_is_heard_as_it_was_and_gone_on_with(tmp_path: Path) -> No
     assert np.corrcoef(*spectra)[0, 1] > 0.8
     soundfile.write(tmp_path / "in.wav", chord, 32000)
     made = work(continued(ContinueTask(source=tmp_path / "in.wav", out=tmp_path / "b.wav", seconds=2.0, bundle=NAME)))
-    assert (made.heard, made.made) == (3.0, 2.0)
+    assert (made.prompt_s, made.made) == (3.0, 2.0)
     sound, _ = soundfile.read(tmp_path / "b.wav")
     assert sound[-32000:].std() > 0.003
 

@@ -72,7 +72,7 @@ def test_every_note_lost_or_changed_is_counted_by_its_cause() -> None:
     made = encode(Score((clash, Track((Note(0, 50, 480),), 120))), DICTIONARY, key="none")
     assert made.losses == {DOUBLED: 1, THINNED: 1, UNMAPPED: 1}
     assert made.grid[2 * PIANO, 0] == DICTIONARY.token("piano", (61,))
-    assert "1 notes" in made.told()
+    assert "1 notes" in made.lost()
     assert encode(Score((clash,)), DICTIONARY, official=True, key=0).losses[UNKNOWN] == 2
     assert encode(_band(), DICTIONARY).losses == {UNMAPPED: 1}
 
@@ -137,7 +137,7 @@ def test_three_four_leaves_columns_unused_and_says_so() -> None:
     waltz = Score((Track(tuple(Note(480 * b, 60, 480) for b in range(6)), 80),), meters=(Meter(0, 3, 4),))
     made = encode(waltz, DICTIONARY)
     assert np.flatnonzero(made.grid[0] != PAD).tolist() == [0, 4, 8, 16, 20, 24]
-    assert "3/4" in made.told()
+    assert "3/4" in made.lost()
     filled = made.grid.copy()
     filled[0, 14] = filled[0, 0]
     filled[1, 14] = 0

@@ -77,7 +77,7 @@ def test_what_was_given_stays_and_is_gone_on_with(bundle: str, rate: int, channe
     assert np.isfinite(whole).all()
     assert np.abs(whole).max() <= 1.0
     assert whole[:, given.shape[1] :].std() > 1e-3
-    assert (made.made, made.heard, made.complete) == (0.6, 0.5, True)
+    assert (made.made, made.prompt_s, made.complete) == (0.6, 0.5, True)
 
 
 def test_what_fades_in_is_the_same_moment_as_the_codec_hears_it() -> None:

@@ -202,7 +202,7 @@ def test_a_process_of_its_own_does_the_same(room: Path) -> None:
 
 
 def test_notes_may_come_as_messages(session: Session, room: Path) -> None:
-    ask = Infill(targets="bass", bars="1-2", variations=2, steps=4, bundle="band", wishes="bass.density=0.5")
+    ask = Infill(targets="bass", bars="1-2", variations=2, steps=4, bundle="band", options="bass.density=0.5")
     assert "session folder" in answered(session, ask).reason
     for beat in range(8):
         assert isinstance(answered(session, FillNote(start=480 * beat, pitch=60 + beat)), Applied)
@@ -214,4 +214,4 @@ def test_notes_may_come_as_messages(session: Session, room: Path) -> None:
     assert len(bass.notes) == pytest.approx(16, abs=4)  # density is met on the whole
     answered(session, ForgetNotes())
     assert "session folder" in answered(session, ask).reason
-    assert "an option is" in answered(session, Infill(file="in.mid", targets="bass", wishes="x")).reason
+    assert "an option is" in answered(session, Infill(file="in.mid", targets="bass", options="x")).reason

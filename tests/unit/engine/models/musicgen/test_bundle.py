@@ -135,7 +135,7 @@ def test_its_speed_is_measured_in_a_process_of_its_own(folder: Path, capsys: pyt
     results = run("musicgen", Options(bundles=(str(folder),), runs=1, workers=1, peers=False))
     named = {result.name: result for result in results}
     assert set(named) == {
-        "musicgen unguided steps, decoding", "musicgen guided steps, decoding", "musicgen hears 24 frames",
+        "musicgen unguided steps, decoding", "musicgen guided steps, decoding", "musicgen prefills 24 frames",
         "musicgen memory", "musicgen unguided, share of memory speed", "musicgen guided, share of memory speed",
     }  # fmt: skip
     assert all(result.value > 0.0 for result in results)
