@@ -465,8 +465,11 @@ def test_an_order_that_a_voice_died_with_is_answered_by_the_next() -> None:
     with session_of(VoiceSpec(name="a", bundle="constant")) as made:
         made.read(5000)
         number = made.post(Set(("a", "level"), 0.125), When("sample", 40000))
-        made.read(33000)
-        made.players()["a"].kill()
+        player: Any = made.players()["a"]
+        while not player._worker._inbox:  # until it has the order, which it has not obeyed yet
+            made.read(480)
+            assert made.position < 40000
+        player.kill()
         made.read(48000)
         assert [event.number for event in events_of(made, Applied)] == [number]
         assert made.controls()["a"].level == 0.125

@@ -366,3 +366,14 @@ def test_what_is_asked_for_too_late_is_heard_from_the_next_chunk() -> None:
     ((_, at, moment),) = streamer.applied
     assert (moment.sample, at) == (edge, 0)
     assert [r.sample for r in worker.take_reports() if isinstance(r, Took)] == [edge]
+
+
+@pytest.mark.parametrize(("rate", "lag"), [(RATE, 500), (44100, round(500 * 44100 / RATE))])
+def test_a_change_is_announced_for_where_its_latency_puts_it(rate: int, lag: int) -> None:
+    worker = playing(Constant(latency=500), rate=rate)
+    run(worker)
+    edge = worker.edge(worker.chunk)
+    worker.receive(Order(7, AT_ONCE, Set(("v", "level"), 0.25)))
+    worker.ring.set_read(3000)
+    run(worker)
+    assert [r.sample for r in worker.take_reports() if isinstance(r, Took)] == [edge + lag]
