@@ -1,7 +1,7 @@
-"""Who is answered where, how often, and how loudly it may be told of its mistakes.
+"""Destinations of replies, rates of telemetry, and limits on error messages, for each client.
 
-Max and Pure Data cannot hear what comes to the port they send from, liblo and SuperCollider can; so an answer goes to
-the sender and to the ports registered for the sender's machine, an event to every registered port.
+Max and Pure Data cannot receive at the port they send from, liblo and SuperCollider can; so a reply goes to the sender
+and to the ports registered for the sender's machine, an event to every registered port.
 """
 
 import threading
@@ -24,7 +24,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody who sends or hears: a UDP address, or a TCP connection by its number (0: UDP)."""
+    """A sender or receiver: a UDP address, or a TCP connection by its number (0: UDP)."""
 
     host: str
     port: int
@@ -44,14 +44,14 @@ class _Budget:
 
 
 class Clients:
-    """Registered ports, subscriptions, error budgets, and who asked for which command.
+    """Registered ports, subscriptions, error budgets, and the sender of each command.
 
-    Every table is bounded: the oldest entry goes when one is full.
+    Every table is bounded: the oldest entry is dropped when it is full.
 
     Threads: any.
 
     Args:
-        own: the server's address; nothing is ever sent to it, or it could talk to itself for ever.
+        own: the server's address; nothing is ever sent to it, which could loop for ever.
         first: the port that is registered from the start.
     """
 
@@ -64,34 +64,34 @@ class Clients:
         self._askers: OrderedDict[int, Client] = OrderedDict()
 
     def register(self, host: str, port: int) -> None:
-        """Send answers for this machine, and all events, to this port, too."""
+        """Also send replies for this machine, and all events, to this port."""
         with self._lock:
             _put(self._ports, Client(host, port), None, _MAX_PORTS)
 
     def drop(self, host: str, port: int) -> None:
-        """No longer."""
+        """Stop sending to this port."""
         with self._lock:
             self._ports.pop(Client(host, port), None)
             self._subscriptions.pop(Client(host, port), None)
 
     def forget(self, client: Client) -> None:
-        """A connection has ended."""
+        """Remove a client whose connection has ended."""
         with self._lock:
             self._subscriptions.pop(client, None)
             self._budgets.pop(client, None)
 
     def for_answer(self, client: Client) -> list[Client]:
-        """Where an answer to `client` goes."""
+        """Destinations of a reply to `client`."""
         with self._lock:
             return self._without_own(client, *(port for port in self._ports if port.host == client.host))
 
     def for_event(self, client: Client | None) -> list[Client]:
-        """Where an event goes that `client`, if anybody, has brought about."""
+        """Destinations of an event caused by `client`, None if by nobody."""
         with self._lock:
             return self._without_own(*(() if client is None else (client,)), *self._ports)
 
     def subscribe(self, client: Client, rate_hz: float) -> None:
-        """Telemetry for `client` and the ports of its machine at most so often; 0 ends it."""
+        """Telemetry for `client` and the ports of its machine, at most `rate_hz` times per second; 0 stops it."""
         everywhere = self.for_answer(client)
         with self._lock:
             for each in everywhere:
@@ -101,11 +101,11 @@ class Clients:
                     self._subscriptions.pop(each, None)
 
     def for_telemetry(self, now_s: float) -> list[Client]:
-        """Subscribers whose time has come."""
+        """Subscribers that are due."""
         due = []
         with self._lock:
             for client, wish in self._subscriptions.items():
-                # A telling that is a little early counts: told at 10 Hz, who wants 10 Hz shall not get every second.
+                # A little early counts as due: at 10 Hz, a subscriber to 10 Hz must not miss every second message.
                 if now_s >= wish.next_s - 0.25 * wish.interval_s:
                     on_time = wish.next_s + wish.interval_s
                     wish.next_s = on_time if on_time > now_s else now_s + wish.interval_s
@@ -113,7 +113,7 @@ class Clients:
         return due
 
     def may_complain(self, client: Client, now_s: float) -> bool:
-        """Whether `client` may be told of one more mistake now."""
+        """Whether one more error message may be sent to `client` now."""
         with self._lock:
             budget = self._budgets.get(client)
             if budget is None:
@@ -127,12 +127,12 @@ class Clients:
             return True
 
     def remember(self, number: int, client: Client) -> None:
-        """`client` has asked for the command of this number."""
+        """Store that `client` sent the command of this number."""
         with self._lock:
             _put(self._askers, number, client, _MAX_NUMBERS)
 
     def asker(self, number: int) -> Client | None:
-        """Who asked for a command; None if nobody here did, or long ago."""
+        """The client that sent a command; None if no client did, or long ago."""
         with self._lock:
             return self._askers.get(number)
 

@@ -1,7 +1,7 @@
-"""The OSC server: one thread that receives over UDP and TCP, posts commands and answers.
+"""The OSC server: one thread that receives over UDP and TCP, posts commands and replies.
 
-Nothing that comes in can end it: bytes become messages or an error, messages become commands or a refusal, and every
-refusal is counted and told to its sender.
+No input can end it: bytes become messages or an error, messages become commands or a refusal, and every refusal is
+counted and reported to its sender.
 """
 
 import logging
@@ -30,7 +30,7 @@ from engine.messages.session import NOW, Applied, Command, Event, Failed, Set, T
 __all__ = ["MAX_AHEAD_S", "OscPortBusy", "OscServer"]
 
 MAX_AHEAD_S: Final = 10.0
-"""A bundle dated further ahead is taken for one of a wrong clock, and takes effect after this time."""
+"""A bundle dated further ahead must come from a wrong clock; it takes effect after this time."""
 
 _AT_A_TIME: Final = 256  # packets taken before anything else is looked after
 _IDLE_S: Final = 0.25
@@ -123,22 +123,22 @@ class OscServer:
     def counters(self) -> dict[str, int]:
         """Counts so far.
 
-        Messages: received = handled + refused. Of the handled, coalesced gave way to a later value for the same
-        control; clamped were dated too far ahead; failed could not be obeyed by the session. Packets: malformed could
-        not be read, dropped were lost by the kernel before we took them (Linux tells), unsent are answers that did not
-        go out. Faults are mistakes of ours; the log has them.
+        Messages: received = handled + refused. Of the handled, coalesced were replaced by a later value for the same
+        control, clamped were dated too far ahead, failed could not be carried out by the session. Packets: malformed
+        could not be read, dropped were lost by the kernel (counted on Linux), unsent are replies that could not be
+        sent. Faults are bugs of the server; they are in the log.
         """
         dropped = self._drops if self._ended.is_set() else kernel_drops(self._udp)
         return {**self._count, "coalesced": self._coalescer.coalesced, "dropped": dropped}
 
     def set_space(self, space: AddressSpace) -> None:
-        """Other addresses from now on: a voice has another bundle."""
+        """Use another address space from now on, after a voice has loaded another bundle."""
         self._space = space
 
     # out
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Tell everybody concerned of what has happened."""
+        """Send events to the clients they concern."""
         for event in events:
             match event:
                 case Applied():
@@ -261,7 +261,7 @@ class OscServer:
                     refused.append(done)
         except Exception:
             self._fault(message.address)
-            refused.append(Refused(message.address, "a message", "a server without mistakes", "see its log"))
+            refused.append(Refused(message.address, "a message", "no internal error", "a bug: see the server's log"))
         self._add("refused" if refused and not commands and not answers else "handled")
         for answer in answers:
             self._tell(answer, self._clients.for_answer(client))
@@ -277,7 +277,7 @@ class OscServer:
     def _value_of(self, query: Query) -> Message | Refused:
         value = self._value(query.path)
         if value is None:
-            return Refused(query.address, "a question", "a voice that is loaded", "wait until it is ready")
+            return Refused(query.address, "a query", "a voice that is loaded", "wait until it is ready")
         return value_message(query.address, value)
 
     def _when(self, time_s: float, client: Client) -> When:
@@ -288,7 +288,7 @@ class OscServer:
         if ahead_s > MAX_AHEAD_S:
             self._add("clamped")
             got = f"a bundle {ahead_s:.0f} s ahead"
-            self._complain(Refused("#bundle", got, f"at most {MAX_AHEAD_S:g} s", "set both clocks alike"), client)
+            self._complain(Refused("#bundle", got, f"at most {MAX_AHEAD_S:g} s", "set both clocks to one time"), client)
             time_s -= ahead_s - MAX_AHEAD_S
         return When("sample", max(0, self._sample_at(time_s)))
 
@@ -304,7 +304,7 @@ class OscServer:
             self._fail(command, str(error), client)
         except Exception:
             self._fault(address_of(command))
-            self._fail(command, "a mistake of the server; see its log", client)
+            self._fail(command, "an internal error of the server; see its log", client)
 
     # connections
 

@@ -1,6 +1,6 @@
-"""OSC over TCP: packets in a stream of bytes, and the connections that bring them.
+"""OSC over TCP: packets in a stream of bytes, and the connections that carry them.
 
-Framing is seen from a connection's first byte: 0 begins a size (OSC 1.0: int32, then the packet), END or the first
+The framing follows from a connection's first byte: 0 begins a size (OSC 1.0: int32, then the packet), END or the first
 character of a packet begins SLIP (OSC 1.1, RFC 1055: END before and after, or only after).
 """
 
@@ -115,7 +115,7 @@ class Connections:
 
     Args:
         listener: a listening socket; owned from now on.
-        opened, closed: told of every connection, so that it can be waited for.
+        opened, closed: called for every connection, so that it can be waited for.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """OSC packets: bytes to frozen messages and bundles, and back.
 
 Any bytes decode to a `Message`, a `Bundle` or an `OscError`, in time proportional to their length. Building uses
-python-osc. Parsing does not: python-osc 1.10 goes on reading after tags it does not know (S, c, I) without skipping
+python-osc. Parsing does not: python-osc 1.10 keeps reading after tags it does not know (S, c, I) without skipping
 their bytes, lets a blob of negative length move it backwards, lets UnicodeDecodeError and RecursionError escape, and
 takes quadratic time for many arguments; each of these can be sent by anybody.
 

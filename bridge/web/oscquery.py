@@ -1,6 +1,6 @@
-"""OSCQuery: the address tree as JSON over HTTP, for programs that build their surface from it.
+"""OSCQuery: the address tree as JSON over HTTP, for programs that build a user interface from it.
 
-It runs beside the OSC server and is never on a command's way: only GET, one small answer, then the connection ends.
+It runs beside the OSC server and never delays a command: only GET, one small reply, then the connection is closed.
 
 Source: the OSCQuery proposal (Vidvox).
 """
@@ -53,15 +53,15 @@ def answer(target: str, tree: Tree, host_info: dict[str, Any]) -> tuple[int, dic
 
 
 class OscQuery:
-    """The page. Threads: start and stop by one; `tree` is called from threads of its own.
+    """The HTTP server. Threads: start and stop by one; `tree` is called from threads of its own.
 
     Args:
         host, port: where to serve; port 0 for any that is free.
-        tree: gives the whole tree with present values (`AddressSpace.as_oscquery`).
+        tree: returns the whole tree with present values (`AddressSpace.as_oscquery`).
         osc_port: of the OSC server it describes.
-        name: shown in browsers of such servers.
+        name: shown by OSCQuery browsers.
     Raises:
-        OscPortBusy: the port is taken.
+        OscPortBusy: the port is in use.
     """
 
     def __init__(self, host: str, port: int, tree: Tree, osc_port: int, name: str = "Ripieno") -> None:
@@ -121,7 +121,7 @@ class _Server(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is no news."""
+        """Ignored: a browser that closes its connection is not an error."""
 
 
 def _handler(tree: Tree, info: dict[str, Any]) -> type[BaseHTTPRequestHandler]:

@@ -1,7 +1,7 @@
-"""What the band hears: the latest of the live input, at absolute positions of the session's clock.
+"""The last seconds of the live input, at absolute positions of the session's clock.
 
-Position s holds what came in at the moment at which the session's sample s sounded, so what a player plays to the beat
-lies on the beat. Whoever hands sound in has made good the latencies of input and output, as far as the host tells them.
+Position s holds the sound that came in while the session's sample s was audible, so what a player plays on the beat is
+stored on the beat. The caller of `write` has compensated the latencies that the host reports.
 """
 
 import math
@@ -21,13 +21,13 @@ from engine.music.units import db_to_amplitude
 __all__ = ["HEARD_S", "INPUT", "MONITOR_OFF_DB", "InputControls", "InputHistory"]
 
 INPUT: Final = "input"
-"""What the input's controls are addressed by, where a voice has its name."""
+"""First part of the addresses of the input's controls."""
 
 HEARD_S: Final = 30.0
-"""Seconds that are kept, unless another length is asked for."""
+"""Seconds that are kept by default."""
 
 MONITOR_OFF_DB: Final = -60.0
-"""The monitor's lowest level means that the input is not heard in the output at all."""
+"""The monitor's lowest level means that the input is not mixed into the output."""
 
 _LEAST_S: Final = 5.0
 _MOST_S: Final = 120.0
@@ -56,7 +56,7 @@ class InputControls:
 
 
 class InputHistory:
-    """The last seconds of the live input, [2, N] at the session's rate, and zeros where nothing was heard.
+    """The last seconds of the live input, [2, N] at the session's rate, and zeros where nothing came in.
 
     Threads: `write` by one thread, an input port's; `turn` by the session's housekeeping; everything else by any, the
     audio pump included. Nothing waits, see `engine.audio.circular`; a reader who copies what is about to be forgotten
@@ -72,7 +72,7 @@ class InputHistory:
 
     def __init__(self, sample_rate: int, seconds: float = HEARD_S, controls: InputControls | None = None) -> None:
         if not _LEAST_S <= seconds <= _MOST_S:
-            raise ControlError(f"what is heard is kept for {_LEAST_S:g}..{_MOST_S:g} s, got {seconds:g}")
+            raise ControlError(f"the live input is kept for {_LEAST_S:g}..{_MOST_S:g} s, got {seconds:g}")
         self.sample_rate = sample_rate
         self.span = round(seconds * sample_rate)
         """Samples that are kept."""
@@ -133,7 +133,7 @@ class InputHistory:
             ShapeError: it is neither.
         """
         if audio.ndim != 2 or audio.shape[0] not in (1, 2):
-            raise ShapeError(f"what is heard is [2, N] or [1, N], got {audio.shape}")
+            raise ShapeError(f"live input is [2, N] or [1, N], got {audio.shape}")
         end = self._positions.peek(_END)
         begin = max(sample, end - self.span, 0)
         last = sample + audio.shape[1]

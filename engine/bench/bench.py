@@ -1,7 +1,7 @@
-"""How fast this machine plays: each number is a median of several runs, beside a peer's in the same conditions.
+"""Measure the speed of this machine: each figure is the median of several runs, with that of another program (peer).
 
-Peers, and models of official size without trained weights, come from rooms that engine may not import; they are asked
-by starting ``python -m export.bench.peer`` and ``python -m bridge.bench``, and left out where those are not installed.
+Peers, and models of published size without trained weights, are in rooms that engine may not import: they run as
+``python -m export.bench.peer`` and ``python -m bridge.bench``, and are left out where those are not installed.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 A dictionary is a text of one token a line, `token TAB count`; the number of a token is its line. The order is fixed:
 fifteen durations, the pad, six tracks (all 128 single pitches, then compounds by falling count), roots, chord kinds.
-Dictionaries of ours go on with durations of two parts, ``T9/3``: the lowest note is long and all others are short, as
+Our own dictionaries end with durations of two parts, ``T9/3``: the lowest note is long and all others are short, as
 a bass below chords of one hand.
 """
 
