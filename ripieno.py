@@ -13,7 +13,7 @@ VERBS = {
     "accompany": (
         "bridge.band.command",
         "accompany_main",
-        "accompany you over MIDI: a band that plays along, one bar ahead",
+        "a band over MIDI that plays along, one bar ahead",
     ),
     "render": ("engine.__main__", "render_main", "play a bundle into a sound file, faster than real time"),
     "infill": ("engine.cli.infill", "infill_main", "write new parts for tracks of a MIDI file"),

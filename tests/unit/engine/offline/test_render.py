@@ -215,7 +215,7 @@ def test_bundles_are_listed_and_described(tiny: str, capsys: pytest.CaptureFixtu
     code, said = run(capsys, "describe", "tiny")
     assert code == 0
     assert "style/seed" in said
-    assert "number of the style" in said
+    assert "same seed, same style" in said
     import json
 
     code, said = run(capsys, "describe", "tiny", "--json")
