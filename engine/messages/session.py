@@ -12,15 +12,7 @@ from engine.controls import Live, Value
 from engine.errors import ControlError
 from engine.messages.band import BandCounts, BandLoad, BandNote, BandPlan, BandStart, BandStop
 from engine.messages.continuation import Branch, Choose, Commit, Continue, Prepared, Rewind
-from engine.messages.infill import (
-    CancelInfill,
-    FilledNote,
-    FillNote,
-    ForgetNotes,
-    Infill,
-    InfillDone,
-    InfillProgress,
-)
+from engine.messages.infill import CancelInfill, FilledNote, FillNote, ForgetNotes, Infill, InfillDone, InfillProgress
 from engine.music.units import TEMPO_BPM, TICKS_PER_BEAT
 
 __all__ = [

@@ -11,17 +11,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from engine.errors import ControlError, EngineError
-from engine.messages.session import (
-    CancelInfill,
-    Event,
-    Failed,
-    FilledNote,
-    FillNote,
-    ForgetNotes,
-    Infill,
-    InfillDone,
-    InfillProgress,
-)
+from engine.messages.infill import CancelInfill, FilledNote, FillNote, ForgetNotes, Infill, InfillDone, InfillProgress
+from engine.messages.session import Event, Failed
 from engine.models.getmusic.model import FillSettings
 from engine.music.files import file_in
 from engine.music.midifile import write_midi

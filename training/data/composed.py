@@ -1,6 +1,6 @@
 """Composed pieces as a corpus: composed from seeds and rendered on demand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ from training.data.compose import Genre, Piece, compose
 from training.data.corpus import Corpus, CorpusEntry, checksum
 from training.data.synth import render
 
-__all__ = ["Composed", "to_compose"]
+__all__ = ["Composed", "index_of", "to_compose"]
 
 
 def to_compose(data: Data) -> Iterator[tuple[str, int, Genre]]:
@@ -25,6 +25,25 @@ def to_compose(data: Data) -> Iterator[tuple[str, int, Genre]]:
         yield f"{genre}-{seed:06d}", seed, genre
 
 
+def index_of(
+    data: Data, content: Callable[[int, Genre], tuple[object, float]]
+) -> tuple[tuple[CorpusEntry, ...], dict[str, tuple[int, Genre]]]:
+    """An entry for every piece that a recipe has composed; and by its checksum, the seed and genre it is made from.
+
+    Args:
+        content: from seed and genre, all that a piece consists of, and its length in seconds.
+    """
+    made: dict[str, tuple[int, Genre]] = {}
+    entries = []
+    for name, seed, genre in to_compose(data):
+        consists_of, duration_s = content(seed, genre)
+        # By its notes, not by its seed: when the composer learns something new, cached sound is made anew.
+        digest = checksum([repr(consists_of).encode()])
+        made[digest] = (seed, genre)
+        entries.append(CorpusEntry(name, digest, duration_s))
+    return tuple(entries), made
+
+
 class Composed(Corpus):
     """Pieces that are composed and rendered when they are asked for; the same numbers give the same corpus.
 
@@ -33,16 +52,12 @@ class Composed(Corpus):
     """
 
     def __init__(self, data: Data) -> None:
-        self._made: dict[str, tuple[int, Genre]] = {}
         self._bars = data.bars
-        entries = []
-        for name, seed, genre in to_compose(data):
-            piece = compose(seed, genre, bars=data.bars)
-            # By its notes, not by its seed: when the composer learns something new, cached sound is made anew.
-            digest = checksum([repr(asdict(piece)).encode()])
-            self._made[digest] = (seed, genre)
-            entries.append(CorpusEntry(name, digest, piece.duration_s))
-        self.entries = tuple(entries)
+        self.entries, self._made = index_of(data, self._content)
+
+    def _content(self, seed: int, genre: Genre) -> tuple[object, float]:
+        piece = compose(seed, genre, bars=self._bars)
+        return asdict(piece), piece.duration_s
 
     def piece(self, entry: CorpusEntry) -> Piece:
         """The piece behind an entry."""

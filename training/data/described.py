@@ -17,8 +17,8 @@ from engine.music.harmony import Key
 from engine.music.units import samples_per_tick
 from training.config import Data
 from training.data.compose import compose
-from training.data.composed import to_compose
-from training.data.corpus import Corpus, CorpusEntry, checksum
+from training.data.composed import index_of
+from training.data.corpus import Corpus, CorpusEntry
 from training.data.piece import TICKS_PER_BAR, Genre, Piece
 from training.data.synth import conditions, stems
 from training.data.voices import STEMS
@@ -59,22 +59,15 @@ class Attributes:
 
 
 class Described(Corpus):
-    """Pieces that are composed and rendered when they are asked for; the same numbers give the same corpus.
-
-    Args:
-        data: its `pieces`, `bars`, `genres` and `seed`.
-    """
+    """Composed pieces, each played by some of its parts; `data` as for `Composed`."""
 
     def __init__(self, data: Data) -> None:
-        self._made: dict[str, tuple[int, Genre]] = {}
         self._bars = data.bars
-        entries = []
-        for name, seed, genre in to_compose(data):
-            played = _play(seed, genre, data.bars)
-            digest = checksum([repr((asdict(played.piece), played.parts)).encode()])
-            self._made[digest] = (seed, genre)
-            entries.append(CorpusEntry(name, digest, played.piece.duration_s))
-        self.entries = tuple(entries)
+        self.entries, self._made = index_of(data, self._content)
+
+    def _content(self, seed: int, genre: Genre) -> tuple[object, float]:
+        played = _play(seed, genre, self._bars)
+        return (asdict(played.piece), played.parts), played.piece.duration_s
 
     def played(self, entry: CorpusEntry) -> Played:
         """What is behind an entry."""

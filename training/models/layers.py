@@ -15,9 +15,11 @@ __all__ = [
     "AdaIN",
     "AdaINBlock",
     "DownBlock",
+    "Hourglass",
     "Noise",
     "SameConv",
     "Step",
+    "StepStack",
     "UpConv",
     "activate",
     "init_he",
@@ -192,6 +194,46 @@ class Step(nn.Module):
         if self.norm is not None:
             x = self.norm(x)
         return activate(x, self.activation)
+
+
+class StepStack(nn.Module):
+    """Layers with noise, one after the other, and a last one without."""
+
+    noise_lengths: tuple[int, ...]
+    steps: nn.ModuleList
+    out: Step
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """``[B, C, T]`` through all layers; `noise` ``[B, sum of noise_lengths]`` or None for none."""
+        for step, part in zip(self.steps, split_noise(noise, self.noise_lengths), strict=True):
+            x = step(x, part)
+        out: Tensor = self.out(x)
+        return out
+
+
+class Hourglass(nn.Module):
+    """What both decoders of level 1 have in common: one layer, three that halve, three that double, and shortcuts."""
+
+    g0: Step
+    g1: Step
+    g2: Step
+    g3: Step
+    u1: Step
+    u2: Step
+    u3: Step
+
+    def trunk(self, x: Tensor, noise: Sequence[Tensor | None]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Outputs of ``g0``, ``u1``, ``u2`` and ``u3`` for ``[B, level1, T]``, T divisible by 8.
+
+        Args:
+            noise: of these seven layers, in the order of the fields; more may follow.
+        """
+        g0 = self.g0(x, noise[0])
+        g1 = self.g1(g0, noise[1])
+        g2 = self.g2(g1, noise[2])
+        u1 = self.u1(self.g3(g2, noise[3]), noise[4])
+        u2 = self.u2(u1 + g2, noise[5])
+        return g0, u1, u2, self.u3(u2 + g1, noise[6])
 
 
 def activate(x: Tensor, name: str) -> Tensor:

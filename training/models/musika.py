@@ -23,8 +23,10 @@ from torch.nn import functional
 from training.models.layers import (
     AdaINBlock,
     DownBlock,
+    Hourglass,
     SameConv,
     Step,
+    StepStack,
     UpConv,
     init_he,
     pixel_shuffle,
@@ -193,8 +195,8 @@ class LatentEncoder(nn.Sequential):
         super().__init__(*steps, Step(sizes[-1], latent, activation="tanh"))
 
 
-class LatentDecoder(nn.Module):
-    """Level 2 back: four latents to 64 level-1 latents, blocks never seeing each other."""
+class LatentDecoder(StepStack):
+    """Level 2 back: ``[B, latent, 4]`` to ``[B, level1, 64]``, blocks never seeing each other."""
 
     noise_lengths = (4, 8, 8, 16, 16, 32, 64)
 
@@ -207,15 +209,8 @@ class LatentDecoder(nn.Module):
         )
         self.out = Step(sizes[-1], level1, activation="none")
 
-    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
-        """``[B, latent, 4]`` -> ``[B, level1, 64]``."""
-        for step, part in zip(self.steps, split_noise(noise, self.noise_lengths), strict=True):
-            x = step(x, part)
-        out: Tensor = self.out(x)
-        return out
 
-
-class MusikaDecoder(nn.Module):
+class MusikaDecoder(Hourglass):
     """Level 1 back: 64 level-1 latents to 64 frames of magnitude and phase, both in -1..1.
 
     A U-Net with two ways up: the first makes magnitude, the second starts from the first and makes phase.
@@ -241,12 +236,7 @@ class MusikaDecoder(nn.Module):
     def forward(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """``[B, level1, 64]`` -> magnitude and phase, ``[B, bins, 64]`` each."""
         n = split_noise(noise, self.noise_lengths)
-        g0 = self.g0(x, n[0])
-        g1 = self.g1(g0, n[1])
-        g2 = self.g2(g1, n[2])
-        u1 = self.u1(self.g3(g2, n[3]), n[4])
-        u2 = self.u2(u1 + g2, n[5])
-        u3 = self.u3(u2 + g1, n[6])
+        g0, u1, u2, u3 = self.trunk(x, n)
         p2 = self.p2(self.p1(u1, n[7]) + u2, n[8])
         return self.magnitude(u3 + g0), self.phase(p2 + u3)
 

@@ -11,7 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.layers import AdaINBlock, DownBlock, SameConv, Step, UpConv, pools, split_noise, time_major
+from training.models.layers import (
+    AdaINBlock,
+    DownBlock,
+    Hourglass,
+    SameConv,
+    Step,
+    StepStack,
+    UpConv,
+    pools,
+    split_noise,
+    time_major,
+)
 
 __all__ = ["Critic22", "Decoder22", "Encoder22", "Generator22", "LatentDecoder22", "LatentEncoder22", "Reconstructor"]
 
@@ -37,8 +48,8 @@ class LatentEncoder22(nn.Sequential):
         super().__init__(*steps, Step(sizes[-1], latent, activation="tanh"))
 
 
-class LatentDecoder22(nn.Module):
-    """Level 2 back: eight latents to 64 level-1 latents."""
+class LatentDecoder22(StepStack):
+    """Level 2 back: ``[B, latent, 8]`` to ``[B, level1, 64]``."""
 
     noise_lengths = (8, 16, 32, 32, 64)
 
@@ -51,15 +62,8 @@ class LatentDecoder22(nn.Module):
         )
         self.out = Step(sizes[-1], level1, activation="tanh")
 
-    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
-        """``[B, latent, 8]`` -> ``[B, level1, 64]``."""
-        for step, part in zip(self.steps, split_noise(noise, self.noise_lengths), strict=True):
-            x = step(x, part)
-        out: Tensor = self.out(x)
-        return out
 
-
-class Decoder22(nn.Module):
+class Decoder22(Hourglass):
     """Level 1 back: 64 level-1 latents to 64 frames of magnitude and phase, both in -1..1."""
 
     noise_lengths = (64, 32, 16, 8, 16, 32, 64, 64)
@@ -81,12 +85,7 @@ class Decoder22(nn.Module):
     def forward(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """``[B, level1, 64]`` -> magnitude and phase, ``[B, bins, 64]`` each."""
         n = split_noise(noise, self.noise_lengths)
-        g0 = self.g0(x, n[0])
-        g1 = self.g1(g0, n[1])
-        g2 = self.g2(g1, n[2])
-        u1 = self.u1(self.g3(g2, n[3]), n[4])
-        u2 = self.u2(u1 + g2, n[5])
-        u3 = self.u3(u2 + g1, n[6])
+        g0, _, _, u3 = self.trunk(x, n)
         h = self.wide(u3 + g0, n[7])
         return self.magnitude(h), self.phase(h)
 
