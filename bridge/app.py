@@ -116,7 +116,7 @@ class App:
     server: OscServer | None = field(init=False, default=None)
     midi: "MidiInput | None" = field(init=False, default=None)
     band: "SessionBand | None" = field(init=False, default=None)
-    ear: LiveInput | None = field(init=False, default=None)
+    live_input: LiveInput | None = field(init=False, default=None)
     page: Any = field(init=False, default=None)
     _space: AddressSpace = field(init=False)
     _controls: dict[str, object] = field(init=False, default_factory=dict)
@@ -143,17 +143,17 @@ class App:
         try:
             if settings.band:
                 self.band = self._open_band()
-            self.ear = open_live_input(settings, self.session, self.audio)
+            self.live_input = open_live_input(settings, self.session, self.audio)
             self._space = self._addresses()
             self.server = self._open_osc()
             self.session.start()  # processes load while the ports open
             if settings.progression:
                 self.session.post(Progression(chords=settings.progression), NOW)
             source = self.session.read if self.band is None else self.band.mixed
-            self.audio.start(source if self.ear is None else self.ear.source(source))
+            self.audio.start(source if self.live_input is None else self.live_input.source(source))
             self.session.output_latency_ms = 1000.0 * self.audio.latency_s
-            if self.ear is not None:
-                self.ear.start()
+            if self.live_input is not None:
+                self.live_input.start()
             self.server.start()
             if self.band is not None:
                 self.band.start()
@@ -195,8 +195,8 @@ class App:
                 self._quietly(port.stop)
         if self._carrier is not None:
             self._carrier.join()
-        if self.ear is not None:
-            self._quietly(self.ear.stop)
+        if self.live_input is not None:
+            self._quietly(self.live_input.stop)
         self._quietly(self.audio.stop)
         self._quietly(self.session.close)
 
@@ -252,7 +252,7 @@ class App:
         if seen is not None:
             rows += [("bar", seen.bar), ("tempo", seen.tempo_bpm), ("chord", seen.chord), ("underruns", seen.underruns)]
         rows += self.band.status() if self.band is not None else []
-        rows += self.ear.status(-120.0 if seen is None else seen.input_db) if self.ear is not None else []
+        rows += self.live_input.status(-120.0 if seen is None else seen.input_db) if self.live_input is not None else []
         for voice in self.session.voices():
             state = "loading" if not voice.loaded else "playing" if voice.playing else "stopped"
             rows += [("voice", voice.name), ("bundle", Path(voice.bundle).name)]
@@ -331,7 +331,7 @@ class App:
 
     def _addresses(self) -> AddressSpace:
         band = None if self.band is None else self.band.band.controls
-        return AddressSpace(self._controls, band, None if self.ear is None else self.session.hearing.controls)
+        return AddressSpace(self._controls, band, None if self.live_input is None else self.session.hearing.controls)
 
     def _open_midi(self) -> None:
         """Look for a keyboard in a thread of its own, so that playing does not wait for it."""
@@ -389,7 +389,7 @@ class App:
         events = [*self.session.poll(), *(self.band.poll() if self.band is not None else ())]
         for event in events:
             self._note(event)
-        for port in (self.audio, self.midi, self.ear):
+        for port in (self.audio, self.midi, self.live_input):
             for line in port.poll() if port is not None else ():
                 self.say(line)
         if events:
@@ -414,14 +414,14 @@ class App:
         names = ", ".join(f"{name} ({info.name})" for name, info in voices)
         self.say(f"voices: {names}")
         self.say(f"audio output: {self.audio.name} at {self.audio.sample_rate} Hz")
-        if self.ear is not None:
-            self.say(f"audio input: {self.ear.name}")
+        if self.live_input is not None:
+            self.say(f"audio input: {self.live_input.name}")
         self.say(f"OSC at {host}:{port} (UDP and TCP); replies also to port {self.settings.reply}")
         self.say(f"takes and recordings: {folder}")
 
     def _abandon(self) -> None:
         self._ended.set()
-        for port in (self.band, self.server, self.ear):
+        for port in (self.band, self.server, self.live_input):
             if port is not None:
                 self._quietly(port.stop)
         self._quietly(self.audio.stop)

@@ -1,7 +1,7 @@
-"""A maker in a process of its own, and that process seen from outside.
+"""The accompanist process: a band's model in a child process, and that process as its parent sees it.
 
-Of its own, since making an onnxruntime session holds the GIL for as long as it takes, and since a maker that dies must
-not take the stage with it.
+A process of its own, because opening an onnxruntime session holds the GIL as long as it takes, and because a model that
+crashes must not end the performance.
 """
 
 import time
@@ -27,13 +27,13 @@ __all__ = [
 ]
 
 _STOP_S: Final = 1.0
-_HELD_BACK: Final = 3  # starts in a minute after which a maker that dies is left alone for a while
+_HELD_BACK: Final = 3  # starts in a minute after which a model that dies is left alone for a while
 _WHILE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class AccompanistReady:
-    """It is loaded and warm, after `seconds`; `name` is for people."""
+    """The band `name` is loaded and has run once, after `seconds`."""
 
     name: str
     seconds: float
@@ -41,7 +41,7 @@ class AccompanistReady:
 
 @dataclass(frozen=True, slots=True)
 class AccompanistFailed:
-    """A request came to nothing; `number` 0 stands for whatever was asked last."""
+    """A request failed, or (`number` -1) the band could not be loaded."""
 
     number: int
     why: str
@@ -62,9 +62,9 @@ def open_band(name: str, *, threads: int = 1) -> AccompanistModel:
     from engine.bundles.bundle import open_getmusic
     from engine.models.getmusic.accompanist import GetmusicAccompanist
 
-    maker = GetmusicAccompanist(open_getmusic(name, threads=threads))
-    maker.warm()
-    return maker
+    model = GetmusicAccompanist(open_getmusic(name, threads=threads))
+    model.warm()
+    return model
 
 
 def band_named(name: str, *, paths: bool = True) -> str:
@@ -97,22 +97,22 @@ def auto_band() -> str:
     return next((info.name for info in bundles() if info.family == "getmusic"), PATTERN)
 
 
-def _steer(maker: AccompanistModel, controls: GetmusicControls) -> None:
-    """Have the next bars made like this; a band without a network has nothing to turn."""
-    if not isinstance(maker, PatternBand):
+def _steer(model: AccompanistModel, controls: GetmusicControls) -> None:
+    """Set the controls of the next bars; a band without a network has none."""
+    if not isinstance(model, PatternBand):
         from engine.models.getmusic.accompanist import GetmusicAccompanist
 
-        if isinstance(maker, GetmusicAccompanist):
-            maker.controls = controls
+        if isinstance(model, GetmusicAccompanist):
+            model.controls = controls
 
 
-def _maker_main(name: str, line: Connection) -> None:
-    """Open the band, say so, then answer requests until the parent hangs up."""
+def _accompanist_main(name: str, line: Connection) -> None:
+    """Open the band, report it, then answer requests until the parent hangs up."""
     set_priority(BAND_PRIORITY)
     with until_parent_exits():
         began_s = time.perf_counter()
         try:
-            maker = open_band(name)
+            model = open_band(name)
         except EngineError as error:
             line.send(AccompanistFailed(-1, str(error)))
             return
@@ -120,24 +120,24 @@ def _maker_main(name: str, line: Connection) -> None:
         while True:
             request: BarRequest | GetmusicControls = line.recv()
             if isinstance(request, GetmusicControls):
-                _steer(maker, request)
+                _steer(model, request)
                 continue
             try:
-                line.send(maker.make(request))
+                line.send(model.make(request))
             except EngineError as error:
                 line.send(AccompanistFailed(request.number, str(error)))
-            except Exception as error:  # one bar lost is better than a band lost; it is told and counted
+            except Exception as error:  # a lost bar, reported and counted, is better than a lost band
                 line.send(AccompanistFailed(request.number, f"{type(error).__name__}: {error}"))
 
 
 class AccompanistProcess:
-    """A maker behind a pipe. One request at a time; whoever asks sees to that.
+    """A band in a child process. One request at a time: the caller waits for the answer before the next.
 
     Threads: one owner.
 
     Args:
         name: as `open_band`.
-        controls: of its network; kept for a process that takes the place of one that died.
+        controls: of its network; also given to a process that replaces one that has ended.
     """
 
     def __init__(self, name: str, controls: GetmusicControls | None = None) -> None:
@@ -151,43 +151,43 @@ class AccompanistProcess:
 
     @property
     def ready(self) -> bool:
-        """Whether it is loaded, and has been heard to say so."""
+        """Whether it is loaded and its report was received."""
         return self._ready
 
     @property
     def line(self) -> Connection | None:
-        """To wait on; None while there is no process."""
+        """The connection to wait on; None while there is no process."""
         return None if self._child is None else self._child.line
 
     def ask(self, request: BarRequest) -> bool:
-        """Hand a request on; False if there is no process to take it."""
+        """Send a request; False if there is no process."""
         self._revive()
-        if not self._say(request):
+        if not self._send(request):
             return False
         self._asked = request.number
         return True
 
     def steer(self, controls: GetmusicControls) -> None:
-        """Have bars made like this from the next request on; one that is being made is not disturbed."""
+        """Set the controls from the next request on."""
         if controls != self._controls:
             self._controls = controls
-            self._say(controls)
+            self._send(controls)
 
     def poll(self, timeout_s: float = 0.0) -> BarMade | AccompanistReady | AccompanistFailed | None:
-        """The next answer, if there is one."""
+        """The next answer; None if there is none yet."""
         self._revive()
         if self._child is None:
             return None
         try:
-            said: BarMade | AccompanistReady | AccompanistFailed | None = self._child.receive(timeout_s)
+            message: BarMade | AccompanistReady | AccompanistFailed | None = self._child.receive(timeout_s)
         except ProcessEnded:
             self._end()
             return AccompanistFailed(self._asked, "its process has ended")
-        self._ready = self._ready or isinstance(said, AccompanistReady)
-        return said
+        self._ready = self._ready or isinstance(message, AccompanistReady)
+        return message
 
     def stop(self) -> None:
-        """End the process, in the middle of a bar if need be."""
+        """End the process, also in the middle of a bar."""
         self._starts.extend([time.monotonic()] * _HELD_BACK)
         self._end()
 
@@ -198,11 +198,11 @@ class AccompanistProcess:
 
     def _start(self) -> None:
         self._starts.append(time.monotonic())
-        self._child = ChildProcess(_maker_main, self.name, name="ripieno-maker")
-        self._say(self._controls)
+        self._child = ChildProcess(_accompanist_main, self.name, name="ripieno-accompanist")
+        self._send(self._controls)
 
-    def _say(self, said: BarRequest | GetmusicControls) -> bool:
-        return self._child is not None and self._child.send(said)
+    def _send(self, message: BarRequest | GetmusicControls) -> bool:
+        return self._child is not None and self._child.send(message)
 
     def _end(self) -> None:
         if self._child is not None:

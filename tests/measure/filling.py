@@ -22,7 +22,7 @@ import numpy as np
 
 from engine.bundles.bundle import open_getmusic
 from engine.models.getmusic.defaults import played
-from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic.limits import conducted, default_pull, limits_of, tones_of
 from engine.models.getmusic.model import FillSettings, Getmusic
 from engine.music.chords import chord_of
 from engine.music.score import ROLES
@@ -52,20 +52,20 @@ def filled(
         chord_of(int(state)) for state in Bands(model.dictionary).written(grid)
     ]  # one a bar, as infill hears them
     tones = tones_of(chords, grid.shape[1])
-    density, register = PartProfile(model.dictionary).of(grid) if told else _usual(model, grid, first, settings.seed)
+    density, register = PartProfile(model.dictionary).of(grid) if told else _defaults(model, grid, first, settings.seed)
     features = conducted(chords, grid.shape[1], density=density, register=register) if model.network.conducted else None
-    limits = limits_of(model.dictionary, tones=tones, pull=usual_pull(model.network) if pull is None else pull)
+    limits = limits_of(model.dictionary, tones=tones, pull=default_pull(model.network) if pull is None else pull)
     began_s = time.perf_counter()
     made = work(model.fill(grid, targets, settings, limits=limits, features=features))
     return made.grids[0], made.passes, time.perf_counter() - began_s
 
 
-def _usual(model: Getmusic, grid: np.ndarray, first: int, seed: int) -> tuple[Any, Any]:
-    """As infill: parts that begin from nothing play in a usual way."""
-    if model.usual is None or first:
+def _defaults(model: Getmusic, grid: np.ndarray, first: int, seed: int) -> tuple[Any, Any]:
+    """As infill: parts that start from nothing have default density and register."""
+    if model.defaults is None or first:
         return None, None
     lead = played(grid[0], model.dictionary, "lead")
-    return model.usual.wishes(ACCOMPANIMENT, grid.shape[1], seed, lead=lead)
+    return model.defaults.choose(ACCOMPANIMENT, grid.shape[1], seed, lead=lead)
 
 
 def measure(model: Getmusic, songs: list[Window], bars: int, settings: FillSettings, pull: float) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def main() -> int:
     parser.add_argument("--songs", type=int, default=12)
     parser.add_argument("--bars", type=int, default=4, help="made; as many again are given")
     parser.add_argument("--passes", type=int, nargs="+", default=list(PASSES))
-    parser.add_argument("--pulls", type=float, nargs="+", help="towards the chords (the bundle's usual one)")
+    parser.add_argument("--pulls", type=float, nargs="+", help="towards the chords (the bundle's default)")
     parser.add_argument("--beside", type=int, metavar="PASSES", help="compare with simple players")
     parser.add_argument("--refine", type=float, default=0.0)
     parser.add_argument("--plan", default="cosine")
@@ -116,7 +116,7 @@ def main() -> int:
     if grids.dictionary.text != model.dictionary.text:
         print("the store was made with another dictionary than the bundle", file=sys.stderr)
         return 1
-    pulls = parsed.pulls or [usual_pull(model.network)]
+    pulls = parsed.pulls or [default_pull(model.network)]
     if parsed.beside:
         return _beside(model, grids, parsed.beside, parsed.songs, pulls[0])
     songs = choose_songs(grids, parsed.songs, 2 * parsed.bars * BAR)

@@ -1,7 +1,7 @@
-"""GETMusic as an accompanist: from what a player plays, the chords and what the band has played, the band's next bar.
+"""GETMusic as an accompanist: the band's next bar from the player's notes, the chords and the bars before.
 
-The bar that is wanted is decided in as many passes as there is time for; what the player has not played yet is not
-taken for silence but decided along with it, and thrown away.
+The bar is decided in as many passes as time allows. The player's part that is not played yet is treated as unknown, not
+as silence: it is decided as well and thrown away.
 """
 
 import time
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from engine.models.getmusic.board import Limits
-from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic.limits import conducted, default_pull, limits_of, tones_of
 from engine.models.getmusic.model import FillSettings, Getmusic, GetmusicControls
 from engine.music.arrays import F32, I64, Mask
 from engine.music.bandfeatures import UNKNOWN
@@ -27,21 +27,21 @@ from engine.protocols.streamer import work
 __all__ = ["GetmusicAccompanist"]
 
 
-_SPARE_S: Final = 0.02  # for drawing, and for the way of the answer
+_SPARE_S: Final = 0.02  # for drawing, and for sending the answer
 _RESERVE_STEPS: Final = 4
 _VELOCITIES: Final = {"lead": 100, "bass": 92, "drum": 92, "guitar": 78, "piano": 84, "string": 64}
-_NEWEST: Final = 0.3  # how fast what a pass takes is learned
-_CHORD_WEIGHT: Final = BAR_TICKS // BEATS // 4  # a chord's tone for a beat tells of the key like a sixteenth of melody
+_NEWEST: Final = 0.3  # weight of the latest pass in the running mean of its duration
+_CHORD_WEIGHT: Final = BAR_TICKS // BEATS // 4  # for the key, a chord tone of a beat counts as a sixteenth note
 
 
 class GetmusicAccompanist:
-    """A maker of bars, see `engine.protocols.accompanist.AccompanistModel`.
+    """Makes bars, see `engine.protocols.accompanist.AccompanistModel`.
 
     Threads: one.
 
     Args:
-        model: any GETMusic bundle. controls: how to choose.
-        clock: seconds, as of `BarRequest.deadline_s`.
+        model: any GETMusic bundle. controls: of the network.
+        clock: seconds, on the same clock as `BarRequest.deadline_s`.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class GetmusicAccompanist:
     ) -> None:
         self.model, self.controls, self._clock = model, controls or GetmusicControls(), clock
         self.first_s, self.pass_s = 0.0, 0.0
-        """What the first pass of a bar takes, which may read the past, and every other, as learned so far."""
+        """Running means of the seconds of a bar's first pass, which may read the past, and of every other."""
 
     def warm(self) -> None:
-        """Run the network on a bar of nothing, so that the first real bar comes as fast as the others."""
+        """Run the network once on an empty bar, so that the first real bar is as fast as the others."""
         tracks = {"lead": tuple(Note(bar * BAR_TICKS, 60, BAR_TICKS) for bar in range(self._bars()))}
         end = self._clock() + 3600.0
         request = BarRequest(
@@ -66,10 +66,11 @@ class GetmusicAccompanist:
             self.make(request)
 
     def make(self, request: BarRequest) -> BarMade:
-        """The bars asked for: the first in all the passes there is time for, those after it if any is left."""
+        """The bars requested: the first in as many passes as time allows, the others in the time that is left."""
         began_s = self._clock()
-        usual = usual_pull(self.model.network)
-        pull = usual if self.controls.chord_pull < 0.0 else self.controls.chord_pull
+        pull = self.controls.chord_pull
+        if pull < 0.0:
+            pull = default_pull(self.model.network)
         sheet = _Sheet(self.model, request, self._bars(), pull)
         bars: list[Mapping[str, tuple[Note, ...]]] = []
         passes = 0
@@ -88,7 +89,7 @@ class GetmusicAccompanist:
         )  # fmt: skip
 
     def _bars(self) -> int:
-        """Bars before the one that is made that the network sees."""
+        """Bars before the one to make that the network sees."""
         return max(1, self.model.network.context // COLUMNS - 1)
 
     def _bar(
@@ -117,27 +118,27 @@ class GetmusicAccompanist:
 
 
 def _learned(known_s: float, took_s: float) -> float:
-    """What a pass takes, after one more of them; a single slow one is soon forgotten."""
+    """The running mean of a pass's seconds after one more; a single slow one has little effect."""
     return took_s if known_s <= 0.0 else known_s + (took_s - known_s) * _NEWEST
 
 
 class _Sheet:
-    """A request as grids: what is known, and bar by bar what has been made."""
+    """A request as a grid: the known cells, then bar by bar the made ones."""
 
     def __init__(self, model: Getmusic, request: BarRequest, seen: int, pull: float) -> None:
         self._request, self._model = request, model
         first = max(request.first, request.bar - seen)
         self._first, self._line = first, (request.bar - first) * COLUMNS
         moved = (first - request.first) * BAR_TICKS
-        heard = {
+        known = {
             role: tuple(replace(note, start=note.start - moved) for note in notes if note.start >= moved)
             for role, notes in request.tracks.items()
         }
         self._known = min(self._line, max(0, request.known - moved + COLUMN_TICKS // 2) // COLUMN_TICKS)
-        self._velocity = {role: _loudness(notes, _VELOCITIES[role]) for role, notes in heard.items()}
+        self._velocity = {role: _loudness(notes, _VELOCITIES[role]) for role, notes in known.items()}
         chords = request.chords[first - request.first :]
         bars = self._line // COLUMNS + request.bars
-        tracks = tuple(Track(tuple(sorted(heard.get(role, ()))), 0, role == "drum", role) for role in ROLES)
+        tracks = tuple(Track(tuple(sorted(known.get(role, ()))), 0, role == "drum", role) for role in ROLES)
         self._shift = _shift(tracks, chords, model.facts.key_shift)
         encoded = encode(
             Score(tracks), model.dictionary, key=self._shift, lag=model.facts.lagged_chords,
@@ -170,7 +171,7 @@ class _Sheet:
         return grid[:, first:], targets[:, first:], features, limits, self._first + first // COLUMNS
 
     def keep(self, number: int, made: I64) -> Mapping[str, tuple[Note, ...]]:
-        """Take what was made for a bar into the grid; its notes by role."""
+        """Copy a made bar into the grid; its notes by role."""
         start = self._line + number * COLUMNS
         bar = made[:, -COLUMNS:]
         whole = decode(bar, self._model.dictionary, self._shift)
@@ -187,14 +188,14 @@ class _Sheet:
         return slice(2 * track, 2 * track + 2)
 
     def _conducted(self) -> F32:
-        """Harmony beat by beat, and how dense the bars to be made are wanted."""
+        """Harmony of each beat, and density and register of the bars to make."""
         columns = self._grid.shape[1]
-        request, usual = self._request, self._model.usual
+        request, defaults = self._request, self._model.defaults
         density, register = (np.full((len(ROLES), columns), UNKNOWN, np.float32) for _ in range(2))
-        if usual is not None:
-            # The seed of a performance is that of its bar 0: it plays in one way from beginning to end.
+        if defaults is not None:
+            # The seed of bar 0 is that of the performance, so its defaults stay the same from beginning to end.
             seed = (request.seed - request.bar) % 2**31
-            density, register = usual.wishes(request.targets, columns, seed, first_bar=self._first, lead=None)
+            density, register = defaults.choose(request.targets, columns, seed, first_bar=self._first, lead=None)
             density[:, : self._line] = register[:, : self._line] = UNKNOWN
         for role, share in request.density.items():
             density[ROLES.index(role), self._line :] = share
@@ -202,17 +203,17 @@ class _Sheet:
 
 
 def _shift(tracks: Sequence[Track], chords: Sequence[Sequence[Chord | None]], rule: str) -> int:
-    """Semitones into the key of the grid, from what is heard and the chords."""
-    heard = [(note.pitch, max(1, note.length)) for track in tracks if not track.drums for note in track.notes]
-    heard += [
+    """Semitones into the key of the grid, from the notes and the chords."""
+    known = [(note.pitch, max(1, note.length)) for track in tracks if not track.drums for note in track.notes]
+    known += [
         (tone, _CHORD_WEIGHT) for bar in chords for beat in bar if beat is not None for tone in beat.pitch_classes
     ]
-    pitches, weights = np.array(heard, np.int64).reshape(-1, 2).T
-    return key_shift(pitches, weights, rule) if len(heard) else 0
+    pitches, weights = np.array(known, np.int64).reshape(-1, 2).T
+    return key_shift(pitches, weights, rule) if len(known) else 0
 
 
 def _longest(beats: Sequence[Chord | None]) -> Chord | None:
-    """The chord of a bar that holds in most of its beats; None where nobody knows."""
+    """The chord that holds in most beats of a bar; None where unknown."""
     named = [chord for chord in beats if chord is not None and chord.quality != "none"]
     return max(named, key=named.count) if named else None
 

@@ -1,4 +1,4 @@
-"""The grids that GETMusic fills: what is open, what has been decided, and what may sound."""
+"""The grids that GETMusic fills: open cells, decided cells, and allowed tokens."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ _SCALE: Final = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))  # C major and A 
 
 
 class Choice(Protocol):
-    """The part of a fill's settings that the board looks at (see `engine.models.getmusic.model.FillSettings`)."""
+    """The fill settings that the board uses (see `engine.models.getmusic.model.FillSettings`)."""
 
     @property
     def plan(self) -> str: ...
@@ -50,16 +50,16 @@ class Choice(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Which tokens may sound. How often something sounds stays as the network says (see `draw_or_rest`).
+    """The allowed tokens. The share of rests stays as the network predicts it (see `draw_or_rest`).
 
     Args:
         rows: the tokens of each track.
-        ever: role to [n] tokens that may sound at all; a role that is not there may play everything.
-        classes: role to [n, 12] pitch classes of each token; for roles that mind `tones`.
+        ever: role to [n] tokens that are allowed at all; a role that is absent may use all.
+        classes: role to [n, 12] pitch classes of each token; for roles that depend on `tones`.
         tones: [L, 12] pitch classes of the chord at each column, in the key of the grid; None for all.
-        strict: roles that sound nothing but `tones`.
-        scale: roles that sound nothing but those and the scale of the key.
-        pull: how strongly all are drawn to `tones`, in nats (see `engine.music.leaning`).
+        strict: roles limited to `tones`.
+        scale: roles limited to `tones` and the scale of the key.
+        pull: bias of all roles towards `tones`, in nats (see `engine.music.leaning`).
     """
 
     rows: Rows
@@ -71,7 +71,7 @@ class Limits:
     pull: float = 0.0
 
     def allowed(self, track: int, columns: I64) -> Mask | None:
-        """[M, n] what may sound of a track at these columns; None for everything."""
+        """[M, n] the tokens of a track that are allowed at these columns; None for all."""
         role = ROLES[track]
         ever, classes = self.ever.get(role), self.classes.get(role)
         if classes is None or self.tones is None or role not in (*self.strict, *self.scale):
@@ -81,35 +81,35 @@ class Limits:
         return inside if ever is None else inside & ever
 
     def between(self, first: int, last: int) -> "Limits":
-        """The same of columns `first` to `last`, the latter left out."""
+        """The limits of columns `first` to `last`, `last` excluded."""
         return self if self.tones is None else replace(self, tones=self.tones[first:last])
 
     def lean(self, track: int, batch: I64, columns: I64, row: I64, first: int) -> F64 | None:
-        """[M, n] what is added to the logits of a track's tokens; None for nothing.
+        """[M, n] bias for the logits of a track's tokens; None for none.
 
         Args:
             batch, columns: [M] which cells of `row`.
-            row: [B, W] the track's pitches as far as they are decided. first: column of the grid where it begins.
+            row: [B, W] the track's pitches as far as they are decided. first: its first column in the grid.
         """
         classes = self.classes.get(ROLES[track])
         if classes is None or self.tones is None or not self.pull:
             return None
-        heard = sounded(row, self.rows.lows[track], classes)[batch, columns]
-        return leaning(classes, self.tones[columns + first], heard, self.pull)
+        sounding = sounded(row, self.rows.lows[track], classes)[batch, columns]
+        return leaning(classes, self.tones[columns + first], sounding, self.pull)
 
 
 class Board:
     """The variations of one fill.
 
     Args:
-        grid: [14, L]. targets: [6, L]. limits: what may sound. settings: see `Choice`.
+        grid: [14, L]. targets: [6, L]. limits: the allowed tokens. settings: see `Choice`.
         first_bar: number of the bar at column 0.
         block: columns at the end of a window in which the network decides; those before it are its past.
     """
 
     def __init__(self, grid: I64, targets: Mask, limits: Limits, settings: Choice, first_bar: int, block: int) -> None:
         self.tokens: I64 = np.repeat(np.asarray(grid, np.int64)[None], settings.variations, axis=0)
-        """[variations, 14, L]: as given, and what was decided in windows that are closed."""
+        """[variations, 14, L]: the given grid with the decisions of all closed windows."""
         self.made: Mask = np.zeros(targets.shape, np.bool_)
         self.log_p: F64 = np.zeros((settings.variations, *targets.shape))
         self.targets, self.limits, self.settings = targets, limits, settings
@@ -121,10 +121,10 @@ class Board:
 
 
 class Sight:
-    """What is seen and decided in one window.
+    """One window: the grid that the network sees, and the decisions in it.
 
     Attributes:
-        turn: number of the pass; with the bar it says which random numbers are used.
+        turn: number of the pass; with the bar it selects the random numbers.
     """
 
     def __init__(self, board: Board, window: PlanWindow) -> None:
@@ -147,20 +147,20 @@ class Sight:
 
     @property
     def share(self) -> float:
-        """Of the targets seen here, how many are open; 0..1."""
+        """Share of the targets in this window that are open, 0..1."""
         return float(self._open.sum()) / self._waiting
 
     def question(self, t: int) -> tuple[I64, I64, int, Mask]:
-        """What to ask the network, see `Network.predict`."""
+        """The input of the network, see `Network.predict`."""
         self._asked = self._own & self._open
         return self._tokens, np.repeat(self._given[None], len(self._tokens), axis=0), t, self._asked
 
     def ask_all(self) -> None:
-        """Let every cell be decided anew, while all of them stay to be seen."""
+        """Open every cell again, while the network still sees their present values."""
         self._open |= self._own
 
     def reopen(self, share: float) -> None:
-        """Mask the oddest cells of each track again: those less likely than usual where they were chosen."""
+        """Mask the least likely cells of each track again, relative to the entropy of their distribution."""
         own = self._own[:, ::2]
         for track in range(_TRACKS):
             count = -int(-share * own[0, track].sum() // 1)
@@ -169,7 +169,7 @@ class Sight:
                 self._mask(track, np.argsort(-odd, axis=1, kind="stable")[:, :count])
 
     def decide(self, prediction: Prediction, counts: I64 | None) -> None:
-        """Draw cells that were asked for and are open.
+        """Draw cells that are open and were in the network's input.
 
         Args:
             counts: [6] how many of each track (of the official plan: pitch and duration apart); None for all.
@@ -180,7 +180,7 @@ class Sight:
             self._decide_pairs(prediction, counts)
 
     def close(self) -> None:
-        """Write what was decided to the board."""
+        """Write the decisions to the board."""
         board, window = self._board, self._window
         decided = ~self._open[:, ::2] & self._own[:, ::2]
         seen = slice(window.first, window.last)
@@ -192,9 +192,9 @@ class Sight:
     # inside
 
     def _conditions(self, waiting: Mask) -> I64:
-        """[14, W] 1 for what is given: no target, and of a track that is there; its empty end, too.
+        """[14, W] 1 for given cells: no target, of a track with notes, including its empty end.
 
-        What a network keeps as its past and where it decides are looked at apart, as in its training.
+        The network's cached past and its open columns are treated separately, as in its training.
         """
         targets = np.concatenate([waiting, np.zeros((2, waiting.shape[1]), np.bool_)])
         known = (self._tokens[0] != self._rows.empty) & ~targets
@@ -222,7 +222,7 @@ class Sight:
             self._tokens[rows, row, columns] = self._rows.mask
 
     def _decide_pairs(self, prediction: Prediction, counts: I64 | None) -> None:
-        """Pitch and length of a cell at once: a rest has no length, a note has one."""
+        """Draw pitch and duration of a cell together: a rest has no duration, a note has one."""
         settings = self._board.settings
         u = self._draws(3, _DRAW, self.turn)
         duration_at = np.cumsum(self._asked[:, 1::2].reshape(-1)) - 1  # place of each cell among the durations
@@ -255,10 +255,10 @@ class Sight:
             self._write(track, batch, columns, pitch, length)
 
     def _bias(self, track: int, logits: F32) -> F64:
-        """[B] what is added to the logit of a rest, so that a wanted density is met from here on.
+        """[B] bias for the logit of a rest, so that the set density is reached from here on.
 
         Args:
-            logits: [M, n + 1] of all cells of the track that were asked for.
+            logits: [M, n + 1] of all cells of the track in the network's input.
         """
         settings, role = self._board.settings, ROLES[track]
         count = len(self._tokens)
@@ -298,7 +298,7 @@ class Sight:
         return first & waiting
 
     def _decide_rows(self, prediction: Prediction, counts: I64 | None) -> None:
-        """As the original release: pitch and duration apart, in an order that hardly minds how certain they are."""
+        """Draw as the original release does: pitch and duration apart, in an order that depends little on confidence."""
         u = self._draws(4, _DRAW, self.turn)
         drawn: I64 = np.zeros(self._asked.shape, np.int64)
         log_p, late = np.zeros(self._asked.shape), np.full(self._asked.shape, np.inf)

@@ -1,4 +1,4 @@
-"""What a GETMusic bundle says about its network: written by export, read by the model."""
+"""The facts of a GETMusic bundle: written by export, read by the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,17 +16,18 @@ _MOST_WARMTH: Final = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GetmusicFacts:
-    """Sizes and habits of one network.
+    """Sizes and settings of one network.
 
     Args:
         dictionary: the text of its dictionary of tokens.
-        context: the most columns of a grid that it sees. window: the last of them in which cells may be open.
+        context: the most columns of a grid that it sees. window: the last of them, in which cells may be open.
         kind: ``official``, the published network, or ``live``, ours.
-        layers, heads, width: of the network. features: numbers that it is given of each column, 0 for none.
+        layers, heads, width: of the network. features: inputs per column besides the grid, 0 for none.
         lagged_chords: whether a bar carries the chords that the bar before it was detected to have.
         key_shift: how scores are transposed for it (see `engine.music.keys.key_shift`).
-        usual: packed densities and registers of real playing (see `engine.models.getmusic.defaults`); None for none.
-        warmth: the temperature that is meant by 1, above 0 and at most 5.
+        defaults: packed densities and registers of real playing (see `engine.models.getmusic.defaults`); None for none.
+            The manifest calls this fact ``usual``.
+        warmth: the network's temperature where 1 is set, above 0 and at most 5.
     """
 
     dictionary: str
@@ -39,12 +40,12 @@ class GetmusicFacts:
     features: int = 0
     lagged_chords: bool = False
     key_shift: str = "near"
-    usual: str | None = None
+    defaults: str | None = None
     warmth: float = 1.0
 
     @classmethod
     def from_mapping(cls, facts: Mapping[str, Any]) -> "GetmusicFacts":
-        """Read what a manifest says; the dictionary itself is read by whoever needs it.
+        """The facts of a manifest; the text of the dictionary is not parsed here.
 
         Raises:
             ManifestError: a fact is missing, of the wrong type or out of range.
@@ -64,14 +65,14 @@ class GetmusicFacts:
             features=read.whole("features", default=0),
             lagged_chords=read.flag("lagged_chords", default=False),
             key_shift=read.text("key_shift", default="near", among=SHIFTS),
-            usual=read.text("usual") if "usual" in read else None,
+            defaults=read.text("usual") if "usual" in read else None,
             warmth=warmth,
         )
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain JSON values for a manifest."""
         return {
-            **({"usual": self.usual} if self.usual is not None else {}),
+            **({"usual": self.defaults} if self.defaults is not None else {}),
             **({"warmth": self.warmth} if self.warmth != 1.0 else {}),
             "kind": self.kind,
             "dictionary": self.dictionary,

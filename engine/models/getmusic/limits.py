@@ -1,4 +1,4 @@
-"""What a fill may play and what it is told of harmony, from a dictionary's tokens."""
+"""Allowed tokens and harmony features of an infill, from the tokens of a dictionary."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -13,15 +13,15 @@ from engine.music.harmony import Chord
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
 
-__all__ = ["PULL", "conducted", "limits_of", "rows_of", "tones_of", "usual_pull"]
+__all__ = ["PULL", "conducted", "default_pull", "limits_of", "rows_of", "tones_of"]
 
 
 PULL: Final = 2.0
-"""Nats towards the tones of the chord that a conducted network is given where nobody says otherwise."""
+"""Default bias towards chord tones, in nats, for a network with harmony features."""
 
 
-def usual_pull(network: Network) -> float:
-    """`PULL` of a network that is told chords; of one that finds its own (as the published one), none."""
+def default_pull(network: Network) -> float:
+    """The default chord bias: `PULL` for a network with harmony features, 0 for one without (the published one)."""
     return PULL if network.conducted else 0.0
 
 
@@ -33,10 +33,10 @@ def rows_of(dictionary: Dictionary) -> Rows:
 
 
 def tones_of(chords: Sequence[Chord | None], columns: int, each: int = COLUMNS) -> Mask:
-    """[columns, 12] the pitch classes of chords; all where no chord is known.
+    """[columns, 12] the pitch classes of chords; all pitch classes where no chord is known.
 
     Args:
-        chords: in the key of the grid, one after the other, `each` columns each; the last one goes on.
+        chords: in the key of the grid, in order, `each` columns each; the last one holds to the end.
     """
     tones = np.ones((columns, 12), np.bool_)
     for index, chord in enumerate(chords):
@@ -54,7 +54,7 @@ def conducted(
     density: F32 | None = None,
     register: F32 | None = None,
 ) -> F32:
-    """The features of a grid that begins at a bar line (see `engine.music.bandfeatures`).
+    """The input features of a grid that begins at a bar line (see `engine.music.bandfeatures`).
 
     Args:
         chords, each: as for `tones_of`. density, register: [6, columns], or None.
@@ -77,14 +77,14 @@ def limits_of(
     tones: Mask | None = None,
     pull: float = 0.0,
 ) -> Limits:
-    """Which tokens may sound.
+    """The tokens that are allowed.
 
     Args:
-        shift: semitones from the notes heard to the grid's; drums are not moved.
-        ranges: role to the lowest and highest pitch heard; every note of a token must lie within.
-        chord_tones: roles that keep to `tones` ([L, 12], in the key of the grid). scale_tones: those that keep to the
-            scale of the key, and to `tones` where these leave it.
-        pull: how strongly all others are drawn to them, see `Limits`.
+        shift: semitones from sounding notes to the grid's; drums are not moved.
+        ranges: role to the lowest and highest sounding pitch; every note of a token must lie within.
+        chord_tones: roles limited to `tones` ([L, 12], in the key of the grid). scale_tones: roles limited to the
+            scale of the key and `tones`.
+        pull: bias of all roles towards `tones`, see `Limits`.
     """
     ever = {}
     for role, span in (ranges or {}).items():

@@ -1,15 +1,15 @@
-"""GETMusic: fills in what is missing of a score, any tracks from any others, a few cells of all tracks at a time.
+"""GETMusic: fills in missing parts of a score, any tracks from any others, a few cells of all tracks at a time.
 
-A cell begins masked. Each pass of the network says what all open cells may hold, given everything else; some of them,
-in random order and as many of each track as its quota is, are drawn and stay. After any pass what is still open can be
-drawn at once from what the network has said: a job can always end in time.
+A cell starts masked. Each pass of the network predicts all open cells from everything else; some of them, in random
+order and by the quota of each track, are drawn and stay. After any pass the remaining open cells can be drawn at once
+from the latest prediction, so a job can always end in time.
 
-Random order matters: most cells are rests, and rests are what a network is most certain of, so deciding the certain
-first decides on silence.
+The random order matters: most cells are rests, of which a network is most certain, so an order by confidence would
+produce silence.
 
 Source: Lv et al., "GETMusic: Generating Any Music Tracks with a Unified Representation and Diffusion Framework", 2023;
-its sampler is one of the plans. Deciding pitch and duration together, quotas along a cosine, and drawing again what
-came out odd are ours, after MaskGIT (Chang et al., 2022) and Improved VQ-Diffusion (Tang et al., 2022).
+its sampler is one of the plans. Deciding pitch and duration together, cosine quotas, and drawing unlikely cells again
+are ours, after MaskGIT (Chang et al., 2022) and Improved VQ-Diffusion (Tang et al., 2022).
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ from engine.controls import Live
 from engine.errors import ControlError, EngineError, ManifestError, ShapeError
 from engine.graphs.graph import Graph
 from engine.models.getmusic.board import Board, Limits
-from engine.models.getmusic.defaults import Usual
+from engine.models.getmusic.defaults import PlayingDefaults
 from engine.models.getmusic.facts import GetmusicFacts
 from engine.models.getmusic.limits import rows_of
 from engine.models.getmusic.network import Network, network_of
@@ -37,13 +37,13 @@ from engine.protocols.streamer import Job, Progress
 __all__ = ["FillSettings", "Filled", "Getmusic", "GetmusicControls"]
 
 
-_AGAIN: Final = 1 << 16  # number of the first pass that draws odd cells again
+_AGAIN: Final = 1 << 16  # number of the first pass that draws unlikely cells again
 _T: Final = STEPS - 1  # the time step of a grid whose targets are all open
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GetmusicControls:
-    """All that can be turned while a band plays."""
+    """Controls of the network that can change while a band plays."""
 
     steps: Annotated[int, Live(1, 100, "network passes per bar, as far as time allows; more is more coherent")] = 12
     temperature: Annotated[
@@ -59,22 +59,23 @@ class GetmusicControls:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FillSettings:
-    """How to fill.
+    """Settings of an infill.
 
     Args:
-        steps: the most passes for each window of a score; without effect on the official plan.
+        steps: the most passes for each window of a score; not used by the official plan.
         plan: see `engine.models.getmusic.plan.PLANS`.
         seed: same seed, same notes. 0..2^31 - 1.
-        variations: made side by side, each as if it were alone. first: number of the first of them.
-        temperature: of pitches and lengths, not of rests: 0 the likeliest, 1 as usual (see `Getmusic`), more is odder.
-        top_p: only the likeliest pitches that together reach this share.
-        refine: share of the cells, the oddest of each track, that are drawn again in `refine_passes` further passes.
-        rests: role to what is added to the logit of a rest: above 0 fewer notes, below 0 more.
-        densities: role to the share of its cells in which something is to begin, 0..1; the logits of rests are moved to
-            meet it, in each window by itself.
+        variations: made together, each independent of the others. first: number of the first of them.
+        temperature: of pitches and lengths, not of rests: 0 the likeliest, 1 as trained (see `Getmusic`), more is less
+            predictable.
+        top_p: sample only from the likeliest pitches with this total probability.
+        refine: share of the cells, the least likely of each track, that are drawn again in `refine_passes` passes.
+        rests: role to a bias for the logit of a rest: above 0 fewer notes, below 0 more.
+        densities: role to the share of its cells with an onset, 0..1; the logits of rests are biased to reach it, in
+            each window separately.
         temperatures, top_ps: role to a temperature and a top_p of its own.
     Raises:
-        ControlError: a value is out of range, or the official plan is to be bent.
+        ControlError: a value is out of range, or the official plan is combined with other settings.
     """
 
     steps: int = 16
@@ -113,18 +114,18 @@ class FillSettings:
                 raise ControlError(f"{what} are {low:g}..{high:g}, got {', '.join(map(str, rows.values()))}")
         bent = (self.temperature, self.top_p, self.refine) != (1, 1, 0) or any(by_role)
         if self.plan == "official" and bent:
-            raise ControlError("the official plan knows no temperature, top_p, refine, rests or densities: leave them")
+            raise ControlError("the official plan takes no temperature, top_p, refine, rests or densities: omit them")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filled:
-    """What a job made.
+    """The result of an infill.
 
     Args:
-        grids: [variations, 14, L]; as given but for the cells of `made`.
+        grids: [variations, 14, L]; as given except for the cells of `made`.
         made: [6, L] cells that were decided; all targets unless the job was asked to end early.
-        log_p: [variations, 6, L] natural logarithm of what was chosen, at the moment of choosing; 0 elsewhere.
-        passes: runs of the network.
+        log_p: [variations, 6, L] natural logarithm of the probability of each decision when it was made; 0 elsewhere.
+        passes: network passes.
         complete: whether every planned pass was made.
     """
 
@@ -141,8 +142,8 @@ class Getmusic:
     Threads: one; a job belongs to the thread that runs it.
 
     Args:
-        network: what is asked.
-        facts: of its bundle; if None, those of a bundle that says nothing.
+        network: predicts the cells.
+        facts: of its bundle; None for the defaults.
     """
 
     def __init__(self, network: Network, facts: GetmusicFacts | None = None) -> None:
@@ -161,17 +162,17 @@ class Getmusic:
 
     @cached_property
     def dictionary(self) -> Dictionary:
-        """What its tokens mean.
+        """The meaning of the tokens.
 
         Raises:
-            ManifestError: the bundle has none.
+            ManifestError: the bundle has no dictionary.
         """
         return _dictionary(self.facts.dictionary)
 
     @cached_property
-    def usual(self) -> Usual | None:
-        """How bands usually play, if the bundle says so."""
-        return Usual.of(self.facts.usual)
+    def defaults(self) -> PlayingDefaults | None:
+        """Default densities and registers, if the bundle has any."""
+        return PlayingDefaults.from_fact(self.facts.defaults)
 
     def fill(
         self,
@@ -185,25 +186,25 @@ class Getmusic:
     ) -> Job[Filled]:
         """A job that decides the target cells and leaves all others as they are.
 
-        Asked to end early, it draws what is open in the present window from what the network last said; windows that
-        it has not come to stay as they were.
+        Asked to end early, it draws the open cells of the present window from the latest prediction; later windows stay
+        as they were.
 
         Args:
-            grid: [14, L]; what target cells hold is not looked at. EMPTY rows are tracks that are not there.
+            grid: [14, L]; values of target cells are ignored. EMPTY rows are absent tracks.
             targets: [6, L].
-            limits: what may sound; everything if None.
-            features: [F, L] for networks that are conducted.
-            first_bar: number of the bar at column 0: the same bar of a piece is given the same random numbers.
+            limits: the allowed tokens; all if None.
+            features: [F, L] for networks that take features.
+            first_bar: number of the bar at column 0: the same bar of a piece gets the same random numbers.
         Raises:
             ShapeError: shapes differ.
         """
         if grid.ndim != 2 or grid.shape[0] != 14 or targets.shape != (6, grid.shape[1]):
-            raise ShapeError(f"a grid is [14, L] and its targets are [6, L], got {grid.shape} and {targets.shape}")
+            raise ShapeError(f"got a grid {grid.shape} and targets {targets.shape}, wanted [14, L] and [6, L]")
         settings = self._warmed(settings or FillSettings())
         return self._run(grid, targets, settings, limits or Limits(rows=self.network.rows), features, first_bar)
 
     def _warmed(self, settings: FillSettings) -> FillSettings:
-        """`settings` at the temperature at which this network is to draw when 1 is asked for, as its bundle says."""
+        """`settings` with temperatures times the bundle's `warmth`."""
         warmth = self.facts.warmth
         if warmth == 1.0:
             return settings
@@ -250,7 +251,7 @@ def _dictionary(text: str) -> Dictionary:
 
 
 def _time(share: float, t: int | None) -> int:
-    """The step that goes with a share of open targets, unless the plan says one."""
+    """The time step for a share of open targets, unless the plan sets one."""
     return step_of(share) if t is None else t
 
 
@@ -259,7 +260,7 @@ def _cut(features: F32 | None, window: PlanWindow) -> F32 | None:
 
 
 def _stages(window: PlanWindow, targets: Mask, settings: FillSettings) -> Iterator[tuple[int, int | None, Any]]:
-    """Each pass of a window: number, time step if the plan says one, cells of each track to decide (None: all)."""
+    """Each pass of a window: number, time step if the plan sets one, cells of each track to decide (None: all)."""
     cells = targets[:, window.start : window.until].sum(axis=1)
     if settings.plan == "official":
         plan = np.stack([official_passes(2 * int(count)) for count in cells], axis=1)

@@ -1,8 +1,8 @@
-"""GETMusic's network as one question: which tokens may these cells of these grids hold?
+"""GETMusic's network as one function: logits of the tokens of some cells of a grid.
 
-Two kinds of bundle answer it. In one, every column sees every other (graph ``network``). In the other, past columns
-are read once (graph ``past``) and kept, and each pass costs only the last columns (graph ``window``), which see the
-past and one another; the past does not see them.
+There are two kinds of bundle. In one, every column sees every other (graph ``network``). In the other, past columns are
+read once (graph ``past``) and cached, and each pass computes only the last columns (graph ``window``), which see the
+past and each other; the past does not see them.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _SHARED: Final = ("tokens", "given", "t", "cells_duration", *(f"cells_{role}" fo
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which tokens each track may hold.
+    """The tokens of each track.
 
     Args:
         lows, counts: for each of the six tracks, its first pitch token and how many it has.
@@ -61,7 +61,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Logits of the cells that were asked for.
+    """Logits of the requested cells.
 
     Args:
         pitch: for each track [M, n + 1] in the order of ``np.nonzero(asked[:, 2 * track])``; the last column is PAD.
@@ -80,27 +80,27 @@ class Network(Protocol):
 
     @property
     def conducted(self) -> bool:
-        """Whether it must be given features."""
+        """Whether it takes features."""
         ...
 
     @property
     def context(self) -> int:
-        """The most columns that are seen at once."""
+        """The most columns that it sees at once."""
         ...
 
     @property
     def window(self) -> int:
-        """The last columns of a grid in which cells may be open; all of `context` where the network sees both ways."""
+        """The last columns of a grid, in which cells may be open; all of `context` if it caches no past."""
         ...
 
     def predict(self, tokens: I64, given: I64, t: int, asked: Mask, features: F32 | None = None) -> Prediction:
-        """What cells may hold.
+        """Predict cells.
 
         Args:
             tokens: [B, 14, L], MASK where open. given: [B, 14, L], 1 for conditions.
             t: 0..99, the share of targets that are open times 99.
-            asked: [B, 12, L] the cells of the six tracks' rows that are asked for.
-            features: [F, L] of musical time, harmony and wishes, for networks that are conducted.
+            asked: [B, 12, L] the requested cells of the six tracks' rows.
+            features: [F, L] of musical time, harmony, density and register, for networks that take features.
         """
         ...
 
@@ -129,8 +129,8 @@ class FullNetwork:
 class CachedNetwork:
     """The network whose last columns see a past that is read once.
 
-    The past of the latest question is kept: asked again with the same past, as in all passes of one bar, only the
-    window is computed.
+    The past of the latest call is cached: with the same past again, as in all passes of one bar, only the window is
+    computed.
 
     Raises:
         ManifestError: the graphs are not of this kind.

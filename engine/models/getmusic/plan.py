@@ -1,7 +1,7 @@
-"""What GETMusic decides when: how many cells in each pass, in which order, and through which window of a long score.
+"""The plan of an infill: how many cells are decided in each pass, and in which windows of a long score.
 
-A *cell* is here one track in one column: its pitch and its duration are decided together. The plan of the official
-sampler counts the two apart, as that sampler does.
+A *cell* is one track in one column: its pitch and its duration are decided together. The plan of the official sampler
+counts the two separately, as that sampler does.
 """
 
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ BAR: Final = 16
 """Columns of a bar."""
 
 PLANS: Final = ("cosine", "linear", "official")
-"""How the share of undecided cells falls: slowly at first, evenly, or as the original release does it."""
+"""How the share of undecided cells falls: slowly at first, linearly, or as in the original release."""
 
 _OFFICIAL_STEPS: Final = 99
 
 
 def quotas(count: int, steps: int, plan: str) -> I64:
-    """[steps] how many of `count` cells each pass decides; they add up to `count`.
+    """[steps] the number of cells that each pass decides; the sum is `count`.
 
     Args:
         plan: ``cosine`` leaves a share cos(pi/2 * k / steps) open after pass k, ``linear`` 1 - k / steps.
@@ -37,7 +37,7 @@ def quotas(count: int, steps: int, plan: str) -> I64:
         The cosine plan is MaskGIT's (Chang et al., 2022).
     """
     if steps < 1 or plan not in ("cosine", "linear"):
-        raise ShapeError(f"a plan is cosine or linear in 1 or more steps, got {plan} in {steps}")
+        raise ShapeError(f"got plan {plan} in {steps} steps, wanted cosine or linear in 1 or more")
     share = np.arange(steps + 1) / steps
     left = np.cos(np.pi / 2.0 * share) if plan == "cosine" else 1.0 - share
     left[-1] = 0.0
@@ -45,7 +45,7 @@ def quotas(count: int, steps: int, plan: str) -> I64:
 
 
 def official_passes(count: int) -> I64:
-    """[99] how many of `count` cells (pitch and duration apart) the official sampler decides at t = 99, 98, ... 1.
+    """[99] how many of `count` cells (pitch and duration separately) the official sampler decides at t = 99, 98, ... 1.
 
     Source:
         The sampler of microsoft/muzic/getmusic: an equal whole number each, and of the rest one at every
@@ -61,11 +61,11 @@ def official_passes(count: int) -> I64:
 
 
 def draws_of(cells: int, columns: int, seed: int, purpose: int, variation: int, turn: int, first_bar: int = 0) -> F64:
-    """[6, columns, cells] numbers in 0..1 for each track and column, the same whatever else is asked for beside them.
+    """[6, columns, cells] random numbers in 0..1 for each track and column, independent of all other draws.
 
     Args:
-        cells: numbers wanted for each. columns: counted from the line of bar `first_bar` of the piece.
-        seed, purpose, variation, turn: what they are for; each combination has numbers of its own.
+        cells: numbers for each. columns: counted from the line of bar `first_bar` of the piece.
+        seed, purpose, variation, turn: each combination has numbers of its own.
     """
     bars = -(-columns // BAR)
     made = [
@@ -77,11 +77,11 @@ def draws_of(cells: int, columns: int, seed: int, purpose: int, variation: int, 
 
 @dataclass(frozen=True, slots=True)
 class PlanWindow:
-    """A stretch of a score that the network sees at once.
+    """Columns of a score that the network sees at once.
 
     Args:
-        first, last: columns seen, `last` left out.
-        start, until: columns decided here, `until` left out; those before were decided, those behind wait.
+        first, last: columns seen, `last` excluded.
+        start, until: columns decided here, `until` excluded; earlier ones are decided, later ones wait.
     """
 
     first: int
@@ -91,10 +91,9 @@ class PlanWindow:
 
 
 def windows(targets: Mask, context: int) -> Iterator[PlanWindow]:
-    """The windows in which all targets get decided, from left to right, each begun at a bar line.
+    """The windows in which all targets are decided, from left to right, each from a bar line.
 
-    What was decided in one window is given in the next: a quarter of each window is what came before, an eighth is what
-    comes after.
+    Decisions of one window are given in the next: a quarter of each window is earlier music, an eighth is later music.
 
     Args:
         targets: [6, L] cells to decide.
@@ -108,7 +107,7 @@ def windows(targets: Mask, context: int) -> Iterator[PlanWindow]:
         yield PlanWindow(0, length, 0, length)
         return
     if context < 4 * BAR:
-        raise ShapeError(f"a window has at least {4 * BAR} columns, got {context}")
+        raise ShapeError(f"got a context of {context} columns, wanted at least {4 * BAR}")
     seen, before, after = context // BAR * BAR, context // 4 // BAR * BAR, max(BAR, context // 8 // BAR * BAR)
     done = 0
     while columns.size and done <= columns[-1]:
@@ -122,11 +121,11 @@ def windows(targets: Mask, context: int) -> Iterator[PlanWindow]:
 
 
 def blocks(targets: Mask, context: int, block: int) -> Iterator[PlanWindow]:
-    """The windows of a network that decides only in its last columns and sees nothing behind them.
+    """The windows of a network that decides only in its last columns and sees nothing after them.
 
     Args:
         targets: [6, L].
-        context: the most columns that it sees. block: columns at the end of a window in which it decides.
+        context: the most columns that it sees. block: columns at the end of a window, in which it decides.
     """
     length = targets.shape[1]
     columns = np.flatnonzero(targets.any(axis=0))

@@ -1,7 +1,7 @@
-"""A score as GETMusic sees it, for some bars of some tracks to be made anew, and back.
+"""From a score to GETMusic's grid and back, to make some bars of some tracks again.
 
-What is to be made is taken out first: key and chords are those of what is left. Of a long piece only the bars around
-those that are made are looked at, as many as the network may see.
+The notes to be made are removed first: key and chords are those of the rest. Of a long piece only the bars around those
+to be made are used, as many as the network's context.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from engine.errors import ControlError
 from engine.models.getmusic.board import Limits
 from engine.models.getmusic.defaults import played
-from engine.models.getmusic.limits import conducted, limits_of, tones_of, usual_pull
+from engine.models.getmusic.limits import conducted, default_pull, limits_of, tones_of
 from engine.models.getmusic.model import Getmusic
 from engine.music.arrays import F32, I64, Mask
 from engine.music.bars import COLUMNS, Bars
@@ -28,20 +28,20 @@ __all__ = ["Sheet", "Wanted"]
 
 _MOST_BARS: Final = 512
 _VELOCITIES: Final = {"lead": 100, "bass": 92, "drum": 92, "guitar": 78, "piano": 84, "string": 64}
-_STROKE: Final = 120  # ticks of a drum's stroke: their lengths say nothing
+_STROKE: Final = 120  # ticks of a drum's stroke: their lengths have no meaning
 _MOST_PARTS: Final = 8  # bars of a grid that one bar of a score may become
-_NEAR: Final = 64  # notes by which a track's loudness is judged
+_NEAR: Final = 64  # nearest notes, from which a track's velocity is taken
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """What is to be made.
+    """The bars and roles to make.
 
     Args:
-        targets: roles. bars: first and last, from 0; beyond the end the piece goes on.
-        chords: one a bar from bar 0 on, repeated; None for what is heard.
-        seed: chooses how parts play that begin from nothing, see `engine.models.getmusic.defaults`.
-        ranges, chord_tones, scale_tones, pull: see `limits_of`; `pull` is the network's usual one if not given.
+        targets: roles. bars: first and last, from 0; they may lie beyond the end.
+        chords: one a bar from bar 0 on, repeated; None: detected.
+        seed: chooses the defaults of parts that start from nothing, see `engine.models.getmusic.defaults`.
+        ranges, chord_tones, scale_tones, pull: see `limits_of`; `pull` None: `default_pull`.
     """
 
     targets: tuple[str, ...]
@@ -55,24 +55,24 @@ class Wanted:
 
 
 class Sheet:
-    """What a fill is about.
+    """The grid, targets and limits of an infill.
 
     Args:
-        model: whose grids these are.
+        model: the model that fills the grid.
         score: the music. roles: of each of its tracks.
     Attributes:
         grid, targets, limits, features, first_bar: see `Getmusic.fill`.
-        ticks: from where to where in the score notes are made.
-        left: the score without the notes that go.
+        ticks: start and end of the bars to make.
+        left: the score without the notes to be replaced.
     Raises:
-        ControlError: nothing to begin with, or too many bars.
+        ControlError: no notes to go by, or too many bars.
     """
 
     def __init__(self, model: Getmusic, score: Score, roles: Sequence[str | None], wanted: Wanted) -> None:
         first, last = wanted.bars
         if last - first >= _MOST_BARS:
             raise ControlError(
-                f"got {last - first + 1} bars to make, at most {_MOST_BARS} go at once: choose some, such as 9-16"
+                f"got {last - first + 1} bars to make, wanted at most {_MOST_BARS}: choose some, such as 9-16"
             )
         self._model, self._score, self._roles, self._wanted = model, score, tuple(roles), wanted
         self.ticks = score.tick_of_bar(first), score.tick_of_bar(last + 1)
@@ -88,14 +88,14 @@ class Sheet:
         chords = self._harmony()
         columns = self.grid.shape[1]
         tones = tones_of(chords, columns)
-        pull = usual_pull(model.network) if wanted.pull is None else wanted.pull
+        pull = default_pull(model.network) if wanted.pull is None else wanted.pull
         self.limits: Limits = limits_of(
             model.dictionary, shift=self._encoded.shift, ranges=wanted.ranges, chord_tones=wanted.chord_tones,
             scale_tones=wanted.scale_tones, tones=tones, pull=pull,
         )  # fmt: skip
         self.features: F32 | None = None
         if model.network.conducted:
-            self.features = conducted(chords, columns, COLUMNS, *self._usual(columns))
+            self.features = conducted(chords, columns, COLUMNS, *self._default_playing(columns))
 
     @property
     def lost(self) -> str:
@@ -104,11 +104,11 @@ class Sheet:
 
     @property
     def lines(self) -> list[int]:
-        """Ticks of all bar lines that are seen, from that of `first_bar` on."""
+        """Ticks of all bar lines in the grid, from that of `first_bar` on."""
         return [self._score.tick_of_bar(bar) for bar in range(self.first_bar, self.last_bar + 2)]
 
     def notes(self, grid: I64) -> dict[str, tuple[Note, ...]]:
-        """The new notes of a filled grid by role, where and as loud as they are to be in the score."""
+        """The new notes of a filled grid by role, with their ticks in the score and their velocities."""
         cells = np.where(np.repeat(self.targets, 2, axis=0), grid[:12], PAD)
         cells = np.concatenate([cells, grid[12:]])
         whole = decode(cells, self._model.dictionary, self._encoded.shift, bars=self._encoded.bars)
@@ -125,7 +125,7 @@ class Sheet:
         return made
 
     def _without(self, track: Track, role: str | None) -> Track:
-        """A track without what is to be made."""
+        """A track without the notes to be made."""
         if role not in self._wanted.targets:
             return track
         return track.where(lambda note: not self.ticks[0] <= note.start < self.ticks[1])
@@ -137,10 +137,10 @@ class Sheet:
         if not there:
             raise ControlError("nothing is left to play along with: give --chords, fewer targets or fewer bars")
         if there == {"drum"}:
-            raise ControlError("only drums are left, which say nothing of harmony: give --chords")
+            raise ControlError("only drums are left, which have no harmony: give --chords")
 
     def _encode(self) -> Encoded:
-        """What is left of the bars that are seen, from tick 0 on."""
+        """The remaining notes of the bars in the grid, from tick 0 on."""
         start, end = self._start, self._score.tick_of_bar(self.last_bar + 1)
         tracks = tuple(
             replace(
@@ -169,15 +169,15 @@ class Sheet:
         bars = [self._score.bar_at(int(line))[0] for line in lines]
         return [self._wanted.chords[bar % len(self._wanted.chords)].transposed(self._encoded.shift) for bar in bars]
 
-    def _usual(self, columns: int) -> tuple[F32 | None, F32 | None]:
-        """Density and register of parts that are to begin from nothing."""
-        usual, wanted = self._model.usual, self._wanted
+    def _default_playing(self, columns: int) -> tuple[F32 | None, F32 | None]:
+        """Density and register of parts that start from nothing."""
+        defaults, wanted = self._model.defaults, self._wanted
         roles = zip(self._roles, self.left.tracks, strict=True)
         cold = set(wanted.targets) - {role for role, track in roles if role and track.notes}
-        if usual is None or not cold:
+        if defaults is None or not cold:
             return None, None
         lead = played(self.grid[2 * ROLES.index("lead")], self._model.dictionary, "lead")
-        return usual.wishes(cold, columns, wanted.seed, first_bar=self.first_bar, lead=lead)
+        return defaults.choose(cold, columns, wanted.seed, first_bar=self.first_bar, lead=lead)
 
     def _targets(self) -> Mask:
         bars = self._encoded.bars
@@ -187,7 +187,7 @@ class Sheet:
         return np.asarray(chosen[:, None] & inside, np.bool_)
 
     def _velocity(self, role: str) -> int:
-        """That of the notes nearest to those made; of a new track, a usual one."""
+        """Median velocity of the notes nearest to those made; of a new track, the default of its role."""
         middle = sum(self.ticks) / 2
         tracks = zip(self._roles, self._score.tracks, strict=True)
         notes = [note for name, track in tracks if name == role for note in track.notes]

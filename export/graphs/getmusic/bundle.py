@@ -181,7 +181,7 @@ def facts(loaded: Loaded) -> GetmusicFacts:
         features=BAND_FEATURES if live else 0,
         lagged_chords=bool(notes.get("lagged_chords", not live)),
         key_shift=str(notes.get("key_shift", "near" if live else "down")),
-        usual=notes.get("usual") or None,
+        defaults=notes.get("usual") or None,
         warmth=float(notes.get("warmth") or 1.0),
     )
 

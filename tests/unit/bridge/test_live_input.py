@@ -71,36 +71,36 @@ def test_an_output_is_asked_for_the_input_that_may_be_the_same_device(name: str,
 
 def test_what_comes_in_is_heard_at_its_sample_less_what_the_driver_does_not_tell(session: Session) -> None:
     port = Port()
-    ear = open_live_input(Settings(input="default", input_offset_ms=10.0, input_gain=-6.0), session, port)
-    assert ear is not None
-    ear.start()
+    opened_input = open_live_input(Settings(input="default", input_offset_ms=10.0, input_gain=-6.0), session, port)
+    assert opened_input is not None
+    opened_input.start()
     port.input.listener(np.full((1, 480), 0.5, np.float32), 4_800)
     assert session.hearing.end == 4_800 + 480 - 480
     assert session.hearing.last(1)[0, 0] == pytest.approx(0.5 * 10 ** (-6.0 / 20.0), rel=1e-3)
-    ear.stop()
+    opened_input.stop()
     assert port.input.stopped == 1
 
 
 def test_it_is_told_of_in_figures(session: Session) -> None:
     port = Port()
-    ear = open_live_input(Settings(input="default"), session, port)
-    assert ear is not None
-    ear.start()
+    opened_input = open_live_input(Settings(input="default"), session, port)
+    assert opened_input is not None
+    opened_input.start()
     port.input.listener(np.full((1, RATE), 0.5, np.float32), 0)
     port.input.listener(np.full((1, 480), 2.0, np.float32), 2 * RATE)
-    rows = dict(ear.status(-12.0))
+    rows = dict(opened_input.status(-12.0))
     assert rows["input"] == "by hand"
     assert (rows["input_rate"], rows["input_latency_ms"], rows["input_db"]) == (44_100, 10.0, -12.0)
     assert (rows["input_s"], rows["input_gaps"], rows["input_clipped"]) == (1.01, 1, 1)
     assert (rows["input_overruns"], rows["input_flags"], rows["input_losses"]) == (2, 3, 4)
-    assert list(ear.poll()) == ["a line"]
+    assert list(opened_input.poll()) == ["a line"]
 
 
 @pytest.mark.parametrize(("monitor", "heard"), [(None, False), (-6.0, True)])
 def test_it_is_in_the_output_only_if_that_is_asked_for(monitor: float | None, heard: bool, session: Session) -> None:
     port = Port()
-    ear = open_live_input(Settings(input="default", input_monitor=monitor), session, port)
-    assert ear is not None
+    opened_input = open_live_input(Settings(input="default", input_monitor=monitor), session, port)
+    assert opened_input is not None
     position = 0
 
     def silence(frames: int) -> np.ndarray:
@@ -109,8 +109,8 @@ def test_it_is_in_the_output_only_if_that_is_asked_for(monitor: float | None, he
         position += frames
         return np.zeros((2, frames), np.float32)
 
-    port.start(ear.source(silence))
-    ear.start()
+    port.start(opened_input.source(silence))
+    opened_input.start()
     sounds = []
     for _ in range(100):
         port.input.listener(np.full((1, 256), 0.5, np.float32), position)

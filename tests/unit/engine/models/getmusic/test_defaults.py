@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ManifestError
-from engine.models.getmusic.defaults import Usual, played
+from engine.models.getmusic.defaults import PlayingDefaults, played
 from engine.music.bandfeatures import STRETCH, packed, unpacked
 from engine.music.score import ROLES
 from engine.music.vocabulary import PAD, Dictionary
@@ -24,9 +24,9 @@ def rows(count: int) -> np.ndarray:
 
 
 def test_only_the_roles_asked_for_are_told_and_bars_go_round() -> None:
-    usual = Usual.of(packed(rows(3)))
-    assert usual is not None
-    density, register = usual.wishes({"bass"}, 96, seed=1, first_bar=STRETCH - 2, lead=None)
+    defaults = PlayingDefaults.from_fact(packed(rows(3)))
+    assert defaults is not None
+    density, register = defaults.choose({"bass"}, 96, seed=1, first_bar=STRETCH - 2, lead=None)
     assert density.shape == register.shape == (6, 96)
     assert np.allclose(density[1, ::16], [0.6, 0.7, 0.0, 0.1, 0.2, 0.3], atol=1e-3)
     assert (register[1] == 0.5).all()
@@ -35,22 +35,22 @@ def test_only_the_roles_asked_for_are_told_and_bars_go_round() -> None:
 
 
 def test_a_stretch_whose_lead_is_like_the_one_there_is_chosen_by_seed() -> None:
-    usual = Usual(rows(100))
-    chosen = {round(float(usual.wishes({"lead"}, 16, seed=s, lead=(0.9, 0.5))[0][0, 0]), 2) for s in range(60)}
+    defaults = PlayingDefaults(rows(100))
+    chosen = {round(float(defaults.choose({"lead"}, 16, seed=s, lead=(0.9, 0.5))[0][0, 0]), 2) for s in range(60)}
     assert len(chosen) > 10
     assert min(chosen) >= 0.52
-    assert {float(usual.wishes({"lead"}, 16, seed=7, lead=(0.2, 0.5))[0][0, 0]) for _ in range(3)} == {
-        float(usual.wishes({"lead"}, 16, seed=7, lead=(0.2, 0.5))[0][0, 0])
+    assert {float(defaults.choose({"lead"}, 16, seed=7, lead=(0.2, 0.5))[0][0, 0]) for _ in range(3)} == {
+        float(defaults.choose({"lead"}, 16, seed=7, lead=(0.2, 0.5))[0][0, 0])
     }
 
 
 def test_another_stretch_follows_and_where_one_begins_to_count_changes_nothing() -> None:
-    usual = Usual(rows(100))
-    whole, _ = usual.wishes({"lead"}, 4 * STRETCH * 16, seed=5, lead=None)
+    defaults = PlayingDefaults(rows(100))
+    whole, _ = defaults.choose({"lead"}, 4 * STRETCH * 16, seed=5, lead=None)
     sections = whole[0].reshape(4, -1)
     assert (sections == sections[:, :1]).all()
     assert len(set(sections[:, 0].tolist())) > 1
-    late, _ = usual.wishes({"lead"}, STRETCH * 16, seed=5, first_bar=STRETCH - 2, lead=None)
+    late, _ = defaults.choose({"lead"}, STRETCH * 16, seed=5, first_bar=STRETCH - 2, lead=None)
     assert (late == whole[:, (STRETCH - 2) * 16 : (2 * STRETCH - 2) * 16]).all()
 
 
@@ -61,11 +61,11 @@ def test_packing_keeps_what_is_told_of_a_bar() -> None:
 
 
 def test_bundles_need_not_say_and_must_not_say_nonsense() -> None:
-    assert Usual.of(None) is None
+    assert PlayingDefaults.from_fact(None) is None
     beyond = base64.b64encode(bytes([250] * STRETCH * 2 * 6)).decode()
     for wrong in ([], [1, 2, 3], "", "much", "müch", packed(rows(2)[0][0]), beyond):
         with pytest.raises(ManifestError, match="export it again"):
-            Usual.of(wrong)
+            PlayingDefaults.from_fact(wrong)
 
 
 def test_what_a_row_plays_is_its_density_and_its_register() -> None:
