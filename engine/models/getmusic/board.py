@@ -298,7 +298,7 @@ class Sight:
         return first & waiting
 
     def _decide_rows(self, prediction: Prediction, counts: I64 | None) -> None:
-        """Draw as the original release does: pitch and duration apart, in an order that depends little on confidence."""
+        """Draw as the original release does: pitch and duration apart, in an order that hardly follows confidence."""
         u = self._draws(4, _DRAW, self.turn)
         drawn: I64 = np.zeros(self._asked.shape, np.int64)
         log_p, late = np.zeros(self._asked.shape), np.full(self._asked.shape, np.inf)
