@@ -53,7 +53,7 @@ def choose_sink(name: str | None) -> MidiSource | None:
         except PortError:
             continue
     if not found:
-        raise NoMidiError(f"got MIDI output {name!r}, but there are none: use {VIRTUAL!r} and connect to it")
+        raise NoMidiError(f"no MIDI output is called {name!r}, there are none: use {VIRTUAL!r} and connect to it")
     return choose_source(found, name, what="output")
 
 
