@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def task(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     make, music = RECIPES[request.param]
     torch.manual_seed(0)
     recipe = make(tmp_path_factory.mktemp("batches"))
+    recipe = replace(recipe, data=replace(recipe.data, pieces=6))  # some of them on either side
     built = recipe.task.build(recipe)
     built.prepare(torch.device("cpu"))
     return built, music
@@ -117,35 +119,55 @@ def test_music_depends_on_seed_step_and_process(task: tuple[Task, str]) -> None:
     assert any(not torch.equal(items[0], item) for item in items[1:]), "all items of a batch are the same"
 
 
-def noting(method: Callable[..., Any], read: set[Any]) -> Callable[..., Any]:
-    """`method`, and what its first argument names is in `read` afterwards."""
+def noted(method: Callable[..., Any], read: list[tuple[Any, ...]]) -> Callable[..., Any]:
+    """`method`, whose arguments are in `read` afterwards: the piece, and the place in it if it is one of them."""
 
-    def noted(piece: Any, *more: Any) -> Any:
-        read.add(getattr(piece, "checksum", piece))
-        return method(piece, *more)
+    def call(piece: Any, *place: Any) -> Any:
+        read.append((getattr(piece, "checksum", piece), *place))
+        return method(piece, *place)
 
-    return noted
+    return call
 
 
-def test_training_reads_no_held_out_piece(task: tuple[Task, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    built, _ = task
-    held, read = set[Any](), set[Any]()
+def watched(built: Task, monkeypatch: pytest.MonkeyPatch) -> tuple[set[Any], list[tuple[Any, ...]]]:
+    """The held-out pieces of a task, and a list that grows by each piece that is read."""
+    held, read = set[Any](), list[tuple[Any, ...]]()
     for name, value in list(vars(built).items()):
         if isinstance(value, Store):
             held = {entry.checksum for entry in value.held_out}
-            monkeypatch.setattr(value, "whole", noting(value.whole, read))
+            monkeypatch.setattr(value, "whole", noted(value.whole, read))
         elif isinstance(value, Grids):
             held = set(value.pieces(held_out=True))
-            monkeypatch.setattr(value, "window", noting(value.window, read))
+            monkeypatch.setattr(value, "window", noted(value.window, read))
         elif name == "_held":
             held = {repr(each.piece) for each in value}
-            read |= {repr(each.piece) for each in vars(built)["_pieces"]}
+            read += [(repr(each.piece),) for each in vars(built)["_pieces"]]
             monkeypatch.setattr(built, "_held", [])
+    return held, read
+
+
+def test_training_reads_no_held_out_piece(task: tuple[Task, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    held, read = watched(task[0], monkeypatch)
     for step in range(12):
-        built.batch(step, batch_rng(0, step, 0))
+        task[0].batch(step, batch_rng(0, step, 0))
     assert held
     assert read
-    assert not held & read
+    assert not held & {piece for piece, *_ in read}
+
+
+def test_the_pieces_that_are_read_depend_on_the_seed(task: tuple[Task, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only what is done with them afterwards, such as gains and masks."""
+    built, _ = task
+    if not any(isinstance(value, Store | Grids) for value in vars(built).values()):
+        return  # its pieces are in memory, and its batches hold nothing but them
+    _, read = watched(built, monkeypatch)
+    orders = []
+    for seed in range(4):
+        read.clear()
+        for step in range(6):
+            built.batch(step, batch_rng(seed, step, 0))
+        orders.append(tuple(read))
+    assert len(set(orders)) == len(orders)
 
 
 def test_random_numbers_of_a_step_depend_on_seed_step_and_process() -> None:
