@@ -8,6 +8,7 @@ from dataclasses import fields
 from types import TracebackType
 from typing import Any, Final, Self
 
+from bridge.picture import LivePicture
 from engine.messages.session import (
     Applied,
     Continue,
@@ -128,7 +129,7 @@ class PlainView:
         return f"bar {seen.bar}, {seen.tempo_bpm:g} bpm, {level}, underruns {seen.underruns}; {voices}"
 
 
-class LiveView:
+class LiveView(LivePicture):
     """A table redrawn eight times a second.
 
     Threads: any may call `say` and `show`; rich draws in a thread of its own.
@@ -138,20 +139,11 @@ class LiveView:
     """
 
     def __init__(self, counters: Callable[[], Mapping[str, int]]) -> None:
-        from rich.live import Live
-
         self._counters = counters
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._lock = threading.Lock()
         self._seen: Telemetry | None = None
-        self._live = Live(get_renderable=self._draw, refresh_per_second=_REFRESH_HZ, transient=True)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._live.stop()
+        super().__init__(_REFRESH_HZ)  # draws at once
 
     def say(self, line: str) -> None:
         """Show a message below the table until newer ones replace it."""

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
 from bridge.midi.out import OutStats
+from bridge.picture import LivePicture
 from engine.band.actions import SOURCES, BandSettings, Bar, Dropped, Planned
 from engine.music.score import Note
 from engine.music.units import TICKS_PER_BEAT
@@ -208,7 +209,7 @@ class JsonView:
         self._out.flush()
 
 
-class PictureView:
+class PictureView(LivePicture):
     """This bar and the next as strips of sixteen columns, redrawn twelve times a second.
 
     Args:
@@ -216,21 +217,15 @@ class PictureView:
     """
 
     def __init__(self, settings: BandSettings) -> None:
-        from rich.live import Live
-
         self._settings = settings
         self._status: BandStatus | None = None
         self._chord: dict[int, str] = {}
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._late: deque[float] = deque(maxlen=10_000)
-        self._live = Live(get_renderable=self._draw, refresh_per_second=_REFRESH_HZ, transient=True)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
+        super().__init__(_REFRESH_HZ)  # draws at once
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._live.stop()
+        super().__exit__(kind, error, at)
         if self._status is not None:
             print(_figures(self._status), flush=True)
 

@@ -25,9 +25,9 @@ from bridge.midi.sources import (
     names,
     refusals,
 )
-from engine.processes import until_parent_exits
+from engine.processes import ChildProcess, ProcessEnded, until_parent_exits
 
-__all__ = ["MidiOpened", "MidiRefusal", "Stamped", "driver_main"]
+__all__ = ["MidiOpened", "MidiRefusal", "Stamped", "driver_main", "first_answer"]
 
 Stamped = tuple[float, bytes]
 """When a message arrived (perf_counter seconds, one clock for all processes), and its bytes."""
@@ -49,6 +49,25 @@ class MidiRefusal:
 
     reason: str
     nothing: bool
+
+
+def first_answer(child: ChildProcess, within_s: float, what: str) -> MidiOpened:
+    """What a process that opens a MIDI device says first.
+
+    Args:
+        what: ``input`` or ``output``.
+    Raises:
+        NoMidiError, PortError: it refuses, ends, or says nothing in time.
+    """
+    try:
+        answer = child.receive(within_s)
+    except ProcessEnded:
+        raise PortError(f"the process of the MIDI {what} has ended: restart the MIDI system") from None
+    if isinstance(answer, MidiRefusal):
+        raise NoMidiError(answer.reason) if answer.nothing else PortError(answer.reason)
+    if not isinstance(answer, MidiOpened):
+        raise PortError(f"the MIDI {what} did not open within {within_s:g} s: restart the MIDI system")
+    return answer
 
 
 def driver_main(name: str | None, patient: bool, timing: bool, line: Connection) -> None:

@@ -8,12 +8,13 @@ from multiprocessing.connection import wait
 from typing import Final
 
 from bridge.audio.port import PortError
-from bridge.midi.driver import MidiOpened, MidiRefusal
+from bridge.midi.driver import MidiOpened, first_answer
 from bridge.midi.memory import OutputMemory
 from bridge.midi.output_commands import OutputCommand, SetPulse
 from bridge.midi.sender import SenderSetup, Sent, sender_main, watch_main
 from bridge.midi.sinks import OUT_CLIENT, PORT
-from bridge.midi.sources import VIRTUAL, MidiSource, NoMidiError
+from bridge.midi.sources import VIRTUAL, MidiSource
+from bridge.notices import Notices
 from engine.processes import ChildProcess, ProcessEnded
 
 __all__ = ["MidiOutput", "NoOutput", "OutStats"]
@@ -81,7 +82,7 @@ class MidiOutput:
 
     def __init__(self, name: str | None, setup: SenderSetup | None = None) -> None:
         self._memory = OutputMemory(setup or SenderSetup())
-        self._lines: deque[str] = deque(maxlen=100)
+        self._notices = Notices()
         self._late: deque[float] = deque(maxlen=_KEPT_LATE)
         self._stats, self._losses = Sent(0, 0, 0, 0, 0, 0, 0, ()), 0
         self._before: tuple[int, ...] = (0, 0, 0, 0, 0)  # counts of senders that have ended
@@ -89,18 +90,14 @@ class MidiOutput:
         self._silent = 0  # looks since the last report; not seconds, which pass while a whole machine is suspended
         self._sender: ChildProcess | None = self._start(name, patient=False)
         try:
-            said = self._sender.receive(_ANSWER_S)
-        except ProcessEnded:
-            said = None
-        if not isinstance(said, MidiOpened):
+            sink = first_answer(self._sender, _ANSWER_S, "output").source
+        except PortError:
             self._sender.kill()
             self._sender.close(wait_s=_STOP_S)
-            if not isinstance(said, MidiRefusal):
-                raise PortError(f"the MIDI output did not open within {_ANSWER_S:g} s: restart the MIDI system")
-            raise NoMidiError(said.reason) if said.nothing else PortError(said.reason)
-        self._sink: MidiSource | None = said.source
-        self.name = said.source.title if said.source is not None else f"{VIRTUAL}: {OUT_CLIENT}:{PORT}"
-        self._again = said.source.stem if said.source is not None else VIRTUAL
+            raise
+        self._sink: MidiSource | None = sink
+        self.name = sink.title if sink is not None else f"{VIRTUAL}: {OUT_CLIENT}:{PORT}"
+        self._again = sink.stem if sink is not None else VIRTUAL
         self._present = True
         self._watcher: ChildProcess | None = self._watch()
         self._stopping = threading.Event()
@@ -124,10 +121,7 @@ class MidiOutput:
 
     def poll(self) -> list[str]:
         """Lines for people since the last call: the port lost or back."""
-        lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
-        return lines
+        return self._notices.poll()
 
     def send(self, command: OutputCommand) -> bool:
         """Pass a command on; False if the port is away and the command is dropped."""
@@ -192,12 +186,12 @@ class MidiOutput:
                 sender.line.send(SetPulse(self._memory.pulse))
                 self._present = True
             self._watcher = self._watch()
-            self._lines.append(f"{self.name} is back")
+            self._notices.say(f"{self.name} is back")
 
     def _lose(self, why: str) -> None:
         if self._present:
             self._losses += 1
-            self._lines.append(f"MIDI output {self.name}: {why}; waiting for it")
+            self._notices.say(f"MIDI output {self.name}: {why}; waiting for it")
         with self._guard:
             self._present = False
             now, before = self._stats, self._before

@@ -2,16 +2,16 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
 from bridge.audio.port import PortError
-from bridge.midi.driver import MidiOpened, MidiRefusal, driver_main
+from bridge.midi.driver import MidiOpened, driver_main, first_answer
 from bridge.midi.notes import HeldKeys, Knobs
-from bridge.midi.sources import CLIENT, VIRTUAL, NoMidiError
+from bridge.midi.sources import CLIENT, VIRTUAL
+from bridge.notices import Notices
 from engine.messages.session import Keys, Set
 from engine.processes import ChildProcess, ProcessEnded
 
@@ -116,21 +116,17 @@ class MidiInput:
 
     def __init__(self, name: str | None, listener: MidiListener, *, timing: bool = False) -> None:
         self._listener, self._timing = listener, timing
-        self._lines: deque[str] = deque(maxlen=100)
+        self._notices = Notices()
         self._messages, self._last_s, self._losses = 0, 0.0, 0
         self._driver: ChildProcess | None = self._start(name, patient=False)
         try:
-            said = self._driver.receive(_ANSWER_S)
-        except ProcessEnded:
-            said = MidiRefusal("the MIDI driver ended: restart the MIDI system", False)
-        if not isinstance(said, MidiOpened):
+            source = first_answer(self._driver, _ANSWER_S, "input").source
+        except PortError:
             self._end_driver()
-            if not isinstance(said, MidiRefusal):
-                raise PortError(f"the MIDI system did not answer within {_ANSWER_S:g} s: restart it")
-            raise NoMidiError(said.reason) if said.nothing else PortError(said.reason)
-        self.name = said.source.title if said.source is not None else f"{VIRTUAL}: {CLIENT}"
+            raise
+        self.name = source.title if source is not None else f"{VIRTUAL}: {CLIENT}"
         # After a loss only this very port is opened again, not another whose name also fits.
-        self._again = said.source.stem if said.source is not None else VIRTUAL
+        self._again = source.stem if source is not None else VIRTUAL
         self._present = True
         self._stopping = threading.Event()
         self._reader = threading.Thread(target=self._read, name="midi-reader", daemon=True)
@@ -143,10 +139,7 @@ class MidiInput:
 
     def poll(self) -> list[str]:
         """Lines for people since the last call: the port lost or back."""
-        lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
-        return lines
+        return self._notices.poll()
 
     def stop(self) -> None:
         """Release all keys and close the port."""
@@ -174,7 +167,7 @@ class MidiInput:
                 self._guarded(partial(self._listener.receive, said[1], said[0]))
             elif isinstance(said, MidiOpened):
                 self._present = True
-                self._lines.append(f"{self.name} is back")
+                self._notices.say(f"{self.name} is back")
             self._guarded(lambda: self._listener.check_timeout(time.perf_counter()))
 
     def _lose(self) -> None:
@@ -182,7 +175,7 @@ class MidiInput:
         if self._present:
             self._present = False
             self._losses += 1
-            self._lines.append(f"{self.name} is lost: its keys are released; waiting for it")
+            self._notices.say(f"{self.name} is lost: its keys are released; waiting for it")
             self._guarded(self._listener.release_all)
         self._end_driver()
 
@@ -196,4 +189,4 @@ class MidiInput:
         try:
             work()
         except Exception as error:
-            self._lines.append(f"{self.name}: {type(error).__name__}: {error}")
+            self._notices.say(f"{self.name}: {type(error).__name__}: {error}")

@@ -2,10 +2,20 @@
 
 import ctypes
 import ctypes.util
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from bridge.audio.port import PortError
-from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource, NoMidiError, api_of, choose_source, refusals
+from bridge.midi.sources import (
+    CLIENT,
+    VIRTUAL,
+    MidiSource,
+    NoMidiError,
+    api_of,
+    choose_source,
+    load_rtmidi,
+    names,
+    refusals,
+)
 
 __all__ = ["OUT_CLIENT", "PORT", "choose_sink", "jack_wait_s", "open_sink", "sink_names"]
 
@@ -19,18 +29,12 @@ PORT: Final = "out"
 
 
 def sink_names(api: int) -> list[str]:
-    """Outputs of one system, listed by a short-lived client: a lasting one would not notice that JACK has ended.
+    """Outputs of one system, as `names` of inputs.
 
     Raises:
         PortError: the system is not running.
     """
-    rtmidi = _rtmidi()
-    with refusals(rtmidi.get_api_display_name(api)):
-        client = rtmidi.MidiOut(rtapi=api, name=f"{CLIENT} looks")
-        try:
-            return cast(list[str], client.get_ports())
-        finally:
-            client.delete()
+    return names(api, outputs=True)
 
 
 def choose_sink(name: str | None) -> MidiSource | None:
@@ -45,7 +49,7 @@ def choose_sink(name: str | None) -> MidiSource | None:
     if name is None or name.strip().casefold() == VIRTUAL:
         api_of(None)
         return None
-    rtmidi = _rtmidi()
+    rtmidi = load_rtmidi()
     found: list[MidiSource] = []
     for api in rtmidi.get_compiled_api():
         try:
@@ -63,7 +67,7 @@ def open_sink(sink: MidiSource | None) -> Any:
     Raises:
         PortError: it is no longer there, or cannot be opened.
     """
-    rtmidi = _rtmidi()
+    rtmidi = load_rtmidi()
     api = api_of(sink)
     with refusals(sink.title if sink is not None else VIRTUAL):
         opened = rtmidi.MidiOut(rtapi=api, name=OUT_CLIENT)
@@ -83,7 +87,7 @@ def jack_wait_s(sink: MidiSource | None) -> float:
 
     Measured by a short-lived client.
     """
-    rtmidi = _rtmidi()
+    rtmidi = load_rtmidi()
     if api_of(sink) != rtmidi.API_UNIX_JACK:
         return 0.0
     name = ctypes.util.find_library("jack")
@@ -99,11 +103,3 @@ def jack_wait_s(sink: MidiSource | None) -> float:
     frames, rate = jack.jack_get_buffer_size(client), jack.jack_get_sample_rate(client)
     jack.jack_client_close(client)
     return float(0.5 * frames / rate) if rate else 0.0
-
-
-def _rtmidi() -> Any:
-    try:
-        import rtmidi
-    except ImportError as error:
-        raise NoMidiError(f"no MIDI ({error}): pip install python-rtmidi") from None
-    return rtmidi

@@ -15,6 +15,7 @@ __all__ = [
     "NoMidiError",
     "api_of",
     "choose_source",
+    "load_rtmidi",
     "midi_sources",
     "names",
     "refusals",
@@ -60,7 +61,7 @@ def midi_sources() -> list[MidiSource]:
     Raises:
         NoMidiError: no MIDI system is running.
     """
-    rtmidi = _rtmidi()
+    rtmidi = load_rtmidi()
     found: list[MidiSource] = []
     absent: list[str] = []
     for api in rtmidi.get_compiled_api():
@@ -107,7 +108,7 @@ def api_of(source: MidiSource | None) -> int:
     Raises:
         NoMidiError: there is none.
     """
-    rtmidi = _rtmidi()
+    rtmidi = load_rtmidi()
     for api in rtmidi.get_compiled_api():
         if source is not None:
             if rtmidi.get_api_display_name(api) == source.api:
@@ -119,15 +120,15 @@ def api_of(source: MidiSource | None) -> int:
     raise NoMidiError(f"no MIDI system is running: {_REMEDY}")
 
 
-def names(api: int) -> list[str]:
-    """Inputs of one system, listed by a short-lived client: a lasting one would not notice that JACK has ended.
+def names(api: int, *, outputs: bool = False) -> list[str]:
+    """Inputs or outputs of a system, from a short-lived client: a lasting one would not notice that JACK has ended.
 
     Raises:
         PortError: the system is not running.
     """
-    rtmidi = _rtmidi()
+    rtmidi = load_rtmidi()
     with refusals(rtmidi.get_api_display_name(api)):
-        client = rtmidi.MidiIn(rtapi=api, name=f"{CLIENT} looks")
+        client = (rtmidi.MidiOut if outputs else rtmidi.MidiIn)(rtapi=api, name=f"{CLIENT} looks")
         try:
             return cast(list[str], client.get_ports())
         finally:
@@ -137,14 +138,19 @@ def names(api: int) -> list[str]:
 @contextlib.contextmanager
 def refusals(what: str) -> Iterator[None]:
     """Raise rtmidi's errors as PortError."""
-    rtmidi = _rtmidi()
+    rtmidi = load_rtmidi()
     try:
         yield
     except rtmidi.RtMidiError as error:
         raise PortError(f"{what} cannot be used ({str(error).strip().rstrip('.')})") from None
 
 
-def _rtmidi() -> Any:
+def load_rtmidi() -> Any:
+    """The rtmidi module.
+
+    Raises:
+        NoMidiError: it is not installed.
+    """
     try:
         import rtmidi
     except ImportError as error:

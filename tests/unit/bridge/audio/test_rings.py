@@ -71,30 +71,32 @@ def test_the_place_of_frames_is_free_only_when_they_have_been_copied(monkeypatch
     ring = CaptureRing()
     ring.sound[:500] = 0.5
     ring.captured(500)
+    get = ring._frames.get
+    free: list[int] = []
 
-    def overwrite_what_is_free() -> None:
-        ring.sound[: ring.cells.peek(ring._TAKEN)] = -1.0
+    def slow(first: int, samples: int, out: np.ndarray) -> np.ndarray:
+        free.append(ring.taken)
+        return get(first, samples, out)
 
-    monkeypatch.setattr(circular, "fence", overwrite_what_is_free)
-    assert (ring.read(999) == 0.5).all()
+    monkeypatch.setattr(ring._frames, "get", slow)
+    assert (ring.read(300) == 0.5).all()
+    assert (ring.read(300) == 0.5).all()
+    assert (free, ring.taken) == ([0, 300], 500)
 
 
 def test_what_is_written_is_played_only_when_it_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = PlaybackRing()
-    fills: list[int] = []
-    frames = np.ones((300, 2), np.float32)
+    put = ring._frames.put
+    playable: list[int] = []
 
-    def look() -> None:
-        written = ring.cells.peek(ring._WRITTEN)
-        fills.append(written)
-        assert (ring.sound[:written] == 1.0).all()
+    def slow(first: int, audio: np.ndarray) -> None:
+        playable.append(ring.written)
+        put(first, audio)
 
-    monkeypatch.setattr(circular, "fence", look)
-    ring.write(frames)
-    ring.write(frames)
-    assert fills[0] == 0
-    assert fills[-1] == 300
-    assert ring.cells.peek(ring._WRITTEN) == 600
+    monkeypatch.setattr(ring._frames, "put", slow)
+    ring.write(np.ones((300, 2), np.float32))
+    ring.write(np.ones((300, 2), np.float32))
+    assert (playable, ring.written) == ([0, 300], 600)
 
 
 @pytest.mark.parametrize("width", [1, 2])

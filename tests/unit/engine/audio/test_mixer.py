@@ -85,6 +85,48 @@ def test_a_cover_sinks_to_a_quarter_and_stays() -> None:
     assert late == pytest.approx(0.125 / np.sqrt(2), rel=0.1)  # a little more at the seams, where a tone meets itself
 
 
+STEP = 0.5 * 2 * np.pi * 200 / RATE
+"""The greatest step between two samples of `tone`; a click is many times as great."""
+
+
+@pytest.mark.parametrize("bar", [4010, 4020, 4030])
+def test_a_cover_neither_begins_nor_repeats_with_a_click(bar: int) -> None:
+    """Bars of no whole number of periods, so that the loop's end does not fit its beginning by itself."""
+    lane = lane_with(ring_with(6000), bar=bar)
+    out = read(lane, 0, 6000 + 3 * bar)
+    assert lane.take_turns()[-1].loop == bar
+    assert np.abs(np.diff(out[:, FADES.begin :])).max() < 2 * STEP
+
+
+def test_a_voice_begins_out_of_silence_without_a_click() -> None:
+    lane = lane_with(ring_with(4000, first=770))  # at the height of a wave
+    out = read(lane, 700, 2000)
+    assert np.abs(out[:, 70:80]).max() < 0.05
+    assert np.abs(np.diff(out)).max() < 2 * STEP
+
+
+def test_a_swap_and_a_thaw_fade_from_what_sounded() -> None:
+    """Both voices play on below the fade: it does not dip to silence, and does not jump."""
+    new = Ring(1 << 16)
+    new.jump(3010)
+    new.write(tone(3030, 5000))  # half a period away from the other voice
+    lane = lane_with(ring_with(8000), bar=1000)
+    read(lane, 0, 2000)
+    lane.ask(LaneRequest("swap", sample=3010, player=2, ring=new))
+    out = read(lane, 2000, 4000)
+    assert np.abs(np.diff(out)).max() < 2 * STEP
+    assert lane.take_turns()[-1] == LaneChange(3010, "swap", FADES.swap, 2)
+    ring = ring_with(6000)
+    lane = lane_with(ring, bar=1000)
+    read(lane, 0, 9000)
+    ring.jump(9050)
+    ring.write(tone(9050, 4000))
+    out = read(lane, 9000, 9200)
+    assert np.abs(np.diff(out)).max() < 2 * STEP
+    loud = np.abs(out[0, 30:90])
+    assert loud[:20].max() > 0.05, "the cover sounds until it has been faded out"
+
+
 def test_thaw_returns_to_the_exact_position() -> None:
     ring = ring_with(6000)
     lane = lane_with(ring, bar=1000)
