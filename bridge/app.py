@@ -297,7 +297,7 @@ class App:
             tempo_bpm=settings.tempo,
             fill_ms=settings.fill_ms,
             output_latency_ms=1000.0 * self.audio.latency_s,
-            heard_s=settings.input_history_s,
+            input_history_s=settings.input_history_s,
             header={"bundles": {name: info.hash for name, info in voices}},
         )
 

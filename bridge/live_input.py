@@ -93,7 +93,7 @@ class LiveInput:
             ("input_rate", self._port.sample_rate),
             ("input_latency_ms", 1000.0 * self._port.latency_s),
             ("input_db", level_db),
-            ("input_s", hearing.heard / self._session.sample_rate),
+            ("input_s", hearing.received / self._session.sample_rate),
             ("input_gaps", hearing.gaps),
             ("input_clipped", hearing.clipped),
             ("input_overruns", stats.overruns),

@@ -194,8 +194,8 @@ messages about one command carry the same number. `sample` counts the samples of
 | `/event/voice_down` | voice, reason | a voice's process has died and is being restarted |
 | `/event/swapped` | voice, bundle, sample | a voice has crossfaded to another bundle |
 | `/event/recorded` | path, samples | a sound file is complete |
-| `/event/prepared` | number, voice, seconds, heard | a continuation is ready: `seconds` of computation, \
-`heard` seconds of prompt |
+| `/event/prepared` | number, voice, seconds, prompt_s | a continuation is ready: `seconds` of computation, \
+`prompt_s` seconds of prompt |
 | `/event/infill_progress` | number, done, total | progress of an infill, in network passes |
 | `/event/infill_done` | number, variation, path, notes | a variation is written; its `notes` new notes follow |
 | `/event/filled_note` | number, variation, track, start, pitch, length, velocity | a new note of an infill, in ticks |

@@ -62,14 +62,16 @@ class AddressSpace:
 
     Args:
         voices: name -> its controls, a frozen dataclass (see `engine.controls`).
-        band: controls of the band, None without one. heard: controls of the live input, None without one.
+        band: controls of the band, None without one. live_input: controls of the live input, None without one.
     Raises:
         ControlError: a voice's name cannot be part of an address, or is already used by the session.
     """
 
-    def __init__(self, voices: Mapping[str, object], band: object | None = None, heard: object | None = None) -> None:
+    def __init__(
+        self, voices: Mapping[str, object], band: object | None = None, live_input: object | None = None
+    ) -> None:
         self.voices = tuple(voices)
-        self._methods = methods_of(voices, band, heard)
+        self._methods = methods_of(voices, band, live_input)
         self._hit: dict[str, list[Method]] = {}
 
     def route(self, address: str, args: Sequence[object]) -> list[Routed | Query | Refused]:

@@ -75,12 +75,12 @@ def accepted(live: Live, kind: type) -> str:
 
 
 def methods_of(
-    voices: Mapping[str, object], band: object | None = None, heard: object | None = None
+    voices: Mapping[str, object], band: object | None = None, live_input: object | None = None
 ) -> dict[str, Method]:
     """Every address of the session, the voices, the band and the live input.
 
     Args:
-        voices: name -> controls. band, heard: controls of the band and of the live input, None without one.
+        voices: name -> controls. band, live_input: controls of the band and of the live input, None without one.
     Raises:
         ControlError: a voice's name cannot be part of an address, or is already used by the session.
     """
@@ -90,7 +90,7 @@ def methods_of(
     }
     taken.add(INPUT)
     methods += [] if band is None else _controls("band", band)
-    methods += [] if heard is None else _controls(INPUT, heard)
+    methods += [] if live_input is None else _controls(INPUT, live_input)
     for voice, controls in voices.items():
         if not voice or not _NOT_IN_NAMES.isdisjoint(voice) or not voice.isascii() or not voice.isprintable():
             raise ControlError(f"a voice's name is ASCII without space or any of # * , / ? [ ] {{ }}, got {voice!r}")

@@ -98,7 +98,7 @@ def _unescaped(data: bytes) -> bytes:
 class _Connection:
     sock: socket.socket
     client: Client
-    heard_s: float
+    received_s: float
     frames: Frames = field(default_factory=Frames)
     packets: int = 0
     waiting_since_s: float | None = None
@@ -140,8 +140,8 @@ class Connections:
         except OSError:
             return
         if len(self._connections) >= MAX_CONNECTIONS:
-            number, oldest = min(self._connections.items(), key=lambda row: row[1].heard_s)
-            if now_s - oldest.heard_s < _IDLE_S:
+            number, oldest = min(self._connections.items(), key=lambda row: row[1].received_s)
+            if now_s - oldest.received_s < _IDLE_S:
                 sock.close()
                 return
             self._drop(number)
@@ -180,7 +180,7 @@ class Connections:
             connection.waiting_since_s = None
         elif connection.waiting_since_s is None:
             connection.waiting_since_s = now_s
-        connection.heard_s = now_s
+        connection.received_s = now_s
         return connection.client, packets
 
     def send(self, number: int, packet: bytes) -> bool:
@@ -201,7 +201,7 @@ class Connections:
         with self._lock:
             for number, connection in self._connections.items():
                 _flush(connection)
-                since = connection.waiting_since_s if connection.packets else connection.heard_s
+                since = connection.waiting_since_s if connection.packets else connection.received_s
                 if connection.dead or (since is not None and now_s - since > _STALLED_S):
                     stuck.append(number)
             kept = any(connection.unsent for connection in self._connections.values())

@@ -18,12 +18,12 @@ from engine.errors import ControlError, ShapeError
 from engine.music.audio import Audio
 from engine.music.units import db_to_amplitude
 
-__all__ = ["HEARD_S", "INPUT", "MONITOR_OFF_DB", "InputControls", "InputHistory"]
+__all__ = ["INPUT", "INPUT_HISTORY_S", "MONITOR_OFF_DB", "InputControls", "InputHistory"]
 
 INPUT: Final = "input"
 """First part of the addresses of the input's controls."""
 
-HEARD_S: Final = 30.0
+INPUT_HISTORY_S: Final = 30.0
 """Seconds that are kept by default."""
 
 MONITOR_OFF_DB: Final = -60.0
@@ -70,14 +70,16 @@ class InputHistory:
         ControlError: `seconds` out of range.
     """
 
-    def __init__(self, sample_rate: int, seconds: float = HEARD_S, controls: InputControls | None = None) -> None:
+    def __init__(
+        self, sample_rate: int, seconds: float = INPUT_HISTORY_S, controls: InputControls | None = None
+    ) -> None:
         if not _LEAST_S <= seconds <= _MOST_S:
             raise ControlError(f"the live input is kept for {_LEAST_S:g}..{_MOST_S:g} s, got {seconds:g}")
         self.sample_rate = sample_rate
         self.span = round(seconds * sample_rate)
         """Samples that are kept."""
-        self.heard = 0
-        """Samples heard so far, gaps not counted."""
+        self.received = 0
+        """Samples received so far, gaps not counted."""
         self.gaps = 0
         """Times at which something is missing between two writes; `missed` is how many samples in all."""
         self.missed = 0
@@ -106,7 +108,7 @@ class InputHistory:
 
     @property
     def level(self) -> float:
-        """Peak of what was heard since `peak` was set to 0, in dB below full scale."""
+        """Peak of the input since `peak` was set to 0, in dB below full scale."""
         return peak_db(self.peak)
 
     def turn(self, path: tuple[str, ...], value: Value, sample: int) -> Value:
@@ -122,7 +124,7 @@ class InputHistory:
         return get_value(self._asked, path)
 
     def write(self, audio: Audio, sample: int) -> None:
-        """Take what was heard from the session's sample `sample` on.
+        """Take the input from the session's sample `sample` on.
 
         Writes may leave gaps, which are zeros, and may come again for the same samples: the later one holds. What is
         older than all that is kept, or before sample 0, is dropped.
@@ -146,17 +148,17 @@ class InputHistory:
             self._forget(end, begin)
         self._place(begin, audio)
         if last > end:
-            self.heard += last - max(begin, end)
+            self.received += last - max(begin, end)
             self._positions.publish(_END, last)
 
     def last(self, samples: int, until: int | None = None) -> Audio:
-        """A copy of what was heard before a position.
+        """A copy of the input before a position.
 
         Args:
             samples: how many, at least 0; more than are kept give zeros in front.
             until: the position after the last of them; None: `end`. What lies ahead of `end` is zeros.
         Returns:
-            [2, samples], zero where nothing was heard or what was heard is no longer kept.
+            [2, samples], zero where nothing was received or it is no longer kept.
         Raises:
             ShapeError: `samples` is negative.
         """
@@ -186,7 +188,7 @@ class InputHistory:
 
     def _forget(self, end: int, begin: int) -> None:
         """Zeros from `end`, the present one, to `begin`."""
-        if not self.heard:
+        if not self.received:
             return  # nothing but zeros yet
         self.gaps += 1
         self.missed += begin - end

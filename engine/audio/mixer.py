@@ -59,7 +59,7 @@ class LaneChange:
         sample: from here on.
         kind: ``start``, ``stop``, ``cover``, ``thaw`` or ``swap``.
         fade: samples.
-        player: number of the player whose ring is heard from here on; 0 if none is.
+        player: number of the player whose ring sounds from here on; 0 for none.
         loop: samples that are repeated, for a cover.
     """
 

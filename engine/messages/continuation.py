@@ -82,12 +82,12 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """The continuation of command `number` is ready: preparing took `seconds`, from a prompt of `heard` seconds."""
+    """The continuation of command `number` is ready: preparing took `seconds`, from a prompt of `prompt_s` seconds."""
 
     number: int
     voice: str
     seconds: float
-    heard: float
+    prompt_s: float
 
 
 def changed_controls(command: Continue | Rewind | Branch | Choose | Commit) -> tuple[tuple[str, Value], ...]:

@@ -154,7 +154,7 @@ class CanContinue(Protocol):
 
         Returns:
             Makes the continuation from the audio of the files that the command names; for another thread to call
-            while `state` moves on. Its result has ``heard``, the seconds of the prompt.
+            while `state` moves on. Its result has ``prompt_s``, the seconds of the prompt.
         Raises:
             EngineError: it cannot be done.
         """

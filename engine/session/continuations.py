@@ -70,7 +70,7 @@ class Continuations:
         if made.seconds:
             self._takes_s = self.prepared_s = made.seconds
         self._stage.events.append(
-            Prepared(number=made.number, voice=self._voice, seconds=made.seconds, heard=made.heard)
+            Prepared(number=made.number, voice=self._voice, seconds=made.seconds, prompt_s=made.prompt_s)
         )
 
     def refused(self, number: int, reason: str) -> bool:
@@ -81,7 +81,7 @@ class Continuations:
         return True
 
     def landed(self, number: int) -> tuple[Scheduled, float] | None:
-        """A future has been landed: what it was asked for by, and the sample at which it was to be heard."""
+        """A continuation was applied: the command that requested it, and the sample at which it was to sound."""
         row = self._row
         if row is None or row.due.number != number:
             return None

@@ -1,4 +1,4 @@
-"""A session's jobs: pieces of work that end, each in a process of its own, told of as they go on.
+"""A session's jobs: work that ends, each in a process of its own, with its progress as events.
 
 Sound never waits for them: a job's process reads files, runs networks and writes its result; the session passes on what
 it says, and ends it when asked to.

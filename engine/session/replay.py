@@ -1,4 +1,4 @@
-"""A take sounds again: the same players, told the same at the same chunks, through lanes that take the same turns.
+"""A take sounds again: the same players, the same commands at the same chunks, the same changes of lanes.
 
 Nothing here depends on time, so the sound is the live mix bit for bit, on a machine that computes alike.
 """
@@ -51,7 +51,7 @@ class _Scripted:
         streamer = opener(_found(log, identify), **log.options)
         if log.resume is not None:
             if log.resume not in states:
-                raise TakeError(f"player {log.number} goes on from a state of player {log.resume[0]} that is not there")
+                raise TakeError(f"player {log.number} continues a state of player {log.resume[0]} that is not there")
             chunk, state = log.resume[1], restore(streamer, states[log.resume])
         self._worker = Worker(
             streamer,

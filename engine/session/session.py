@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from engine.audio.input import HEARD_S, INPUT, InputHistory
+from engine.audio.input import INPUT, INPUT_HISTORY_S, InputHistory
 from engine.audio.mixer import Fades, Lane, Mixer
 from engine.bundles.opening import open_voice
 from engine.conductor import Conductor
@@ -79,7 +79,7 @@ class Session:
         block: the most samples that one `read` will ask for.
         tempo_bpm, beats: of the transport, at first.
         output_latency_ms: from `read` to the ear, set by the port that knows; part of what `Applied` tells.
-        keep_s: how much of the past `Keep` can reach. heard_s: how much of the live input `hearing` holds.
+        keep_s: how much of the past `Keep` can reach. input_history_s: how much of the live input `hearing` holds.
         header: more facts for the head of the take.
     """
 
@@ -97,13 +97,13 @@ class Session:
         beats: int = 4,
         output_latency_ms: float = 0.0,
         keep_s: float = 64.0,
-        heard_s: float = HEARD_S,
+        input_history_s: float = INPUT_HISTORY_S,
         header: Mapping[str, Any] | None = None,
     ) -> None:
         if len({spec.name for spec in voices}) != len(voices):
             raise ControlError(f"voices need different names, got {', '.join(spec.name for spec in voices)}")
         self.sample_rate = sample_rate
-        self.hearing = InputHistory(sample_rate, heard_s)
+        self.hearing = InputHistory(sample_rate, input_history_s)
         self._block, self._in_process = block, in_process
         self._mixer = Mixer(sample_rate, keep_s if folder is not None else 0.0)
         self._numbers = itertools.count(1)

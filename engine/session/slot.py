@@ -77,14 +77,14 @@ class SessionContext:
     find: Callable[[Continue], BackgroundTask] = lambda command: BackgroundTask(lambda: command, threaded=False)
     """Finds what is to be continued: see `engine.session.sources`."""
     events: deque[Event] = field(default_factory=deque)
-    heard: list[Applied] = field(default_factory=list)
+    due_to_sound: list[Applied] = field(default_factory=list)
     """Commands that were obeyed and are to be announced once their sample has been read; latency_ms holds the clock
     at their posting until then."""
     players: int = 0
 
     def applied(self, due: Scheduled, voice: str, sample: int) -> None:
         posted_ms = 1000.0 * due.posted_s
-        self.heard.append(
+        self.due_to_sound.append(
             Applied(number=due.number, command=due.command, voice=voice, sample=sample, latency_ms=posted_ms)
         )
 
@@ -127,7 +127,7 @@ class Slot:
         return self.controls is not None
 
     def turn(self, voice: str, command: Commit | Branch | Choose) -> Iterator[Changed]:
-        """Controls change with what is heard."""
+        """Controls change with what sounds."""
         for name, value in changed_controls(command):
             if getattr(self.controls, name) != value:
                 self.controls = with_value(self.controls, (name,), value)

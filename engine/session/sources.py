@@ -70,7 +70,7 @@ class Sources:
             raise ControlError("this session has no folder to keep audio in; start it with one")
         if command.melody:
             check_name(command.melody)
-        source = command.source or ("input" if self._hearing.heard else "output")
+        source = command.source or ("input" if self._hearing.received else "output")
         if source not in ("input", "output"):
             check_name(source, "input, output, or the name of a sound file")
             named = replace(command, source=source)
@@ -119,7 +119,7 @@ class Sources:
 
 
 def _nothing_in(source: str) -> ControlError:
-    return ControlError(f"nothing has been heard from the {source} yet: name a file, or wait for sound")
+    return ControlError(f"nothing has come from the {source} yet: name a file, or wait for sound")
 
 
 def _new_file(folder: Path, end: int) -> Path:

@@ -56,7 +56,7 @@ class TakeWriter:
         self._line({"take": FORMAT, **header})
 
     def player(self, number: int, voice: str, setup: Setup, resumed: int | None) -> None:
-        """A player begins; `resumed` is the player whose state it goes on from."""
+        """A player begins; `resumed` is the player whose state it continues."""
         resume = None if setup.resume is None or resumed is None else [resumed, setup.resume[0]]
         self._line(
             {
@@ -133,7 +133,7 @@ def new_take(folder: Path) -> Path:
 
 @dataclass(slots=True)
 class PlayerLog:
-    """What one player was told.
+    """The commands of one player.
 
     Args:
         script: (chunk, what) in order; what is an order, or the position at which a run begins.
@@ -237,7 +237,7 @@ def _add(take: Take, row: Mapping[str, Any]) -> None:
         if not isinstance(row["bundle"], str) or not isinstance(row["voice"], str):
             raise TypeError("names are texts")
         if resume is not None and int(resume[0]) not in take.players:
-            raise ValueError("a player goes on from one that was before it")
+            raise ValueError("a player continues one that was before it")
         take.players[number] = PlayerLog(
             number=number,
             voice=row["voice"],

@@ -1,4 +1,4 @@
-"""What a session tells of itself: commands once they are heard, and ten times a second everything."""
+"""What a session reports: commands once they sound, and ten times a second its levels, latencies and underruns."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -33,7 +33,7 @@ class TelemetryReporter:
             first: the first sample of the latest read, and `read_s` the clock when it was asked for.
         """
         stage, waiting = self._stage, []
-        for event in stage.heard:
+        for event in stage.due_to_sound:
             if event.sample >= self._mixer.position:
                 waiting.append(event)
                 continue
@@ -43,7 +43,7 @@ class TelemetryReporter:
             if needs_preparation(event.command):
                 self._continue_ms[event.voice] = latency_ms
             stage.events.append(replace(event, latency_ms=latency_ms))
-        stage.heard[:] = waiting
+        stage.due_to_sound[:] = waiting
         now_s = stage.clock()
         if now_s - self._told_s >= _EVERY_S:
             self._told_s = now_s

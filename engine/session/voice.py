@@ -135,7 +135,7 @@ class Voice:
                 self._pass_on(due, command, sample)
 
     def stop(self, due: Scheduled | None, sample: float, fade: int) -> None:
-        """Fade out at `sample`; the state stays. `due` is told of it, if there is one."""
+        """Fade out at `sample`; the state stays. `due` is notified, if there is one."""
         self._futures.drop("stopped before it began")
         if not self.playing:
             if due is not None:

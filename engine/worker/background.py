@@ -21,7 +21,7 @@ class BackgroundTask:
     """
 
     def __init__(self, work: Callable[[], Any], *, threaded: bool, priority: Priority = BACKGROUND_PRIORITY) -> None:
-        self.told = False
+        self.reported = False
         """Whether the owner has said that it is done."""
         self.seconds = 0.0
         self._work: Callable[[], Any] | None = work
@@ -56,7 +56,7 @@ class BackgroundTask:
         work, self._work = self._work, None
         try:
             self._made = work() if work is not None else None
-        except Exception as error:  # its owner is told when the result is asked for
+        except Exception as error:  # raised when the result is asked for
             self._error = error
         del work  # with the audio that it was made from, which may be large
         self.seconds = time.perf_counter() - begun

@@ -64,7 +64,7 @@ class Ready:
     Args:
         controls: those it begins with.
         identity: of its weights (see `engine.bundles.opening.identity_of`).
-        continues: whether it goes on from what it hears (see `engine.protocols.streamer.CanContinue`).
+        continues: whether it can continue a prompt (see `engine.protocols.streamer.CanContinue`).
     """
 
     controls: object
@@ -84,7 +84,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """An order was obeyed before chunk `chunk`; it is heard from `sample` on."""
+    """An order was obeyed before chunk `chunk`; it takes effect from `sample` on."""
 
     number: int
     chunk: int
@@ -102,11 +102,11 @@ class OrderRefused:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The future that was asked for with an order is ready to land: after `seconds`, with `heard` seconds of sound."""
+    """The continuation requested by an order is ready: after `seconds`, from a prompt of `prompt_s` seconds."""
 
     number: int
     seconds: float
-    heard: float
+    prompt_s: float
 
 
 @dataclass(frozen=True, slots=True)

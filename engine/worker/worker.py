@@ -252,7 +252,7 @@ class Worker:
 
     def _obey_due(self) -> None:
         for number, ahead in self._ahead.items():
-            if ahead.done and not ahead.told:
+            if ahead.done and not ahead.reported:
                 self._tell_of(number, ahead)
         waiting: list[Order] = []
         for order in self._inbox:
@@ -308,9 +308,9 @@ class Worker:
         return self.pacing.clock is not None
 
     def _tell_of(self, number: int, ahead: BackgroundTask) -> None:
-        ahead.told = True
+        ahead.reported = True
         try:
-            heard = 0.0 if self.pacing.clock is None else float(ahead.result().heard)
+            heard = 0.0 if self.pacing.clock is None else float(ahead.result().prompt_s)
         except Exception as error:  # whatever a file or a network brings about, the sound goes on
             told = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
             self._reports.append(OrderRefused(number, told))

@@ -138,7 +138,7 @@ def test_a_sine_that_another_program_plays_is_heard_whole(jack: JackServer, ends
     thread = threading.Thread(target=lambda: [sum(range(1000)) for _ in iter(busy.is_set, True)])
     thread.start()
     try:
-        assert until(lambda: hearing.heard > 3 * jack.rate)
+        assert until(lambda: hearing.received > 3 * jack.rate)
     finally:
         busy.set()
         thread.join()
@@ -159,7 +159,7 @@ def test_what_we_play_into_our_own_input_is_heard_where_it_sounded(jack: JackSer
     port.input.start(hearing.write)
     outs, ins = ([name for name in names if kind in name] for kind in (":out", ":in"))
     connect(jack, *zip(outs, ins, strict=True))
-    assert until(lambda: hearing.heard > 3 * jack.rate)
+    assert until(lambda: hearing.received > 3 * jack.rate)
     end = hearing.end
     heard = np.flatnonzero(np.abs(hearing.last(2 * jack.rate, end)[0]) > 0.25) + end - 2 * jack.rate
     assert len(heard) in (19, 20, 21)
@@ -190,7 +190,7 @@ def test_an_input_in_its_own_process_is_heard_whole_and_in_its_place(jack: JackS
     ins = added(jack, before, ":in")
     listener.start(hearing.write)
     connect(jack, *zip(outs, ins, strict=True))
-    assert until(lambda: hearing.heard > 5 * jack.rate)
+    assert until(lambda: hearing.received > 5 * jack.rate)
     end = hearing.end
     sound = hearing.last(2 * jack.rate, end)[0]
     heard = np.flatnonzero((np.abs(sound) > 0.2) & (np.abs(sound) >= np.abs(np.roll(sound, 1)))) + end - len(sound)
@@ -217,7 +217,7 @@ def test_a_session_at_another_rate_hears_the_same_sine(rate: int, jack: JackServ
     ins = added(jack, before, ":in", 1)
     listener.start(hearing.write)
     connect(jack, (outs[0], ins[0]))
-    assert until(lambda: hearing.heard > 3 * rate)
+    assert until(lambda: hearing.received > 3 * rate)
 
     def whole() -> bool:
         """The latest second is one sine: one narrow peak, at its frequency and level."""
@@ -237,7 +237,7 @@ def test_a_server_that_ends_and_returns_is_heard_again(jack: JackServer, ends: E
     port.start(silence)
     port.input.start(hearing.write)
     alone.start(other.write)
-    assert until(lambda: hearing.heard > 0 and other.heard > 0)
+    assert until(lambda: hearing.received > 0 and other.received > 0)
     jack.stop()
     assert until(lambda: port.stats.losses == 1 and alone.stats.losses == 1)
     jack.start()
@@ -250,8 +250,8 @@ def test_a_server_that_ends_and_returns_is_heard_again(jack: JackServer, ends: E
 
     assert until(back), said
     assert all(any("has gone" in line for line in lines) for lines in said.values())
-    before = hearing.heard, other.heard
-    assert until(lambda: hearing.heard > before[0] + jack.rate and other.heard > before[1] + jack.rate)
+    before = hearing.received, other.received
+    assert until(lambda: hearing.received > before[0] + jack.rate and other.received > before[1] + jack.rate)
     assert port.input.stats.losses >= 1
     assert hearing.gaps >= 1  # what was played meanwhile was not heard
     assert hearing.missed > 0

@@ -84,7 +84,7 @@ def test_it_goes_on_beside_its_sound_and_the_take_replays(stage: Stage) -> None:
         assert isinstance(answer, Applied), answer
     (prepared,) = stage.of(Prepared)
     assert prepared.seconds > 0.0
-    assert 0.7 < prepared.heard <= 0.8
+    assert 0.7 < prepared.prompt_s <= 0.8
     for command in (Choose(voice="m", future=3), Rewind(voice="m")):
         assert isinstance(stage.answered(stage.session.post(command, BAR)), Applied)
     stage.play(lambda: False, 0.5)

@@ -1,8 +1,8 @@
 """EnCodec over its graphs: sound to codes and back, all at once or piece by piece with the same result.
 
-Frames are of `Codec.hop` samples. A codec that is not causal hears some frames of the future: `look_ahead` of them are
-kept back while a stream goes on and come out when it ends. Everything a stream needs to go on is in its state, whose
-size does not grow; a state may be copied, and both go on alike.
+Frames are of `Codec.hop` samples. A codec that is not causal uses some future frames: `look_ahead` of them are
+kept back while a stream runs and come out when it ends. Everything a stream needs to continue is in its state, whose
+size does not grow; a state may be copied, and both copies continue alike.
 
 Source: Défossez et al., "High Fidelity Neural Audio Compression", 2022; which frames hear which follows from the
 kernels and strides of its convolutions (see ``export.graphs.encodec``).

@@ -1,4 +1,4 @@
-"""What a conducted language model is told with each step: musical time and harmony of the frame that it says next."""
+"""Musical time and harmony as features of each step of a conducted language model."""
 
 import math
 import re
@@ -45,7 +45,7 @@ def tempo_in(text: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Harmony:
-    """Chords that were heard, to go on over: a progression that is repeated from bar `first_bar` on."""
+    """Chords detected in a sound, to continue over: a progression that is repeated from bar `first_bar` on."""
 
     bars: Bars
     first_bar: int
@@ -67,7 +67,7 @@ def detected_harmony(given: Audio, rate: int, conductor: Conductor, end: float) 
     """The chords of a sound's last bars, one or two a bar; None where nothing has a pitch.
 
     Args:
-        given: [C, N], of which the last 12 s are heard.
+        given: [C, N], of which the last 12 s are used.
         rate: Hz.
         conductor: musical time. end: its sample at which the sound ends.
     """
@@ -156,7 +156,7 @@ def timed_by_ear(given: Audio, rate: int, beats: int = 4) -> TempoAndChords | No
 def over_detected_chords(given: Audio, rate: int, lead: TempoAndChords | None) -> TempoAndChords | None:
     """A lead that counts from the first sample of a sound [C, N], with the sound's chords where it tells of none.
 
-    Without one, two chords are heard every two seconds, and they are all that is told; None where there are none.
+    Without one, two chords are detected every two seconds, and nothing else is known; None where there are none.
     """
     led = lead or TempoAndChords(Conductor(rate), timed=False)
     end = (led.before_s + given.shape[1] / rate) * led.conductor.sample_rate
@@ -168,10 +168,10 @@ def step_features(span: Span, width: int, *, timed: bool = True) -> F32:
     """[T, width] of a span of T frames; with `timed` off of its chords alone.
 
     Raises:
-        ManifestError: a model that is told `width` numbers is told something else.
+        ManifestError: a model whose steps take `width` features takes others than these.
     """
     if width != STEP_FEATURES:
-        raise ManifestError(f"the model is told {width} numbers a step, {STEP_FEATURES} are known; export it again")
+        raise ManifestError(f"the model takes {width} features per step, wanted {STEP_FEATURES}; export it again")
     conditions = conducting.step_features(span.ticks[:-1], span.tempo_bpm, span.bar_ticks, span.chroma, span.bass)
     if not timed:
         conditions[:TIME_FEATURES] = 0.0

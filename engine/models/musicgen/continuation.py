@@ -1,7 +1,7 @@
-"""Futures of a live language model, made beside its sound: from a sound that was heard, or from an earlier bar.
+"""Continuations of a live language model, made beside its sound: from a prompt, or from an earlier bar.
 
-New sound keeps its place in time: what follows the last sample heard belongs to the moment after it, so what has
-passed when it lands is made and left out. Up to the moment at which it is expected to land everything is made here,
+New sound keeps its place in time: what follows the last sample of the prompt belongs to the moment after it, so what
+has passed when it lands is made and left out. Up to the moment at which it is expected to land everything is made here,
 with the controls and the musical time of the asking; so a plan gives the same, whoever carries it out and when.
 """
 
@@ -41,13 +41,13 @@ class Continuation:
 
     Args:
         origin: the session's sample at which its first sample belongs; None: where it lands.
-        left: samples until it ends, -1 for no end. heard: seconds of sound that it goes on from.
+        left: samples until it ends, -1 for no end. prompt_s: seconds of the prompt.
     """
 
     sequence: Sequence
     origin: float | None
     left: int
-    heard: float
+    prompt_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class _Preparation:
 def planned_continuation(
     runner: SequenceRunner, controls: MusicgenControls, command: Continue, moment: Moment, ready: int
 ) -> Callable[[PromptAudio], Continuation]:
-    """What makes the continuation of a prompt, `ready` samples of it beyond the moment it is expected to be heard.
+    """What makes the continuation of a prompt, `ready` samples of it beyond the moment it is expected to sound.
 
     Raises:
         ControlError: the model cannot do what is asked.
@@ -111,8 +111,8 @@ def _continued(
     span = _before(runner, ahead.conductor, ahead.origin, prompt.shape[1]) if timed else None
     harmony = None if command.free or not runner.model.facts.features else _harmony(sound, rate, ahead, timed)
     sequence = runner.follow(prompt, max(0, command.seed), runner.conditions(text, tune), text, span, harmony)
-    heard = prompt.shape[1] * runner.hop / runner.sample_rate
-    return Continuation(_made(runner, sequence, controls, ahead), ahead.origin if timed else None, left, heard)
+    prompt_s = prompt.shape[1] * runner.hop / runner.sample_rate
+    return Continuation(_made(runner, sequence, controls, ahead), ahead.origin if timed else None, left, prompt_s)
 
 
 def planned_rewind(
@@ -146,8 +146,8 @@ def _rewound(
     text = str(getattr(controls, "text", ""))
     span = _before(runner, ahead.conductor, back, prompt.shape[1])
     sequence = runner.follow(prompt, max(0, command.seed), runner.conditions(text, was_told), text, span, harmony)
-    heard = prompt.shape[1] * runner.hop / runner.sample_rate
-    return Continuation(_made(runner, sequence, controls, ahead), ahead.origin, -1, heard)
+    prompt_s = prompt.shape[1] * runner.hop / runner.sample_rate
+    return Continuation(_made(runner, sequence, controls, ahead), ahead.origin, -1, prompt_s)
 
 
 def _ahead(runner: SequenceRunner, moment: Moment, origin: float, aim: int, ready: int) -> _Preparation:

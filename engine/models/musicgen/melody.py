@@ -1,4 +1,4 @@
-"""The melody of a sound as a language model is told it: at each moment the one pitch class that is strongest.
+"""The melody of a sound as a condition of a language model: at each moment the one pitch class that is strongest.
 
 Source: Copet et al. 2023, section 2.3 and its release (window 2^14, hop 2^12, power, argument of the maximum); chroma
 filters as librosa defines them (Gaussian bumps of a semitone, weighted by octave about the fifth, 12 classes from C).

@@ -84,9 +84,9 @@ class Musicgen:
         """Words and a melody, worked out once.
 
         Args:
-            melody: [1, N] at the codec's rate, or what was told before, for the melody in that, if any.
+            melody: [1, N] at the codec's rate, or conditions from before, for the melody in them, if any.
             guided: also ask without them, so that guidance can go away from that; without effect without conditions.
-            changing: something else may be told later, so nothing is told as words are: also asked without.
+            changing: other conditions may be set later, so a second row without them is kept even where there are none.
         Raises:
             ControlError: the model takes no words, or no melody.
         """
@@ -158,7 +158,7 @@ class Musicgen:
         features: F32 | None = None,
         seamless: bool = False,
     ) -> MusicgenState:
-        """A sequence that goes on from a prompt. Nothing is worked out before the first step.
+        """A sequence that continues a prompt. Nothing is worked out before the first step.
 
         Args:
             prompt: [K, T] codes; of what is longer than a window its end.
@@ -204,16 +204,16 @@ class Musicgen:
         return KVCache.empty(facts.layers, shape, facts.codebooks, facts.entries)
 
     def set_conditions(self, state: MusicgenState, conditions: Conditions) -> None:
-        """Tell something else from the next step on; what has been heard was heard under what was told then.
+        """Use other conditions from the next step on; what was prefilled keeps those that it was prefilled with.
 
         Raises:
-            ShapeError: told with and without guidance, or before the sequence: such a sequence begins anew.
+            ShapeError: guidance was or is now off, or the conditions stand before the sequence: begin it anew.
         """
         if (conditions.guided, conditions.before) != (
             state.conditions.guided,
             state.conditions.before,
         ) or conditions.before:
-            raise ShapeError("a sequence goes on under conditions of the same kind: begin it anew with its codes")
+            raise ShapeError("a running sequence takes only conditions of the same kind: begin it anew with its codes")
         caches = [cache for cache in (state.cache, state.next_cache) if cache is not None]
         if state.conditions.alike and not conditions.alike:
             for cache in caches:
@@ -249,7 +249,7 @@ class Musicgen:
         self.prefill(state)
 
     def prefill(self, state: MusicgenState) -> None:
-        """Take in all that is decided and not yet heard: the long first part of what `step` would do."""
+        """Run the steps that are decided and not yet in the cache: the long first part of what `step` would do."""
         if state.steps > len(state.features) - 1:
             self._next_window(state)
         if state.cache.fed >= state.steps:

@@ -39,9 +39,9 @@ class Sequence:
         lm: the sequence. sound: its decoder.
         ready: [C, n] made and not given out. at: the sequence's sample that is the first of them.
         emitted: [K, H] codes of prompt and sequence, of which the last `kept` are filled; `frames` were decoded in all.
-        base: frame of the sequence with which `lm` goes on after its own prompt.
+        base: frame of the sequence at which `lm` continues after its own prompt.
         skip: samples of the prompt that the decoder still keeps back.
-        text: words that it is conditions. harmony: chords that it plays over where it is told of none.
+        text: its text prompt. harmony: chords that it plays over where the conductor has none.
     """
 
     lm: MusicgenState
@@ -95,7 +95,7 @@ class SequenceRunner:
         self, prompt: I64, seed: int, conditions: Conditions, text: str = "", span: Span | None = None,
         harmony: Harmony | None = None,
     ) -> Sequence:  # fmt: skip
-        """A sequence that goes on from codes [K, T].
+        """A sequence that continues codes [K, T].
 
         Args:
             span: musical time of their frames. harmony: chords where that tells of none, there and from there on.
@@ -147,7 +147,7 @@ class SequenceRunner:
         )
 
     def _features(self, span: Span | None, harmony: Harmony | None) -> F32 | None:
-        """[T, F] that a conducted model is told of a span."""
+        """[T, F] features of a span for a conducted model."""
         width = self.model.facts.features
         if span is None or not width:
             return None

@@ -21,15 +21,15 @@ _TURN: Final = 10_000.0  # base of rotary positions
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a model is told besides what has sounded; never changed, so states may share it.
+    """Conditions of a model besides its past: text and melody. Never changed, so states may share them.
 
     Args:
         arrays: inputs of the graph: keys and values of the condition, or what stands before the sequence.
-        guided: whether there are two rows, told and not conditions.
+        guided: whether there are two rows, with and without conditions.
         before: positions that it takes up before the sequence.
-        alike: both rows are the same, as long as nothing is conditions: only the first is worked out.
+        alike: both rows are the same, as long as there are no conditions: only the first is worked out.
         character: [n] the last features of each step, as the words say.
-        melody: [1, T, 12] classes of the melody among it, so that other words can be told with the same one.
+        melody: [1, T, 12] classes of the melody among it, so that another text can be combined with it.
     """
 
     arrays: dict[str, Array]
@@ -52,12 +52,12 @@ class Conditions:
 
 @dataclass(slots=True)
 class KVCache:
-    """Keys and values of the steps that a model has heard, in memory that never moves.
+    """Keys and values of the past steps, in memory that never moves.
 
     Args:
         arrays: ``k.i`` and ``v.i`` [B, heads, capacity, 64].
         logits: [B, K, entries] of what follows the last step.
-        fed: steps heard so far.
+        fed: steps so far.
     """
 
     arrays: dict[str, F32]
@@ -86,7 +86,7 @@ class KVCache:
         return KVCache(arrays, self.logits.copy(), self.fed)
 
     def copy_unconditional(self, before: int) -> None:
-        """What the first row has heard, the second has heard, too."""
+        """Copy the past of the first row to the second."""
         used = before + self.fed
         for value in self.arrays.values():
             value[1, :, :used] = value[0, :, :used]
@@ -125,7 +125,7 @@ class MusicgenState:
     Args:
         codes: [K, columns]; column ``margin + t`` is frame t of the window; `UNKNOWN` what is still to be drawn, the
             special code where there is nothing.
-        features: [steps, F] told with each step of a conducted model.
+        features: [steps, F] of each step of a conducted model.
         delays: [K] of the codebooks.
         steps: that are decided. floor: the first of them that can be taken back.
         given: frames of the prompt. end: frame at which the sequence ends; None for none.

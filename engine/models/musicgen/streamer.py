@@ -1,8 +1,8 @@
-"""MusicGen as a live voice: an endless sequence of sound that goes over to other futures on the sample.
+"""MusicGen as a live voice: an endless sequence of sound that changes to other continuations at a given sample.
 
-A future is a sequence of its own: it goes on from sound that was just played, from an earlier bar, or from a point that
-was kept. What takes long is planned, made beside the sound, and landed with a fade; everything else happens within a
-chunk. Frozen, the last bar goes round in time, and the sequence goes on where it stopped when the bar comes round.
+A continuation is a sequence of its own: it starts from sound just played, from an earlier bar, or from a point that was
+kept. What takes long is prepared beside the sound and faded in; everything else happens within a chunk. Frozen,
+the last bar repeats in time, and the sequence continues where it stopped when the bar ends.
 """
 
 import contextlib
@@ -89,7 +89,7 @@ class MusicgenLiveState:
 
     Args:
         sequence: what plays. left: samples until it ends, -1 for no end.
-        past: [C, n] what was given out, a wheel of which `heard` % n is the next place.
+        past: [C, n] what was given out, a circular buffer of which `given` % n is the next place.
         tail: [C, n] what faded out before, still to be added. risen: samples since the last turn.
         turns: of the next chunk.
         mark: a point that is kept, and how many futures it has.
@@ -99,7 +99,7 @@ class MusicgenLiveState:
     past: Audio
     tail: Audio
     risen: int
-    heard: int = 0
+    given: int = 0
     left: int = -1
     loop: Loop | None = None
     turns: tuple[PendingChange, ...] = ()
@@ -133,7 +133,7 @@ class MusicgenLive:
         return self._defaults
 
     def begin(self, seed: int) -> MusicgenLiveState:
-        """From nothing; words are told with the first step."""
+        """From nothing; the text prompt is set with the first step."""
         channels = self._strands.channels
         past = np.zeros((channels, round(_REMEMBERED_S * self._spec.sample_rate)), np.float32)
         return MusicgenLiveState(self._strands.begin("", seed), past, past[:, :0].copy(), self._fade)
@@ -160,7 +160,7 @@ class MusicgenLive:
         return pickle.dumps(bare, protocol=pickle.HIGHEST_PROTOCOL)
 
     def restore(self, kept: bytes) -> MusicgenLiveState:
-        """All that was said is heard again, at once instead of step by step: equal but for rounding."""
+        """All codes are prefilled again, at once instead of step by step: equal but for rounding."""
         state: MusicgenLiveState = pickle.loads(kept)
         for sequence in (state.sequence, state.mark, *(turn.sequence for turn in state.turns)):
             if sequence is not None:
@@ -279,12 +279,12 @@ class MusicgenLive:
         """Let the last bar go round, or the last beat while there is no more; nothing while there is less."""
         per_tick = samples_per_tick(time.tempo_bpm, self._spec.sample_rate)
         lengths = [round(ticks * per_tick) for ticks in (time.bar_ticks, TICKS_PER_BEAT)]
-        known = min(state.heard, state.past.shape[1])
+        known = min(state.given, state.past.shape[1])
         length = next((each for each in lengths if each <= known), 0)
         if not length:
             return
         fade = min(self._fade, length // 4)
-        sound = np.take(state.past, (state.heard - length + np.arange(length)) % state.past.shape[1], axis=1)
+        sound = np.take(state.past, (state.given - length + np.arange(length)) % state.past.shape[1], axis=1)
         self._strands.make(state.sequence, fade, controls, time.beyond(at))
         # Its head is what would have followed, fading: so neither its start nor its seams click.
         sound[:, :fade] = sound[:, :fade] * fade_in(fade) + state.sequence.ready[:, :fade] * fade_out(fade)
@@ -373,9 +373,9 @@ class MusicgenLive:
 
     def _remember(self, state: MusicgenLiveState, sound: Audio) -> None:
         size = state.past.shape[1]
-        places = (state.heard + np.arange(sound.shape[1])) % size
+        places = (state.given + np.arange(sound.shape[1])) % size
         state.past[:, places] = sound
-        state.heard += sound.shape[1]
+        state.given += sound.shape[1]
 
     def _without_cache(self, sequence: Sequence) -> Sequence:
         return replace(sequence, lm=self._strands.model.without_cache(sequence.lm))

@@ -15,10 +15,10 @@ _HAIR: Final = 1e-6  # of a tick: a line that is reached but for rounding is rea
 
 
 class ChunkTime:
-    """Ticks, and what frames are conditions, by the sample of a chunk at which they sound.
+    """Ticks, and the musical time of frames, by the sample of a chunk at which they sound.
 
     Args:
-        span: what the chunk is conditions: of a time `spec.latency` later than its first sample.
+        span: musical time of the chunk: of a time `spec.latency` later than its first sample.
     """
 
     def __init__(self, span: Span, spec: StreamSpec) -> None:
@@ -41,9 +41,9 @@ class ChunkTime:
         return min(last, first + max(1, round((line - begin) / (end - begin) * (last - first))))
 
     def beyond(self, sample: int) -> When:
-        """What frames are conditions, for a sequence whose next sample sounds at a sample of the chunk."""
+        """Musical time of frames, for a sequence whose next sample sounds at a sample of the chunk."""
 
-        def told(ahead: int) -> Span:
+        def at(ahead: int) -> Span:
             column, _ = self._place(sample + ahead)
             span, ticks = self._span, [self.tick(sample + ahead), self.tick(sample + ahead + self._spec.hop)]
             one = slice(column, column + 1)
@@ -52,7 +52,7 @@ class ChunkTime:
                 span.bass[:, one],
             )  # fmt: skip
 
-        return told
+        return at
 
     def _place(self, sample: int) -> tuple[int, float]:
         """The span's column that tells of a sample, and how many columns beyond its beginning that is."""
@@ -62,9 +62,9 @@ class ChunkTime:
 
 
 def time_from(conductor: Conductor, origin: float, hop: int, sample_rate: int) -> When:
-    """What frames are conditions, by their first sample; sample 0 sounds at the session's sample `origin`."""
+    """Musical time of frames, by their first sample; sample 0 sounds at the session's sample `origin`."""
 
-    def told(sample: int) -> Span:
+    def at(sample: int) -> Span:
         return conductor.span(sample, 1, hop, sample_rate, origin)
 
-    return told
+    return at

@@ -25,7 +25,7 @@ __all__ = [
     "mix",
     "patch_noise",
     "shares",
-    "still_heard",
+    "still_sounding",
     "style_vector",
 ]
 
@@ -83,7 +83,7 @@ def style_vector(facts: MusikaFacts, place: Place, position: int) -> F32:
     """[latent] style of patch `position`.
 
     A blend keeps the spread that a single style has; a style that wanders moves along a line through styles of its own,
-    a new one every few patches, the same within each patch (the model has never heard a style change inside one).
+    a new one every few patches, the same within each patch (the model has never seen a style change inside one).
     """
     limit = place.truncation
     style = keyed_truncated_normal(facts.latent, limit, place.seed, _STYLE)
@@ -105,7 +105,7 @@ def _line(one: F32, two: F32, share: float) -> F32:
 
 
 def coordinates(facts: MusikaFacts, seed: int, place: Place, position: int) -> F32:
-    """[1, 2 * latent + conditions, seq_len]: what the generator is told for patch `position` on the path of `seed`."""
+    """[1, 2 * latent + conditions, seq_len]: the generator's input for patch `position` on the path of `seed`."""
     truncation = max(place.truncation, _M22_ANCHOR_TRUNCATION) if facts.variant == "m22" else place.truncation
     first = facts.first_position + position * facts.seq_len
     points = (first + np.arange(facts.seq_len, dtype=np.float64)) / facts.anchor_spacing
@@ -128,7 +128,7 @@ def patch_noise(facts: MusikaFacts, seed: int, patch: int) -> F32:
     return keyed_normal(facts.patch_noise, seed, _PATCH_NOISE, patch)[None]
 
 
-def still_heard(glides: Sequence[Glide], latent: int) -> tuple[Glide, ...]:
+def still_sounding(glides: Sequence[Glide], latent: int) -> tuple[Glide, ...]:
     """The glides that shape latents from `latent` on: the last finished one and all after it."""
     for index in range(len(glides) - 1, 0, -1):
         if latent - glides[index].start + 1 >= glides[index].length:

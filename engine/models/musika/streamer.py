@@ -4,9 +4,9 @@ The generator makes a patch of latents of both channels; the decoder turns a blo
 magnitude and phase; an inverse transform with overlap-add makes them sound. Blocks see nothing but their latents and
 their noise, so they can be decoded one by one (live) or many at once (offline) with the same bits as the result.
 
-A patch is made as a whole, 12 s of it for the published model. So that a change of style is heard at once all the same,
-the running patch is made again under the new style and the latents glide from one to the other, from the very next
-block on.
+A patch is made as a whole, 12 s of it for the published model. So that a change of style takes effect at once all the
+same, the running patch is made again under the new style and the latents glide from one to the other, from the very
+next block on.
 
 Source: Pasini & Schlueter, "Musika! Fast Infinite Waveform Music Generation", ISMIR 2022, and its release.
 """
@@ -25,7 +25,7 @@ from engine.controls import Live
 from engine.errors import ManifestError
 from engine.graphs.graph import Graph
 from engine.models.musika.facts import MusikaFacts
-from engine.models.musika.latents import Glide, Place, coordinates, mix, patch_noise, shares, still_heard
+from engine.models.musika.latents import Glide, Place, coordinates, mix, patch_noise, shares, still_sounding
 from engine.music.arrays import F32
 from engine.music.audio import Audio
 from engine.music.conducting import tempo_value
@@ -161,7 +161,7 @@ class MusikaStreamer:
         return replace(state, tail=state.tail.copy(), latents=state.latents.copy())
 
     def jump(self, state: MusikaState, seed: int) -> None:
-        """Go to the beginning of another path; heard from the next chunk on, which glides there."""
+        """Go to the beginning of another path, from the next chunk on, which glides there."""
         state.jump = seed
 
     def step(self, state: MusikaState, controls: Controls, span: Span) -> Audio:
@@ -219,13 +219,13 @@ class MusikaStreamer:
             state.glides = (Glide(place, latent, 0.0),)
         elif state.glides[-1].place != place:
             length = controls.style.glide * self.facts.latent_rate
-            state.glides = (*still_heard(state.glides, latent), Glide(place, latent, length))
+            state.glides = (*still_sounding(state.glides, latent), Glide(place, latent, length))
 
     def _next_patch(self, state: MusikaState) -> None:
         """Make the patch at the state's position, from all places whose glides have not ended before it."""
         begins = state.block * self.facts.block
         state.patch += 1
-        state.glides = still_heard(state.glides, begins)
+        state.glides = still_sounding(state.glides, begins)
         latents = self._patch(state, state.glides[0].place)
         times = begins + np.arange(self.facts.seq_len)
         for glide in state.glides[1:]:

@@ -41,7 +41,7 @@ def test_news_are_sentences() -> None:
     command = Continue(voice="m", source="input", text="slow piano", file_hash="12ab")
     gone_on = Applied(number=3, command=command, voice="m", sample=96_000, latency_ms=350.0)
     assert sentence(gone_on) == "continue input slow piano m at sample 96000, latency 350 ms"
-    assert sentence(Prepared(number=3, voice="m", seconds=0.25, heard=6.0)) == "m: continuation ready after 0.25 s"
+    assert sentence(Prepared(number=3, voice="m", seconds=0.25, prompt_s=6.0)) == "m: continuation ready after 0.25 s"
 
 
 def test_plain_lines_tell_of_trouble_but_not_of_every_command() -> None:

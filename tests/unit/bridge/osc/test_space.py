@@ -234,7 +234,7 @@ def test_a_voice_may_not_have_every_name(name: str) -> None:
 def test_the_inputs_controls_are_there_where_something_is_listened_to(space: AddressSpace) -> None:
     (refused,) = space.route("/input/gain", (-6,))
     assert isinstance(refused, Refused)
-    heard = AddressSpace({"tone": ToneControls()}, heard=InputControls())
+    heard = AddressSpace({"tone": ToneControls()}, live_input=InputControls())
     assert heard.route("/input/gain", (-6, "bar")) == [Routed("/input/gain", Set(("input", "gain"), -6.0), BAR)]
     assert heard.route("/input/monitor", ()) == [Query("/input/monitor", ("input", "monitor"))]
     (too_loud,) = heard.route("/input/gain", (99,))

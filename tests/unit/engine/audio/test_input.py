@@ -52,9 +52,9 @@ def test_any_writes_are_those_into_one_long_array(writes: list[tuple[int, int]],
 def test_gaps_are_zeros_and_are_counted() -> None:
     hearing = InputHistory(RATE, 5.0)
     hearing.write(np.ones((2, 100), np.float32), 700)  # whoever begins late has missed nothing
-    assert (hearing.gaps, hearing.missed, hearing.heard) == (0, 0, 100)
+    assert (hearing.gaps, hearing.missed, hearing.received) == (0, 0, 100)
     hearing.write(np.ones((2, 50), np.float32), 900)
-    assert (hearing.gaps, hearing.missed, hearing.heard, hearing.end) == (1, 100, 150, 950)
+    assert (hearing.gaps, hearing.missed, hearing.received, hearing.end) == (1, 100, 150, 950)
     assert hearing.last(250)[0].tolist() == [1.0] * 100 + [0.0] * 100 + [1.0] * 50
 
 

@@ -118,8 +118,8 @@ def test_what_came_in_is_continued_before_the_mix(tmp_path: Path, mixer: Mixer) 
     [
         (Continue(source="../mine.wav"), "name of a sound file"),
         (Continue(melody="a/b.wav"), "name of a sound file"),
-        (Continue(source="input"), "nothing has been heard from the input"),
-        (Continue(seconds=0.05), "nothing has been heard from the output"),
+        (Continue(source="input"), "nothing has come from the input"),
+        (Continue(seconds=0.05), "nothing has come from the output"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(command: Continue, says: str, tmp_path: Path, mixer: Mixer) -> None:
@@ -136,7 +136,7 @@ def test_silence_and_a_missing_melody_leave_no_file(tmp_path: Path, mixer: Mixer
     with pytest.raises(ControlError, match="there is none of this name"):
         sources_of(tmp_path, mixer, threaded=False).find(Continue(melody="hum.wav")).result()
     mixer.kept.put(0, np.zeros((2, 2 * RATE), np.float32))
-    with pytest.raises(ControlError, match="nothing has been heard"):
+    with pytest.raises(ControlError, match="nothing has come"):
         sources_of(tmp_path, mixer, threaded=False).find(Continue()).result()
     assert not list(tmp_path.iterdir())
 
@@ -236,7 +236,7 @@ def test_a_large_file_is_opened_in_the_voices_process_and_the_take_has_its_hash(
     assert "large.wav" not in [name for name, _ in opened_by]
     assert max(live.cpu_s) < MOST_CPU_S
     (prepared,) = live.of(Prepared)
-    assert prepared.heard == frames / RATE
+    assert prepared.prompt_s == frames / RATE
     assert prepared.seconds > 0.05, "opening the file is part of what it takes"
     assert live.continued().file_hash == sha256_of(path)
 

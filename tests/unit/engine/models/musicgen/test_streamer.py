@@ -341,7 +341,7 @@ def test_a_melody_is_followed_and_its_file_is_the_one_that_was_meant(tmp_path: P
         for more in ({"melody": "hum.wav"}, {"melody": "other.wav"}, {})
     )
     assert (hum.origin, hum.left) == (None, -1)
-    assert abs(hum.heard - 1.0) < 0.05
+    assert abs(hum.prompt_s - 1.0) < 0.05
     assert not np.array_equal(hum.sequence.ready, other.sequence.ready)
     assert not np.array_equal(hum.sequence.ready, none.sequence.ready)
     with pytest.raises(ControlError, match="got no audio to continue"):

@@ -22,7 +22,7 @@ from engine.models.musika.latents import (
     mix,
     patch_noise,
     shares,
-    still_heard,
+    still_sounding,
     style_vector,
 )
 from engine.models.musika.streamer import (
@@ -277,9 +277,9 @@ def test_glides_are_exact_at_both_ends_and_forget_what_is_over() -> None:
     assert shares(glide, np.arange(8, 16)).tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
     assert shares(Glide(PLACE, 10, 0.0), np.arange(9, 12)).tolist() == [0, 1, 1]
     chain = (Glide(PLACE, 0, 0.0), Glide(PLACE, 2, 8.0), Glide(PLACE, 6, 100.0))
-    assert still_heard(chain, 5) == chain
-    assert still_heard(chain, 9) == chain[1:]
-    assert still_heard(chain, 200) == chain[2:]
+    assert still_sounding(chain, 5) == chain
+    assert still_sounding(chain, 9) == chain[1:]
+    assert still_sounding(chain, 200) == chain[2:]
 
 
 def test_conditions_reach_the_generator(tmp_path: Path) -> None:
