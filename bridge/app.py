@@ -50,8 +50,6 @@ _FADE_S: Final = 0.1
 _MOST_FAULTS: Final = 20
 _MOST_VOICES: Final = 8  # each is a process of its own
 _FINDER_S: Final = 2.0  # longest wait, while stopping, for a MIDI system that does not answer
-_CONTINUES: Final = "musicgen"  # can play by itself, but is meant to continue a player
-_FAMILY_NAMES: Final = {"musika_live": "musika"}
 
 
 def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
@@ -64,16 +62,16 @@ def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
     rows: list[tuple[str, BundleInfo]] = []
     for name in names:
         info = describe(name)
-        family = _FAMILY_NAMES.get(info.family, info.family)
-        count = sum(row[0].rstrip("0123456789") == family for row in rows)
-        rows.append((family if not count else f"{family}{count + 1}", info))
+        count = sum(row[0].rstrip("0123456789") == info.voice for row in rows)
+        rows.append((info.voice if not count else f"{info.voice}{count + 1}", info))
     return rows
 
 
 def _starter() -> str:
     """The first bundle that plays by itself; without any, the test tone."""
     named = [info for info in bundles() if info.streams and info.name != TONE]
-    return next((info.name for info in sorted(named, key=lambda info: info.family == _CONTINUES)), TONE)
+    # What continues sound can play by itself, too, but is meant to continue a player.
+    return next((info.name for info in sorted(named, key=lambda info: info.continues)), TONE)
 
 
 def _figures(seen: VoiceTelemetry) -> list[tuple[str, int | float | str]]:

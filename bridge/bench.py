@@ -16,12 +16,11 @@ from typing import Final
 from bridge.osc.space import AddressSpace, Routed
 from bridge.osc.wire import Message, decode, encode, messages
 from engine.controls import walk
-from engine.models.musika.streamer import MusikaControls
-from engine.models.tone import ToneControls
+from engine.models.families import FAMILIES
 
 __all__ = ["main"]
 
-_VOICES: Final = {"tone": ToneControls(), "musika": MusikaControls()}
+_VOICES: Final = {row.voice_name: row.controls(None) for row in FAMILIES.values() if row.streams and not row.verbs}
 _MESSAGES: Final = 2000
 
 

@@ -252,7 +252,9 @@ def bench_main(argv: Sequence[str]) -> int:
         "other programs first. x_realtime: seconds of sound per second of computation.",
     )
     parser.add_argument(
-        "name", choices=list(BENCHES), help="family to measure; osc: the OSC server, start: time to the first sound"
+        "name",
+        metavar="NAME",
+        help=f"bundle or family to measure; osc: the OSC server, start: time to the first sound: {', '.join(BENCHES)}",
     )
     parser.add_argument(
         "--bundle", action="append", default=[], help="bundle to measure; default: all of the family; repeatable"

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from engine.bundles.bundle import open_musicgen
+from engine.bundles.bundle import open_model
 from engine.models.musicgen.model import Musicgen
 from engine.music.conducting import CHARACTER, GUIDED_FEATURES, STEP_FEATURES
 from export.graphs.musicgen.bundle import export
@@ -112,4 +112,4 @@ def write_tiny(folder: Path, kind: str = "plain", build: str = "fp32") -> Path:
 @cache
 def open_tiny(kind: str = "plain") -> Musicgen:
     """Its model, ready to play; it holds no state, so tests share it."""
-    return open_musicgen(str(_exported(kind, "fp32")))
+    return open_model(str(_exported(kind, "fp32")), "continue")

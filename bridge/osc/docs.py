@@ -213,20 +213,16 @@ def main() -> int:
     """Print OSC.md for one voice of each family, under the names that `ripieno live` gives them."""
     from bridge.osc.table import methods_of
     from engine.band.controls import BandControls
-    from engine.models.musicgen.streamer import WordedControls
-    from engine.models.musika.streamer import MusikaControls
-    from engine.models.musika_live.streamer import MusikaLiveControls
-    from engine.models.tone import ToneControls
+    from engine.models.families import FAMILIES
 
-    published = "musika, playing a bundle of the published networks"
-    page = as_markdown(
-        ("musika", "musicgen", "tone"),
-        methods_of(
-            {"musika": MusikaLiveControls(), "musicgen": WordedControls(), "tone": ToneControls()},
-            BandControls(),
-            InputControls(),
-        ),
-        [(published, methods_of({"musika": MusikaControls()}))],
-    )
+    voices: dict[str, object] = {}
+    more = []
+    for row in (row for row in FAMILIES.values() if row.streams):
+        if row.voice_name in voices:
+            title = f"{row.voice_name}, playing {row.about}"
+            more.append((title, methods_of({row.voice_name: row.controls(None)})))
+        else:
+            voices[row.voice_name] = row.controls(None)
+    page = as_markdown(tuple(voices), methods_of(voices, BandControls(), InputControls()), more)
     sys.stdout.write(page)
     return 0

@@ -59,12 +59,9 @@ def open_band(name: str, *, threads: int = 1) -> AccompanistModel:
     name = band_named(name)
     if name == PATTERN:
         return PatternBand()
-    from engine.bundles.bundle import open_getmusic
-    from engine.models.getmusic.accompanist import GetmusicAccompanist
+    from engine.bundles.bundle import open_accompanist
 
-    model = GetmusicAccompanist(open_getmusic(name, threads=threads))
-    model.warm()
-    return model
+    return open_accompanist(name, threads=threads)
 
 
 def band_named(name: str, *, paths: bool = True) -> str:
@@ -83,9 +80,9 @@ def band_named(name: str, *, paths: bool = True) -> str:
         from engine.bundles.bundle import describe
 
         info = describe(name, paths=paths)
-        if info.family != "getmusic":
+        if not info.takes("accompany"):
             raise BundleError(
-                f"{name} is a {info.family} bundle, which cannot accompany: use {PATTERN} or a getmusic bundle"
+                f"{name} is a {info.family} bundle, which cannot accompany: use {PATTERN} or a bundle that makes notes"
             )
     return name
 
@@ -94,7 +91,7 @@ def auto_band() -> str:
     """The band for ``auto``: the first bundle that makes notes, else the pattern band."""
     from engine.bundles.bundle import bundles
 
-    return next((info.name for info in bundles() if info.family == "getmusic"), PATTERN)
+    return next((info.name for info in bundles() if info.takes("accompany")), PATTERN)
 
 
 def _steer(model: AccompanistModel, controls: GetmusicControls) -> None:

@@ -13,15 +13,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from engine.bundles.bundle import TONE, bundles, describe, open_streamer
+from engine.bundles.bundle import bundles, describe, open_streamer
 from engine.conductor import Conductor
 from engine.errors import BundleError
+from engine.models.families import FAMILIES, Family
 from engine.offline.render import pieces
 from engine.processes import cores
 from engine.protocols.streamer import Streamer
@@ -30,6 +32,8 @@ __all__ = ["BENCHES", "Options", "Result", "machine", "run"]
 
 _SECONDS: Final = 119.0  # of sound in one offline run of a bundle, ten patches of the published size
 _LIVE_CHUNKS: Final = 60
+_LIVE: Final = "_live"  # ends the name of a bench that measures a whole session
+_PEER: Final = "export.bench.peer"
 _PEER_TIMEOUT_S: Final = 600.0
 _PEERS_SHAPE: Final = [24, 16, 4, 2048]  # layers, heads, codebooks and codes of the published small MusicGen
 _LESS: Final = frozenset({"ms", "MB", "of_all"})  # units of which less is better
@@ -128,44 +132,45 @@ def run(name: str, options: Options) -> list[Result]:
     Raises:
         BundleError: there is no such bench, or no bundle to run it with.
     """
-    if name not in BENCHES:
-        raise BundleError(f"no bench '{name}'; there are {', '.join(BENCHES)}")
-    return BENCHES[name](options)
+    if name in BENCHES:
+        return BENCHES[name](options)
+    try:
+        family = describe(name).family
+    except BundleError as error:
+        raise BundleError(f"no bench '{name}'; there are {', '.join(BENCHES)}, or a bundle: {error}") from None
+    if family not in BENCHES:
+        raise BundleError(
+            f"bundle '{name}' is of family {family}, which no bench measures; there are {', '.join(BENCHES)}"
+        )
+    return BENCHES[family](replace(options, bundles=(name,)))
 
 
-def _bench_tone(options: Options) -> list[Result]:
-    return _bench_streamer("tone", TONE, "none", options)
-
-
-def _bench_musika(options: Options) -> list[Result]:
-    """Bundles of the musika family; without any, two of the published size with random weights, made now."""
-    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musika")
-    with tempfile.TemporaryDirectory() as folder:
-        if not chosen:
-            made = _ask("export.bench.peer", "bundles", folder)
-            if made is None:
-                raise BundleError("no musika bundle here; name one with --bundle, or install the extra 'export'")
-            chosen = tuple(str(Path(folder) / build) for build in made["builds"])
-        results = _bench_family("musika", chosen, options)
-    peer = _ask("export.bench.peer", "torch") if options.peers else None
+def _bench_chunks(row: Family, options: Options) -> list[Result]:
+    """Bundles of a family as streamers; without any, some of the published size with random weights, made now."""
+    here = tuple(info.name for info in bundles() if info.family == row.name)
+    results = _each(
+        row, options.bundles or here, row.name, lambda reference: _bench_bundle(row.name, reference, options)
+    )
+    peer = _ask(_PEER, "measure", row.name) if options.peers and not row.built_in else None
     return [_beside(result, peer) for result in results]
 
 
-def _bench_musika_live(options: Options) -> list[Result]:
-    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musika_live")
-    if not chosen:
-        raise BundleError("no musika_live bundle here; name one with --bundle")
-    return _bench_family("musika_live", chosen, options)
+def _bench_bundle(name: str, reference: str, options: Options) -> list[Result]:
+    info = describe(reference)
+    if info.family != name:
+        raise BundleError(f"bundle '{reference}' is of family {info.family}, this bench is of {name}")
+    return _bench_streamer(name, reference, info.build, options)
 
 
-def _bench_family(name: str, chosen: Sequence[str], options: Options) -> list[Result]:
-    results: list[Result] = []
-    for reference in chosen:
-        info = describe(reference)
-        if info.family != name:
-            raise BundleError(f"bundle '{reference}' is of family {info.family}, this bench is of {name}")
-        results += _bench_streamer(name, reference, info.build, options)
-    return results
+def _each(row: Family, chosen: Sequence[str], size: str, measured: Callable[[str], list[Result]]) -> list[Result]:
+    """What is measured of each bundle; of none, of those of a `size` that are made now."""
+    with tempfile.TemporaryDirectory() as folder:
+        if not chosen:
+            made = _ask(_PEER, "make", size, folder)
+            if made is None:
+                raise BundleError(f"no {row.name} bundle here; name one with --bundle, or install the extra 'export'")
+            chosen = tuple(str(Path(folder) / build) for build in made["builds"])
+        return [result for reference in chosen for result in measured(reference)]
 
 
 def _bench_streamer(name: str, reference: str, build: str, options: Options) -> list[Result]:
@@ -225,43 +230,31 @@ print(1000.0 * (time.perf_counter() - begun))
 """
 
 
-def _bench_musicgen(options: Options) -> list[Result]:
-    """Bundles that continue sound; unless named, one of the published small size with random weights, as the peer's."""
-
+def _bench_steps(row: Family, options: Options) -> list[Result]:
+    """Language models by their steps; unless named, one of the published size with random weights, as the peer's."""
     alike: list[bool] = []
 
     def measured(reference: str) -> list[Result]:
-        told = _told("engine.bench.musicgen", reference, "--runs", str(options.runs), *_threads(options))
+        told = _told(f"engine.bench.{row.bench}", reference, "--runs", str(options.runs), *_threads(options))
         alike.append(told["shape"] == _PEERS_SHAPE)
-        return _of_musicgen(told)
+        return _of_steps(row.name, told)
 
-    results = _each_musicgen(options.bundles, "musicgen", measured)
+    results = _each(row, options.bundles, row.name, measured)
     # Only the same work can be compared.
-    peer = _ask("export.bench.peer", "transformers") if options.peers and all(alike) else None
+    peer = _ask(_PEER, "measure", row.name) if options.peers and all(alike) else None
     return [_beside(result, peer) for result in results]
 
 
-def _bench_musicgen_live(options: Options) -> list[Result]:
-    """Bundles that continue sound as voices; without any, one of the starter's size with random weights, made now."""
-    seconds = ("--seconds", str(options.seconds))
+def _bench_live(row: Family, options: Options) -> list[Result]:
+    """Bundles that continue sound, as voices; without any, one of the starter's size with random weights, made now."""
+    seconds, name = ("--seconds", str(options.seconds)), f"{row.name}{_LIVE}"
 
     def measured(reference: str) -> list[Result]:
         told = _told("engine.bench.live", reference, "--runs", str(options.runs), *seconds, *_threads(options))
-        return _of_live(told, describe(reference).build)
+        return _of_live(name, told, describe(reference).build)
 
-    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == "musicgen")
-    return _each_musicgen(chosen, "musicgen_live", measured)
-
-
-def _each_musicgen(chosen: Sequence[str], shape: str, measured: Callable[[str], list[Result]]) -> list[Result]:
-    """What is measured of each bundle; of none, of one of a `shape` that is made now."""
-    with tempfile.TemporaryDirectory() as folder:
-        if not chosen:
-            made = _ask("export.bench.peer", shape, folder)
-            if made is None:
-                raise BundleError("no musicgen bundle here; name one with --bundle, or install the extra 'export'")
-            chosen = tuple(str(Path(folder) / build) for build in made["builds"])
-        return [result for reference in chosen for result in measured(reference)]
+    chosen = options.bundles or tuple(info.name for info in bundles() if info.family == row.name)
+    return _each(row, chosen, name, measured)
 
 
 def _told(module: str, reference: str, *words: str) -> dict[str, Any]:
@@ -272,16 +265,16 @@ def _told(module: str, reference: str, *words: str) -> dict[str, Any]:
     return told
 
 
-def _of_live(told: Mapping[str, Any], build: str) -> list[Result]:
+def _of_live(name: str, told: Mapping[str, Any], build: str) -> list[Result]:
     """What a process that played live says, as results."""
     begin, end = told["memory_mb"]
     return [
-        _result("musicgen_live continue to sound", build, "ms", told["continue_ms"]),
-        _result("musicgen_live prepares 6 s", build, "ms", told["prepared_ms"]),
-        _result("musicgen_live beside its sound", build, "x_realtime", told["realtime"]),
-        _result("musicgen_live memory", build, "MB", [float(end)]),
-        _result(f"musicgen_live memory grown in {told['seconds']:g} s", build, "MB", [float(end) - float(begin)]),
-        _result(f"musicgen_live underruns in {told['seconds']:g} s", build, "of_all", [float(told["underruns"])]),
+        _result(f"{name} continue to sound", build, "ms", told["continue_ms"]),
+        _result(f"{name} prepares 6 s", build, "ms", told["prepared_ms"]),
+        _result(f"{name} beside its sound", build, "x_realtime", told["realtime"]),
+        _result(f"{name} memory", build, "MB", [float(end)]),
+        _result(f"{name} memory grown in {told['seconds']:g} s", build, "MB", [float(end) - float(begin)]),
+        _result(f"{name} underruns in {told['seconds']:g} s", build, "of_all", [float(told["underruns"])]),
     ]
 
 
@@ -289,16 +282,16 @@ def _threads(options: Options) -> list[str]:
     return ["--threads", str(options.workers)] if options.workers else []
 
 
-def _of_musicgen(told: Mapping[str, Any]) -> list[Result]:
+def _of_steps(model: str, told: Mapping[str, Any]) -> list[Result]:
     """What a process that measured says, as results."""
     build = str(told["build"])
     results = [
-        _result(f"musicgen {name} steps, decoding", build, "per_s", rates) for name, rates in told["rates"].items()
+        _result(f"{model} {name} steps, decoding", build, "per_s", rates) for name, rates in told["rates"].items()
     ]
-    results.append(_result(f"musicgen prefills {told['context']} frames", build, "ms", told["prefill_ms"]))
-    results.append(_result("musicgen memory", build, "MB", [float(told["memory_mb"])]))
+    results.append(_result(f"{model} prefills {told['context']} frames", build, "ms", told["prefill_ms"]))
+    results.append(_result(f"{model} memory", build, "MB", [float(told["memory_mb"])]))
     for name, share in told["share_of_floor"].items():
-        results.append(_result(f"musicgen {name}, share of memory speed", build, "of_1", [float(share)]))
+        results.append(_result(f"{model} {name}, share of memory speed", build, "of_1", [float(share)]))
     return results
 
 
@@ -326,15 +319,14 @@ def _bench_osc(options: Options) -> list[Result]:
     return [_beside(result, {"peer": told["peer"], "values": {result.name: told["peer_per_s"]}})]
 
 
+_SOUND: Final = tuple(row for row in FAMILIES.values() if row.streams)
 BENCHES: Final[Mapping[str, Callable[[Options], list[Result]]]] = {
-    "tone": _bench_tone,
-    "musika": _bench_musika,
-    "musika_live": _bench_musika_live,
-    "musicgen": _bench_musicgen,
-    "musicgen_live": _bench_musicgen_live,
+    **{row.name: partial(_bench_steps if row.bench else _bench_chunks, row) for row in _SOUND},
+    **{f"{row.name}{_LIVE}": partial(_bench_live, row) for row in _SOUND if row.continues},
     "osc": _bench_osc,
     "start": _bench_start,
 }
+"""What can be measured: the families that make sound, those that continue sound as live voices, OSC, and starting."""
 
 
 def _result(name: str, build: str, unit: str, values: Sequence[float]) -> Result:

@@ -43,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _measured(bundle: str, runs: int, steps: int, threads: int) -> Mapping[str, Any]:
     import psutil
 
-    from engine.bundles.bundle import describe, open_musicgen
+    from engine.bundles.bundle import describe, open_model
 
     info = describe(bundle)
-    model = open_musicgen(bundle, threads=threads, words=False)
+    model: Musicgen = open_model(bundle, "continue", threads=threads, without={"text"})
     facts = model.facts
     context = min(_CONTEXT, facts.keep)
     prompt = np.random.default_rng(0).integers(0, facts.entries, (facts.codebooks, context))

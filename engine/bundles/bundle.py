@@ -7,54 +7,40 @@ variable ``RIPIENO_BUNDLES`` (each a bundle, or a folder of bundles), and among 
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engine.errors import BundleError, EngineError
-from engine.graphs.graph import Graph, open_graph
+from engine.graphs.graph import open_graph
 from engine.graphs.manifest import Manifest
 from engine.graphs.metadata import read_manifest
+from engine.models.families import FAMILIES, Family, OpenBundle
 from engine.music.files import sha256_of
 from engine.processes import cores
+from engine.protocols.accompanist import AccompanistModel
 from engine.protocols.streamer import Streamer
 
-if TYPE_CHECKING:
-    from engine.models.getmusic.model import Getmusic
-    from engine.models.musicgen.model import Musicgen
-
 __all__ = [
-    "FAMILIES",
     "FOLDERS_VARIABLE",
     "TONE",
     "BundleInfo",
     "bundles",
     "describe",
     "find",
+    "first_for",
     "makes_sound",
-    "open_getmusic",
-    "open_musicgen",
+    "open_accompanist",
+    "open_model",
     "open_streamer",
 ]
 
 FOLDERS_VARIABLE: Final = "RIPIENO_BUNDLES"
-TONE: Final = "tone"
-
-FAMILIES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    TONE: ((),),
-    "musika": (("generator", "decoder"),),
-    "musika_live": (("generator", "decoder"),),
-    "getmusic": (("network",), ("past", "window")),
-    "musicgen": (("lm", "latent", "upsample"),),
-}
-"""Models, and the sets of graphs of which each needs one; other graphs of a bundle stay unopened."""
-
-_USES: Final[Mapping[str, str]] = {
-    "getmusic": "makes notes, not sound; use it with 'ripieno infill' or 'ripieno accompany'",
-}
-"""Families that are no voices, and what to use them with."""
+TONE: Final = next(row.name for row in FAMILIES.values() if row.built_in)
+"""The bundle that is always there."""
 
 _STARTERS: Final = Path(__file__).parents[1] / "starter"
 _SUMS: Final = "SHA256SUMS"
@@ -92,7 +78,21 @@ class BundleInfo:
     @property
     def streams(self) -> bool:
         """Whether it makes sound, as a voice; else it makes notes."""
-        return self.family not in _USES
+        return FAMILIES[self.family].streams
+
+    @property
+    def continues(self) -> bool:
+        """Whether it continues sound that it is given."""
+        return FAMILIES[self.family].continues
+
+    @property
+    def voice(self) -> str:
+        """Name of its first voice, in addresses."""
+        return FAMILIES[self.family].voice_name
+
+    def takes(self, verb: str) -> bool:
+        """Whether the command ``ripieno VERB`` takes it; for the commands of `Family.verbs`."""
+        return verb in FAMILIES[self.family].verbs
 
 
 def bundles() -> list[BundleInfo]:
@@ -134,16 +134,17 @@ def describe(reference: str, *, paths: bool = True) -> BundleInfo:
         BundleError: there is no such bundle, or its files are damaged or do not belong together.
         ManifestError: a graph does not say what it must.
     """
-    if reference == TONE:
-        controls = _controls(TONE, {})
+    row = FAMILIES.get(reference)
+    if row is not None and row.built_in:
         return BundleInfo(
-            name=TONE, path=None, family=TONE, build="none", identity=TONE, hash="", licence="MIT",
-            source="part of this program", roles=(), controls=controls,
+            name=row.name, path=None, family=row.name, build="none", identity=row.name, hash="", licence="MIT",
+            source="part of this program", roles=(), controls=row.controls(row.facts.from_mapping({})),
         )  # fmt: skip
     folder = find(reference, paths=paths)
     files = _files(folder)
     manifests = {file: read_manifest(file) for file in files}
     first = _checked_set(folder, manifests)
+    row = FAMILIES[first.family]
     sums = {file: _sum(file) for file in files}
     _check_sums(folder, sums)
     return BundleInfo(
@@ -156,7 +157,7 @@ def describe(reference: str, *, paths: bool = True) -> BundleInfo:
         licence=first.licence,
         source=first.source,
         roles=tuple(sorted(manifest.role for manifest in manifests.values())),
-        controls=_controls(first.family, first.facts),
+        controls=row.controls(row.facts.from_mapping(first.facts)),
         facts=first.facts,
     )
 
@@ -172,7 +173,24 @@ def makes_sound(reference: str, *, paths: bool = True) -> bool:
         BundleError: there is no such bundle, or its first file is no graph.
         ManifestError: that does not say what it must.
     """
-    return reference == TONE or read_manifest(_files(find(reference, paths=paths))[0]).family not in _USES
+    if reference == TONE:
+        return True
+    folder = find(reference, paths=paths)
+    return _family_of(read_manifest(_files(folder)[0]), folder).streams
+
+
+def first_for(verb: str) -> str:
+    """The name of the first bundle that ``ripieno VERB`` takes.
+
+    Raises:
+        BundleError: there is none.
+    """
+    for info in bundles():
+        if info.takes(verb):
+            return info.name
+    raise BundleError(
+        f"there is no bundle for 'ripieno {verb}' here; put one into a folder that {FOLDERS_VARIABLE} names"
+    )
 
 
 def open_streamer(reference: str, *, threads: int = 0, provider: str = "cpu", paths: bool = True) -> Streamer[Any, Any]:
@@ -185,111 +203,88 @@ def open_streamer(reference: str, *, threads: int = 0, provider: str = "cpu", pa
         BundleError, ManifestError: as `describe`, or a graph cannot be run here.
     """
     info = describe(reference, paths=paths)
-    folder = info.path
-    if folder is None:
-        from engine.models.tone import ToneStreamer
-
-        return ToneStreamer()
-    if not info.streams:
-        raise BundleError(f"{info.name} {_USES[info.family]}")
-    if info.family == "musicgen":
-        from engine.models.musicgen.streamer import MusicgenLive
-
-        large = any(file.stat().st_size > _LARGE for file in _files(folder))
-        threads = threads or (cores() if large else 1)
-        return MusicgenLive(open_musicgen(reference, threads=threads, provider=provider, paths=paths))
-    graph = _opener(folder, threads or 1, provider)
-    if info.family == "musika":
-        from engine.models.musika.streamer import MusikaStreamer
-
-        return MusikaStreamer(graph("generator"), graph("decoder"))
-    from engine.models.musika_live.streamer import MusikaLive
-
-    return MusikaLive(graph("generator"), graph("decoder"))
+    row = FAMILIES[info.family]
+    if not row.streams:
+        verbs = " or ".join(f"'ripieno {verb}'" for verb in row.verbs)
+        raise BundleError(f"{info.name} makes {row.makes}, not sound; use it with {verbs}")
+    return row.streamer(_opened(info, threads or _threads(info), provider))
 
 
-def open_getmusic(reference: str, *, threads: int = 1, provider: str = "cpu", paths: bool = True) -> "Getmusic":
-    """Check a bundle that makes notes and load it. Takes up to seconds and holds the GIL (see `open_graph`).
+def open_model(
+    reference: str,
+    verb: str,
+    *,
+    threads: int = 1,
+    provider: str = "cpu",
+    paths: bool = True,
+    without: AbstractSet[str] = frozenset(),
+) -> Any:
+    """Check a bundle and load its model for a command. Takes up to seconds and holds the GIL (see `open_graph`).
 
     Args:
         reference, paths: as for `find`.
+        verb: the command that it is for, ``infill``, ``accompany`` or ``continue``.
         threads, provider: as for `open_graph`.
+        without: roles of optional graphs that are not wanted, such as ``text``: saves their memory.
+    Returns:
+        What `Family.open` of the bundle's family returns.
     Raises:
-        BundleError, ManifestError: as `describe`, or it makes no notes, or a graph cannot be run here.
+        BundleError, ManifestError: as `describe`, or the command does not take it, or a graph cannot be run here.
     """
     info = describe(reference, paths=paths)
-    if info.path is None or info.family != "getmusic":
-        names = ", ".join(other.name for other in bundles() if other.family == "getmusic") or "none here"
-        raise BundleError(f"{info.name} makes no notes; bundles that do: {names} ({FOLDERS_VARIABLE} names folders)")
-    graph = _opener(info.path, threads, provider)
-    roles = next(each for each in FAMILIES["getmusic"] if set(each) <= set(info.roles))
-    from engine.models.getmusic.model import Getmusic
-
-    return Getmusic.of({role: graph(role) for role in roles})
-
-
-def open_musicgen(
-    reference: str, *, threads: int = 1, provider: str = "cpu", paths: bool = True, words: bool = True
-) -> "Musicgen":
-    """Check a bundle that continues sound and load it. Takes up to seconds and holds the GIL (see `open_graph`).
-
-    Args:
-        reference, paths: as for `find`.
-        threads, provider: as for `open_graph`.
-        words: whether its text encoder is wanted; without it memory is saved.
-    Raises:
-        BundleError, ManifestError: as `describe`, or it continues no sound, or a graph cannot be run here.
-    """
-    info = describe(reference, paths=paths)
-    if info.path is None or info.family != "musicgen":
-        names = ", ".join(other.name for other in bundles() if other.family == "musicgen") or "none here"
+    if not info.takes(verb):
+        names = ", ".join(other.name for other in bundles() if other.takes(verb)) or "none here"
         raise BundleError(
-            f"{info.name} continues no sound; bundles that do: {names} ({FOLDERS_VARIABLE} names folders)"
+            f"{info.name} does not work with 'ripieno {verb}'; bundles that do: {names} "
+            f"({FOLDERS_VARIABLE} names folders)"
         )
-    from engine.models.musicgen.facts import MusicgenFacts
-    from engine.models.musicgen.model import Musicgen
-    from engine.models.t5 import TextEncoder, read_tokenizer
-
-    graph = _opener(info.path, threads, provider)
-    lm, text = graph("lm"), None
-    if words and "text" in info.roles:
-        tokenizer = read_tokenizer(info.path, str(info.facts.get("tokenizer", "")))
-        text = TextEncoder(graph("text"), tokenizer, MusicgenFacts.from_mapping(info.facts).text_length)
-    others = {role: graph(role) for role in info.roles if role not in ("lm", "text")}
-    return Musicgen({"lm": lm, **others}, text)
+    return _opened(info, threads, provider, without)
 
 
-def _opener(folder: Path, threads: int, provider: str) -> Callable[[str], Graph]:
-    """Loads a graph of a bundle by its role."""
-    files = {read_manifest(file).role: file for file in _files(folder)}
-    return lambda role: open_graph(files[role], threads=threads, provider=provider)
+def open_accompanist(reference: str, *, threads: int = 1) -> AccompanistModel:
+    """Check a bundle and load it as an accompanist, ready to answer in time.
+
+    Raises:
+        BundleError, ManifestError: as `open_model` for ``accompany``.
+    """
+    model = open_model(reference, "accompany", threads=threads)
+    accompanist = FAMILIES[describe(reference).family].accompanist
+    assert accompanist is not None, "a family that takes 'accompany' says how"
+    return accompanist(model)
 
 
-def _controls(family: str, facts: Mapping[str, Any]) -> object:
-    """The default controls of a model with these facts; its module is imported now, onnxruntime is not."""
-    if family == TONE:
-        from engine.models.tone import ToneControls
+def _opened(info: BundleInfo, threads: int, provider: str, without: AbstractSet[str] = frozenset()) -> Any:
+    """The model of a bundle that was described."""
+    row, files = FAMILIES[info.family], _by_role(info)
+    needed = next(each for each in row.graphs if set(each) <= set(info.roles))
+    return row.open(
+        OpenBundle(
+            folder=info.path or Path(),
+            roles=tuple(role for role in info.roles if role not in without),
+            needed=needed,
+            facts=row.facts.from_mapping(info.facts),
+            graph=lambda role: open_graph(files[role], threads=threads, provider=provider),
+        )
+    )
 
-        return ToneControls()
-    if family == "musika":
-        from engine.models.musika.facts import MusikaFacts
-        from engine.models.musika.streamer import musika_controls
 
-        return musika_controls(MusikaFacts.from_mapping(facts))
-    if family == "getmusic":
-        from engine.models.getmusic.model import GetmusicControls
+def _by_role(info: BundleInfo) -> dict[str, Path]:
+    """The files of a bundle by the roles of their graphs."""
+    return {} if info.path is None else {read_manifest(file).role: file for file in _files(info.path)}
 
-        return GetmusicControls()
-    if family == "musicgen":
-        from engine.models.musicgen.facts import MusicgenFacts
-        from engine.models.musicgen.model import controls_for
-        from engine.models.musicgen.streamer import live_controls
 
-        told = MusicgenFacts.from_mapping(facts)
-        return live_controls(controls_for(told), worded=told.worded)
-    from engine.models.musika_live.streamer import MusikaLiveControls
+def _threads(info: BundleInfo) -> int:
+    """Threads of a voice by default."""
+    large = any(file.stat().st_size > _LARGE for file in _by_role(info).values())
+    return cores() if large and FAMILIES[info.family].all_cores else 1
 
-    return MusikaLiveControls()
+
+def _family_of(manifest: Manifest, folder: Path) -> Family:
+    """The row of a bundle's family."""
+    row = FAMILIES.get(manifest.family)
+    if row is None or row.built_in:
+        raise BundleError(f"{folder} is of family '{manifest.family}', which this version cannot play; update it")
+    return row
 
 
 def _path(text: str) -> Path:
@@ -350,10 +345,9 @@ def _checked_set(folder: Path, manifests: Mapping[Path, Manifest]) -> Manifest:
             raise BundleError(f"{folder} mixes graphs of {name} {' and '.join(values)}; export the bundle again")
     if any(manifest.facts != first.facts for manifest in every):
         raise BundleError(f"the graphs of {folder} do not agree on their facts; export the bundle again")
-    if first.family not in FAMILIES or first.family == TONE:
-        raise BundleError(f"{folder} is of family '{first.family}', which this version cannot play; update it")
+    row = _family_of(first, folder)
     roles = [manifest.role for manifest in every]
-    missing = min((sorted(set(each) - set(roles)) for each in FAMILIES[first.family]), key=len)
+    missing = min((sorted(set(each) - set(roles)) for each in row.graphs), key=len)
     if missing or len(set(roles)) < len(roles):
         problem = f"lacks {', '.join(missing)}" if missing else f"has a role twice ({', '.join(sorted(roles))})"
         raise BundleError(f"{folder} {problem}; fetch or export the bundle again")

@@ -3,29 +3,24 @@
 from typing import Any
 
 from engine.errors import EngineError
-from engine.models.tone import ToneStreamer
 from engine.protocols.streamer import Streamer
 
 __all__ = ["identity_of", "open_voice"]
 
 
 def open_voice(bundle: str, **options: Any) -> Streamer[Any, Any]:
-    """Open a bundle by name or path; ``tone`` needs neither files nor onnxruntime.
+    """Open a bundle by name or path.
 
     Raises:
         BundleError: no such bundle, or its files are wrong.
     """
-    if bundle == "tone":
-        return ToneStreamer()
-    from engine.bundles.bundle import open_streamer  # loads onnxruntime: only where it is wanted
+    from engine.bundles.bundle import open_streamer  # loads every family's facts: only where a voice is opened
 
     return open_streamer(bundle, **options)
 
 
 def identity_of(bundle: str) -> str:
     """What identifies a bundle's weights: equal text, equal sound. Empty where there are no files."""
-    if bundle == "tone":
-        return ""
     from engine.bundles.bundle import describe
 
     try:

@@ -12,7 +12,7 @@ from engine.controls import walk, with_value
 from engine.errors import ControlError, EngineError
 from engine.models.musicgen.model import MusicgenControls
 from engine.music.units import TEMPO_BPM, is_tempo
-from engine.offline.continuation import Continued, ContinueTask, continued, first_bundle
+from engine.offline.continuation import Continued, ContinueTask, continued
 
 __all__ = ["continue_main"]
 
@@ -125,9 +125,9 @@ def _controls(parsed: argparse.Namespace) -> MusicgenControls:
 
 def _defaults(bundle: str) -> MusicgenControls:
     """The bundle's default controls; a bundle of another family is refused when it is opened."""
-    from engine.bundles.bundle import describe
+    from engine.bundles.bundle import describe, first_for
 
-    told = describe(bundle or first_bundle()).controls
+    told = describe(bundle or first_for("continue")).controls
     if not isinstance(told, MusicgenControls):
         return MusicgenControls()
     # Those of a voice are more: here only how codes are drawn is wanted.

@@ -16,7 +16,7 @@ import numpy as np
 from engine.audio.level import limited
 from engine.audio.resample import Resampler
 from engine.conductor import Bars, Conductor
-from engine.errors import BundleError, ControlError, RecordError
+from engine.errors import ControlError, RecordError
 from engine.models.musicgen.conditioning import TempoAndChords, over_detected_chords, tempo_in, timed_by_ear
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
 from engine.models.musicgen.prompt import channels_of, codes_of, melody_of
@@ -25,9 +25,10 @@ from engine.music.arrays import I64
 from engine.music.audio import Audio, read_audio
 from engine.protocols.streamer import Job, Progress
 
-__all__ = ["ContinueTask", "Continued", "continued", "first_bundle"]
+__all__ = ["ContinueTask", "Continued", "continued"]
 
 
+_VERB: Final = "continue"
 _FADE: Final = 3  # frames over which the given sound fades into what the codec makes of it
 _PIECE: Final = 10  # frames that are turned into sound at a time: fewer make the codec slower
 _FLUSH: Final = 4096  # samples of silence that press the last ones out of a resampler
@@ -130,11 +131,12 @@ def continued(task: ContinueTask) -> Job[Continued]:
         BundleError: there is no bundle that continues sound. ControlError: the model cannot do what is asked.
         OSError: a sound cannot be read. RecordError: the result cannot be written.
     """
-    from engine.bundles.bundle import describe, open_musicgen
+    from engine.bundles.bundle import describe, first_for, open_model
 
-    name = task.bundle or first_bundle()
+    name = task.bundle or first_for(_VERB)
     licence = describe(name).licence
-    model = open_musicgen(name, threads=task.threads, words=bool(task.text))
+    without = frozenset() if task.text else frozenset({"text"})
+    model: Musicgen = open_model(name, _VERB, threads=task.threads, without=without)
     began_s = time.perf_counter()
     given, rate = (None, model.codec.sample_rate) if task.source is None else read_audio(task.source)
     prompt = codes_of(model, given, rate, task.context)
@@ -179,20 +181,6 @@ def continued(task: ContinueTask) -> Job[Continued]:
         path=str(task.out), licence=licence, sample_rate=rate, prompt_s=prompt.shape[1] / frame_rate,
         made=joiner.frames / frame_rate, asked=task.seconds, begin_s=begin_s, took_s=took_s, steps=steps,
     )  # fmt: skip
-
-
-def first_bundle() -> str:
-    """The first bundle that continues sound.
-
-    Raises:
-        BundleError: there is none.
-    """
-    from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
-
-    name = next((info.name for info in bundles() if info.family == "musicgen"), None)
-    if name is None:
-        raise BundleError(f"no bundle here continues sound: put one into a folder that {FOLDERS_VARIABLE} names")
-    return name
 
 
 def _lead(model: Musicgen, task: ContinueTask, given: Audio | None, rate: int) -> TempoAndChords | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from engine.errors import BundleError, ControlError, RecordError
+from engine.errors import ControlError, RecordError
+from engine.models.getmusic.model import Getmusic
 from engine.models.getmusic.sheet import Sheet, Wanted
 from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi, write_midi
@@ -25,6 +26,7 @@ from engine.protocols.streamer import Job
 
 __all__ = ["InfillTask", "Infilled", "infill", "targets_of", "written_bars"]
 
+_VERB: Final = "infill"
 _AROUND: Final = 4 * 1920  # ticks drawn before and after what was made
 
 
@@ -114,7 +116,7 @@ def infill(task: InfillTask) -> Job[Infilled]:
         ControlError: the file has nothing to play along with, or too many bars are asked for.
         ScoreError: it is no MIDI file. BundleError: there is no bundle that makes notes.
     """
-    from engine.bundles.bundle import open_getmusic
+    from engine.bundles.bundle import first_for, open_model
 
     file = open_midi(task.source)
     score = file.score
@@ -127,7 +129,8 @@ def infill(task: InfillTask) -> Job[Infilled]:
             f"{task.source.name} ends with bar {last + 1}: bars to make begin at {last + 2} at the latest"
         )
     roles = roles_of(score)
-    model = open_getmusic(task.bundle or first_bundle(), threads=task.threads, paths=task.paths)
+    bundle = task.bundle or first_for(_VERB)
+    model: Getmusic = open_model(bundle, _VERB, threads=task.threads, paths=task.paths)
     wanted = Wanted(
         targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.options.ranges,
         chord_tones=task.options.chord_tones, scale_tones=task.options.scale_tones, pull=task.options.pull,
@@ -151,20 +154,6 @@ def infill(task: InfillTask) -> Job[Infilled]:
     return Infilled(
         paths=paths, notes=tuple(made), passes=filled.passes, seconds=time.perf_counter() - began_s, lost=sheet.lost
     )  # fmt: skip
-
-
-def first_bundle() -> str:
-    """The first bundle that makes notes.
-
-    Raises:
-        BundleError: there is none.
-    """
-    from engine.bundles.bundle import FOLDERS_VARIABLE, bundles
-
-    name = next((info.name for info in bundles() if info.family == "getmusic"), None)
-    if name is None:
-        raise BundleError(f"no bundle that makes notes is here: put one into a folder that {FOLDERS_VARIABLE} names")
-    return name
 
 
 def chords_of(text: str) -> tuple[Chord, ...] | None:

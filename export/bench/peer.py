@@ -1,10 +1,9 @@
 """Networks of the published sizes with random weights, as bundles and in torch, for ``engine.bench`` to compare with.
 
-``python -m export.bench.peer bundles OUTDIR`` writes Musika as OUTDIR/fp32 and OUTDIR/int8; ``... torch`` measures its
-torch networks on the same work: coordinates to latents to spectra, inverse transform and overlap-add included, in
-stereo. ``... musicgen OUTDIR`` writes the small MusicGen as OUTDIR/int4, ``... musicgen_live OUTDIR`` one of the
-starter's size as OUTDIR/int8; ``... transformers`` measures that program's language model of the former size. Each
-prints one JSON value.
+``python -m export.bench.peer make NAME OUTDIR`` writes bundles as OUTDIR/BUILD: of ``musika`` and ``musicgen`` networks
+of the published sizes, of ``musicgen_live`` one of the starter's size. ``... measure NAME`` measures somebody else's
+program on the same work: ``musika`` torch, from coordinates to sound in stereo, inverse transform and overlap-add
+included; ``musicgen`` the language model of transformers. Each prints one JSON value.
 """
 
 import argparse
@@ -12,7 +11,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,23 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the answer to one question."""
     parser = argparse.ArgumentParser(prog="python -m export.bench.peer", description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("bundles").add_argument("outdir", type=Path)
-    verbs.add_parser("torch")
-    verbs.add_parser("musicgen").add_argument("outdir", type=Path)
-    verbs.add_parser("musicgen_live").add_argument("outdir", type=Path)
-    verbs.add_parser("transformers")
+    make, measure = verbs.add_parser("make"), verbs.add_parser("measure")
+    make.add_argument("name", choices=list(_MADE))
+    make.add_argument("outdir", type=Path)
+    measure.add_argument("name", choices=list(_MEASURED))
     arguments = parser.parse_args(argv)
-    match arguments.verb:
-        case "bundles":
-            answer = _bundles(arguments.outdir)
-        case "musicgen":
-            answer = _musicgen(arguments.outdir)
-        case "musicgen_live":
-            answer = _musicgen_live(arguments.outdir)
-        case "transformers":
-            answer = _transformers()
-        case _:
-            answer = _torch()
+    making = arguments.verb == "make"
+    answer = _MADE[arguments.name](arguments.outdir) if making else _MEASURED[arguments.name]()
     json.dump(answer, sys.stdout)
     return 0
 
@@ -70,7 +59,7 @@ def _networks() -> dict[str, nn.Module]:
     return {name: build(M44, name).eval() for name in ("generator", "decoder2", "decoder")}
 
 
-def _bundles(outdir: Path) -> dict[str, object]:
+def _musika(outdir: Path) -> dict[str, object]:
     checkpoint = outdir / "random.safetensors"
     save(checkpoint, M44, _networks(), {"source": "random weights of the published size", "licence": "CC0-1.0"})
     for name in _BUILDS:
@@ -203,6 +192,12 @@ def _transformers() -> dict[str, object]:
                 took_s.append(time.perf_counter() - begun)
             rates[name] = 1.0 / statistics.median(took_s)
     return {"peer": f"transformers {peer.__version__}, fp32, no codec", "values": rates}
+
+
+_MADE: Final[Mapping[str, Callable[[Path], Mapping[str, object]]]] = {
+    "musika": _musika, "musicgen": _musicgen, "musicgen_live": _musicgen_live,
+}  # fmt: skip
+_MEASURED: Final[Mapping[str, Callable[[], Mapping[str, object]]]] = {"musika": _torch, "musicgen": _transformers}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from engine.band.patterns import PatternBand
-from engine.bundles.bundle import open_getmusic
+from engine.bundles.bundle import open_model
 from engine.models.getmusic.accompanist import GetmusicAccompanist
 from engine.models.getmusic.model import Getmusic, GetmusicControls
 from engine.music.harmony import parse_chord
@@ -36,7 +36,7 @@ REQUEST = BarRequest(
 
 @cache
 def shipped() -> Getmusic:
-    return open_getmusic("getmusic-live")
+    return open_model("getmusic-live", "accompany")
 
 
 def still(model: Getmusic) -> GetmusicAccompanist:

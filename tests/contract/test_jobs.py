@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 import numpy as np
 import pytest
 
-from engine.bundles.bundle import open_getmusic
+from engine.bundles.bundle import open_model
 from engine.models.getmusic.model import Filled, FillSettings, Getmusic
 from engine.music.bandfeatures import BAND_FEATURES
 from engine.offline.continuation import Continued, ContinueTask, continued
@@ -27,7 +27,7 @@ def filling(kind: str, columns: int, settings: FillSettings, **facts: int) -> Ca
 
 @cache
 def shipped(name: str) -> Getmusic:
-    return open_getmusic(name)
+    return open_model(name, "infill")
 
 
 def fill_of(model: Getmusic, columns: int, settings: FillSettings) -> Case:

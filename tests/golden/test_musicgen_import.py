@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.bundles.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_model
 from engine.models.musicgen.model import Musicgen, MusicgenControls
 from engine.music.codes import MONO_DELAYS, delayed
 from export.__main__ import main
@@ -74,7 +74,7 @@ def played(folder: Path, kind: str, build: str = "fp32") -> tuple[Any, Musicgen]
     (folder / "theirs" / "tokenizer.json").write_text(TOKENIZER)
     assert main(["import", "musicgen", str(folder / "theirs"), str(folder / "ours.safetensors")]) == 0
     assert main(["export", "musicgen", str(folder / "ours.safetensors"), str(folder / kind), "--build", build]) == 0
-    return theirs, open_musicgen(str(folder / kind))
+    return theirs, open_model(str(folder / kind), "continue")
 
 
 @pytest.fixture(scope="module", params=["mono", "stereo", "melody"])

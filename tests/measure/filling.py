@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.bundles.bundle import open_getmusic
+from engine.bundles.bundle import open_model
 from engine.models.getmusic.defaults import played
 from engine.models.getmusic.limits import conducted, default_pull, limits_of, tones_of
 from engine.models.getmusic.model import FillSettings, Getmusic
@@ -112,7 +112,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     parsed = parser.parse_args()
-    model, grids = open_getmusic(parsed.bundle, threads=parsed.threads), Grids(parsed.store)
+    model, grids = open_model(parsed.bundle, "infill", threads=parsed.threads), Grids(parsed.store)
     if grids.dictionary.text != model.dictionary.text:
         print("the store was made with another dictionary than the bundle", file=sys.stderr)
         return 1

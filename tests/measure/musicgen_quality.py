@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from engine.bundles.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_model
 from engine.models.musicgen.model import Musicgen, together
 from engine.models.musicgen.state import Conditions
 from engine.music.arrays import F64, I64
@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     codes: list[I64] = []
     first: F64 | None = None
     for reference in parsed.bundle:
-        model = open_musicgen(reference, threads=parsed.threads or cores(), words=bool(parsed.text))
+        without = frozenset() if parsed.text else frozenset({"text"})
+        model = open_model(reference, "continue", threads=parsed.threads or cores(), without=without)
         codes = codes or [coded(model, path, parsed.seconds) for path in parsed.sounds]
         told = model.conditions(parsed.text, guided=False)
         rows = np.stack([surprise(model, told, each) for each in codes])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.audio.level import limited
-from engine.bundles.bundle import open_musicgen
+from engine.bundles.bundle import open_model
 from engine.conductor import Conductor
 from engine.models.musicgen.conditioning import TempoAndChords, led_by_ear, over_detected_chords
 from engine.models.musicgen.model import Musicgen, MusicgenControls
@@ -296,7 +296,7 @@ def main() -> int:
     parser.add_argument("--top-k", type=int)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    model = open_musicgen(args.bundle, threads=1, words=True)
+    model = open_model(args.bundle, "continue", threads=1)
     drawing = {"temperature": args.temperature, "top_k": args.top_k}
     band = Band(model, replace(model.controls, **{name: value for name, value in drawing.items() if value is not None}))
     parts: Mapping[str, Callable[[], dict[str, object]]] = {

@@ -225,7 +225,7 @@ def _swap(scene: Scene, show: Show, name: str, bundle: str, seed: int) -> None:
 
 def flood(scene: Scene) -> None:
     """More legal messages than anybody sends, then packets that nobody should send."""
-    voice = {"tone": "tone", "musika_live": "musika"}.get(describe(scene.bundle).family, describe(scene.bundle).family)
+    voice = describe(scene.bundle).voice
     words = Words(voice, scene.controls, seed=2)
     legal = [packet(address, *values) for address, values in (words.any() for _ in range(5000))]
     bad = bad_packets(scene.times(100_000), voice, scene.controls, seed=5)

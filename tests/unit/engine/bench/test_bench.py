@@ -65,7 +65,7 @@ def test_a_start_is_measured_in_a_fresh_process(tiny: str) -> None:
 
 def test_benches_without_what_they_need_are_refused(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "_ask", lambda *_: None)
-    with pytest.raises(BundleError, match="no bench 'x'; there are tone, musika"):
+    with pytest.raises(BundleError, match="no bench 'x'; there are musika_live, musika"):
         run("x", Options())
     with pytest.raises(BundleError, match="of family musika, this bench is of musika_live"):
         run("musika_live", Options(bundles=(tiny,)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from engine.bundles.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_getmusic, open_streamer
+from engine.bundles.bundle import FOLDERS_VARIABLE, TONE, bundles, describe, find, open_model, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ManifestError
 from engine.graphs.manifest import METADATA_KEY, Manifest
@@ -196,5 +196,5 @@ def test_a_bundle_of_notes_needs_one_network_or_the_other(tmp_path: Path) -> Non
 
 
 def test_a_bundle_of_sound_makes_no_notes() -> None:
-    with pytest.raises(BundleError, match="makes no notes"):
-        open_getmusic("tone")
+    with pytest.raises(BundleError, match="does not work with 'ripieno infill'"):
+        open_model("tone", "infill")

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from engine.audio.level import limited
-from engine.bundles.bundle import describe, open_musicgen, open_streamer
+from engine.bundles.bundle import describe, open_model, open_streamer
 from engine.conductor import Conductor
 from engine.controls import with_value
 from engine.models.musicgen.model import apart
@@ -37,7 +37,7 @@ def test_words_are_played(tmp_path: Path) -> None:
 
 
 def test_what_is_given_is_heard_as_it_was_and_gone_on_with(tmp_path: Path) -> None:
-    model = open_musicgen(NAME, words=False)
+    model = open_model(NAME, "continue", without={"text"})
     times = np.arange(3 * 32000) / 32000
     chord = sum(np.sin(2 * np.pi * hz * times) for hz in (220.0, 277.18, 329.63)) * np.exp(-3.0 * (times % 0.5)) * 0.15
     codes = model.codec.encode(chord[None, None].astype(np.float32))

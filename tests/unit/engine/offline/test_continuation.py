@@ -359,7 +359,7 @@ def test_the_command_says_what_it_made_and_draws_it(capsys: pytest.CaptureFixtur
         ("in.wav out.wav --seconds 0", "more than 0"),
         ("in.wav out.wav --temperature 9", "--temperature takes 0..4"),
         ("in.wav out.wav --tempo 5", "20..400"),
-        ("in.wav out.wav --bundle tone", "continues no sound"),
+        ("in.wav out.wav --bundle tone", "does not work with 'ripieno continue'"),
         ("in.wav out.wav --bundle plain --melody in.wav", "takes no melody"),
         ("short.wav out.wav --bundle plain", "too few to be continued"),
         ("text.wav out.wav --bundle plain", "not readable as sound"),

@@ -184,7 +184,7 @@ def test_the_former_name_of_option_works_and_says_the_new_one(room: Path, capsys
         (("--targets", "lead,bass,drum,string,guitar,piano"), "nothing is left"),
         (("--targets", "lead,bass,string"), "only drums are left"),
         (("--targets", "bass", "--bundle", "nobody"), "no bundle 'nobody'"),
-        (("--targets", "bass", "--bundle", "tone"), "makes no notes"),
+        (("--targets", "bass", "--bundle", "tone"), "does not work with 'ripieno infill'"),
         (("--targets", "bass", "--chords", "H&"), "H&"),
         (("--targets", "bass", "--density", "bass=2"), "0..1"),
         (("--targets", "bass", "--density", "bass"), "bass.density takes 0..1"),

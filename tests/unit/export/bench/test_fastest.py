@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bundles.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_model
 from export.__main__ import main
 from export.bench import fastest as room
 from export.bench.fastest import MeasuredBuild, fastest
@@ -26,7 +26,7 @@ def test_builds_are_made_measured_and_one_is_kept(
     monkeypatch.setattr("export.__main__._COMPARED", {"musicgen": ("fp32", "int8")})
     assert main(["export", "musicgen", str(checkpoint), str(tmp_path / "b"), "--build", "best"]) == 0
     told = capsys.readouterr()
-    rates = {line.split(":")[0]: float(line.split()[1]) for line in told.err.splitlines() if "steps a second" in line}
+    rates = {line.split(":")[0]: float(line.split()[1]) for line in told.err.splitlines() if "steps per second" in line}
     assert set(rates) == {"fp32", "int8"}
     assert min(rates.values()) > 0.0
     kept = describe(str(tmp_path / "b")).build
@@ -35,7 +35,7 @@ def test_builds_are_made_measured_and_one_is_kept(
         or abs(rates["int8"] / rates["fp32"] - 1) < 0.05
     )
     assert f"musicgen {kept}, bundle" in told.out
-    assert open_musicgen(str(tmp_path / "b")).facts.codebooks == 4
+    assert open_model(str(tmp_path / "b"), "continue").facts.codebooks == 4
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
@@ -72,5 +72,5 @@ def test_what_cannot_be_made_or_compared_is_refused(
     with pytest.raises(WeightsError, match="no build 'int3'"):
         fastest(export, checkpoint, tmp_path / "b", ("int3",))
     assert main(["export", "musika", str(checkpoint), str(tmp_path / "b"), "--build", "best"]) == 1
-    assert "builds are compared for musicgen" in capsys.readouterr().err
+    assert "--build best works for musicgen" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

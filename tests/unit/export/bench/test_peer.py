@@ -34,7 +34,7 @@ def test_the_peer_s_answer_names_it_and_what_it_did(
     monkeypatch.setattr(bench_peer, "_run", lambda _, blocks: asked.append((torch.get_num_threads(), blocks)) or 7.0)
     before = torch.get_num_threads()
     try:
-        assert bench_peer.main(["torch"]) == 0
+        assert bench_peer.main(["measure", "musika"]) == 0
     finally:
         torch.set_num_threads(before)
     told = json.loads(capsys.readouterr().out)

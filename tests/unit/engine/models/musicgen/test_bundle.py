@@ -14,7 +14,7 @@ from engine.bench import bench
 from engine.bench.bench import Options, run
 from engine.bench.musicgen import floor_bytes
 from engine.bench.musicgen import main as measure
-from engine.bundles.bundle import describe, open_musicgen, open_streamer
+from engine.bundles.bundle import describe, open_model, open_streamer
 from engine.controls import walk
 from engine.errors import BundleError, ControlError, ManifestError
 from engine.graphs.manifest import METADATA_KEY, Manifest
@@ -52,21 +52,21 @@ def test_it_says_what_it_is_and_is_a_voice(folder: Path) -> None:
     assert controls_for(facts) == MusicgenControls(guidance=2.0, temperature=0.7, top_k=50)
     odd = replace(facts, guidance=99.0, temperature=-1.0, top_k=250)
     assert controls_for(odd) == MusicgenControls(), "defaults out of range are ours"
-    with pytest.raises(BundleError, match="continues no sound"):
-        open_musicgen("tone")
+    with pytest.raises(BundleError, match="does not work with 'ripieno continue'"):
+        open_model("tone", "continue")
 
 
 @pytest.mark.parametrize("role", ["lm", "latent", "upsample"])
 def test_a_missing_graph_is_named(role: str, folder: Path) -> None:
     (without_sums(folder) / f"{role}.onnx").unlink()
     with pytest.raises(BundleError, match=f"lacks {role}" if role != "lm" else "lacks lm"):
-        open_musicgen(str(folder))
+        open_model(str(folder), "continue")
 
 
 def test_without_words_or_encoder_it_plays_from_nothing(folder: Path) -> None:
     for role in ("text", "condition", "downsample", "memory", "quantise"):
         (folder / f"{role}.onnx").unlink()
-    model = open_musicgen(str(without_sums(folder)))
+    model = open_model(str(without_sums(folder)), "continue")
     assert model.words is None
     state = model.begin(model.conditions(), frames=3)
     while not state.ended:
@@ -80,11 +80,11 @@ def test_without_words_or_encoder_it_plays_from_nothing(folder: Path) -> None:
 def test_a_changed_tokenizer_is_found(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(TOKENIZER.replace("slow", "fast2"))
     with pytest.raises(BundleError, match="not the tokenizer"):
-        open_musicgen(str(folder))
-    assert open_musicgen(str(folder), words=False).words is None
+        open_model(str(folder), "continue")
+    assert open_model(str(folder), "continue", without={"text"}).words is None
     (folder / "tokenizer.json").unlink()
     with pytest.raises(BundleError, match="cannot be read"):
-        open_musicgen(str(folder))
+        open_model(str(folder), "continue")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_facts_that_make_no_sense_are_refused(facts: dict[str, Any], folder: Pat
         onnx.helper.set_model_props(graph, {METADATA_KEY: changed.to_json()})
         onnx.save(graph, file)
     with pytest.raises(ManifestError, match="export"):
-        open_musicgen(str(folder))
+        open_model(str(folder), "continue")
 
 
 def test_small_builds_are_small_and_say_nearly_the_same(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_small_builds_are_small_and_say_nearly_the_same(tmp_path: Path) -> None:
     logits = {}
     for build, limit in (("int8", 0.05), ("int4", 0.5)):
         folder = write_tiny(tmp_path / build, build=build)
-        model = open_musicgen(str(folder))
+        model = open_model(str(folder), "continue")
         assert describe(str(folder)).build == build
         for name, each in ((build, model), ("fp32", whole)):
             state = each.begin(each.conditions("slow piano"), np.zeros((4, 9), np.int64))

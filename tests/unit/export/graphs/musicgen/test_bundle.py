@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.bundles.bundle import describe, open_musicgen
+from engine.bundles.bundle import describe, open_model
 from engine.conductor import Conductor
 from engine.models.musicgen.conditioning import step_features
 from export.__main__ import main
@@ -45,7 +45,7 @@ def test_what_training_publishes_is_played(build: str, trained: MusicgenParts, t
     assert main(["export", "musicgen", str(tmp_path / MUSICGEN_FILE), str(tmp_path / "b"), "--build", build]) == 0
     info = describe(str(tmp_path / "b"))
     assert (info.build, info.licence, info.source) == (build, "MIT", "a test")
-    model = open_musicgen(str(tmp_path / "b"))
+    model = open_model(str(tmp_path / "b"), "continue")
     assert model.facts.latency_frames == {"last codebook": 3, "decoder's look-ahead": 0}
     assert model.words is not None
     said = "Slow, quite unknown 90 piano!"
