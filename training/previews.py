@@ -1,18 +1,17 @@
 """Sounds and pictures of a run on its way, written with nothing but the standard library and numpy."""
 
 import struct
-import wave
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from engine.music.arrays import U8
-from engine.music.audio import Audio
+from engine.music.audio import Audio, write_audio
 from engine.music.spectrum import mel_matrix, stft
 from training.task import Preview
 
-__all__ = ["spectrogram_image", "write_png", "write_preview", "write_wav"]
+__all__ = ["spectrogram_image", "write_png", "write_preview"]
 
 
 # Black, violet, orange, pale yellow: dark is soft, and steps look equally large.
@@ -50,22 +49,13 @@ def write_png(path: Path, pixels: U8) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 
-def write_wav(path: Path, audio: Audio, sample_rate: int) -> None:
-    """Write [C, N] as 16-bit WAV, clipped to -1..1."""
-    clipped = np.clip(np.nan_to_num(audio), -1.0, 1.0)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(audio.shape[0])
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(np.round(clipped.T * 32767.0).astype("<i2").tobytes())
-
-
 def write_preview(folder: Path, preview: Preview) -> list[Path]:
     """Write every sound as NAME.wav with its picture NAME.png, and all else, into `folder`; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, audio in preview.sounds.items():
-        write_wav(folder / f"{name}.wav", audio, preview.sample_rate)
+        sound = np.clip(np.nan_to_num(audio), -1.0, 1.0).astype(np.float32)
+        write_audio(folder / f"{name}.wav", sound, preview.sample_rate)
         write_png(folder / f"{name}.png", spectrogram_image(audio, preview.sample_rate))
         written += [folder / f"{name}.wav", folder / f"{name}.png"]
     for name, pixels in preview.pictures.items():

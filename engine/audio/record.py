@@ -4,105 +4,23 @@ A recording survives whatever ends the program: its header is brought up to date
 lost. FLAC cannot be mended like this, so it is made from the finished WAV.
 """
 
-import contextlib
-import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
-
-import numpy as np
+from typing import Final
 
 from engine.errors import RecordError
 from engine.music.audio import Audio
 from engine.music.files import is_portable, shortened
+from engine.music.soundwriter import SOUND_ENDINGS, WavFile, replacing_sound
 
-__all__ = ["Recorder", "WavFile", "free_name", "write_later"]
+__all__ = ["Recorder", "free_name", "write_later"]
 
-_RIFF_MOST: Final = 0xFFFFFFFF
 _QUEUE_S: Final = 20.0  # a disk that is slower than sound for longer than this ends the recording
 _HEADER_S: Final = 1.0
 _TURN_S: Final = 0.02
-_HEADER_BYTES: Final = 94
-
-
-class WavFile:
-    """A stereo 32-bit float WAV file that other programs can read while it grows.
-
-    Longer than 4 GiB it becomes RF64: the header keeps room for the long sizes from the start.
-
-    Source:
-        EBU Tech 3306 (RF64): a JUNK chunk of 28 bytes is turned into ds64. WAVE_FORMAT_IEEE_FLOAT is 3; formats other
-        than PCM carry an extension size and a fact chunk (Microsoft, Multimedia Programming Interface, 1994).
-
-    Raises:
-        RecordError: the file cannot be made or written; what was written before stays readable.
-    """
-
-    def __init__(self, path: Path, sample_rate: int, opener: Callable[[Path], BinaryIO] | None = None) -> None:
-        self.path, self.sample_rate, self.samples = path, sample_rate, 0
-        try:
-            self._file = opener(path) if opener else path.open("wb")
-        except OSError as error:
-            raise self._error(error) from None
-        try:
-            self._file.write(self._header())
-            self._file.flush()
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            with contextlib.suppress(OSError):
-                path.unlink()  # there is nothing in it
-            raise self._error(error) from None
-
-    def write(self, audio: Audio) -> None:
-        """Append [2, N]; the header is not touched."""
-        try:
-            self._file.write(np.ascontiguousarray(audio.T, "<f4").tobytes())
-        except OSError as error:
-            raise self._error(error) from None
-        self.samples += audio.shape[1]
-
-    def sync(self) -> None:
-        """Bring the header up to date."""
-        try:
-            self._file.flush()
-            self._file.seek(0)
-            self._file.write(self._header())
-            self._file.seek(_HEADER_BYTES + 8 * self.samples)
-            self._file.flush()
-        except OSError as error:
-            raise self._error(error) from None
-
-    def close(self) -> None:
-        """Bring the header up to date and end."""
-        try:
-            self.sync()
-        finally:
-            try:
-                self._file.close()
-            except OSError as error:
-                raise self._error(error) from None
-
-    def _error(self, error: OSError) -> RecordError:
-        return RecordError(f"{self.path}: {error.strerror or error}; make room or choose another folder")
-
-    def _header(self) -> bytes:
-        data, rate = 8 * self.samples, self.sample_rate
-        riff = data + _HEADER_BYTES - 8
-        long = riff > _RIFF_MOST
-        sizes = struct.pack("<4sIQQQI", b"ds64" if long else b"JUNK", 28, riff, data, self.samples, 0)
-        return b"".join(
-            [
-                struct.pack("<4sI4s", b"RF64" if long else b"RIFF", _RIFF_MOST if long else riff, b"WAVE"),
-                sizes,
-                struct.pack("<4sIHHIIHHH", b"fmt ", 18, 3, 2, rate, 8 * rate, 8, 32, 0),
-                struct.pack("<4sII", b"fact", 4, min(self.samples, _RIFF_MOST)),
-                struct.pack("<4sI", b"data", _RIFF_MOST if long else data),
-            ]
-        )
 
 
 class Recorder:
@@ -195,18 +113,15 @@ class Recorder:
 
 
 def _to_flac(wav: Path, flac: Path) -> None:
-    """Turn a WAV file into a FLAC file, and remove it once that is done."""
+    """Turn a stereo WAV file into a FLAC file, and remove it once that is done."""
     import soundfile
 
     try:
-        with (
-            soundfile.SoundFile(str(wav)) as source,
-            soundfile.SoundFile(str(flac), "w", source.samplerate, 2, "PCM_24") as out,
-        ):
+        with soundfile.SoundFile(str(wav)) as source, replacing_sound(flac, source.samplerate) as out:
             for piece in source.blocks(1 << 16, dtype="float32"):
-                out.write(piece)
-    except soundfile.SoundFileError as error:
-        raise RecordError(f"{flac}: {error}; the recording is kept as {wav.name}") from None
+                out.write(piece.T)
+    except (RecordError, soundfile.SoundFileError) as error:
+        raise RecordError(f"{error}; the recording is kept as {wav.name}") from None
     wav.unlink()
 
 
@@ -220,7 +135,7 @@ def free_name(folder: Path, name: str) -> Path:
     """
     name = name.strip() or time.strftime("ripieno-%Y%m%d-%H%M%S.wav")
     path = folder / name
-    if path.suffix.lower() not in (".wav", ".flac") or not is_portable(name):
+    if path.suffix.lower() not in SOUND_ENDINGS or not is_portable(name):
         raise RecordError(f"a recording is named like take1.wav or take1.flac, without a folder; got {shortened(name)}")
     number = 2
     try:
@@ -237,9 +152,8 @@ def write_later(path: Path, audio: Audio, sample_rate: int, done: Callable[[str]
 
     def run() -> None:
         try:
-            file = WavFile(path, sample_rate)
-            file.write(audio)
-            file.close()
+            with WavFile(path, sample_rate) as file:
+                file.write(audio)
         except RecordError as error:
             done(str(error))
         else:

@@ -3,6 +3,7 @@
 - ``arrays``: types of numpy arrays.
 - ``units``: samples, seconds, frames and ticks (480 per quarter note) into one another.
 - ``files``: checksums, names of files that come from outside, drafts moved into place.
+- ``soundwriter``: sound written to files piece by piece: WAV that is whole at any moment, and FLAC.
 - ``audio``: audio arrays; sound files read and written.
 - ``spectrum``: short-time Fourier transforms, the reference that torch code must match.
 - ``noise``: random numbers by place: the same key gives the same numbers.

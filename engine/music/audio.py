@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import ShapeError
+from engine.errors import RecordError, ShapeError
+from engine.music.soundwriter import replacing_sound
 
 __all__ = ["Audio", "read_audio", "soft_limit", "to_stereo", "write_audio"]
 
@@ -45,22 +46,18 @@ def read_audio(path: str | Path, *, most_samples: int | None = None) -> tuple[Au
 
 
 def write_audio(path: str | Path, audio: Audio, sample_rate: int) -> None:
-    """Write [C, N] as WAV (32-bit float) or FLAC (24-bit) by the name's ending.
+    """Write [C, N] as WAV (32-bit float) or FLAC (24-bit) by the name's ending; a file is replaced once all is written.
 
     Raises:
         OSError: the folder is missing, the disk is full, or the ending is unknown.
     """
-    import soundfile
-
     if audio.ndim != 2:
         raise ShapeError(f"audio is [C, N], got shape {audio.shape}")
-    subtype = {".wav": "FLOAT", ".flac": "PCM_24"}.get(Path(path).suffix.lower())
-    if subtype is None:
-        raise OSError(f"{path}: sound is written as .wav or .flac; rename the file")
     try:
-        soundfile.write(str(path), audio.T, sample_rate, subtype=subtype)
-    except soundfile.SoundFileError as error:
-        raise OSError(f"{path}: cannot be written ({error})") from None
+        with replacing_sound(Path(path), sample_rate, audio.shape[0]) as file:
+            file.write(audio)
+    except RecordError as error:
+        raise OSError(str(error)) from None
 
 
 def soft_limit(audio: Audio) -> Audio:

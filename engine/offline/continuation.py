@@ -4,7 +4,6 @@ What is given stays as it is; only its last moments fade into what the codec mak
 without a seam. The result has the given sound's rate and channels; sound from nothing has the model's.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,8 @@ from engine.models.musicgen.prompt import channels_of, codes_of, melody_of
 from engine.models.musicgen.state import MusicgenState
 from engine.music.arrays import I64
 from engine.music.audio import Audio, read_audio
+from engine.music.files import replacing
+from engine.music.soundwriter import SOUND_ENDINGS, sound_file
 from engine.protocols.streamer import Job, Progress
 
 __all__ = ["ContinueTask", "Continued", "continued"]
@@ -32,8 +33,6 @@ _VERB: Final = "continue"
 _FADE: Final = 3  # frames over which the given sound fades into what the codec makes of it
 _PIECE: Final = 10  # frames that are turned into sound at a time: fewer make the codec slower
 _FLUSH: Final = 4096  # samples of silence that press the last ones out of a resampler
-_WAV_LIMIT: Final = 4_000_000_000  # bytes; beyond, lengths are counted in 64 bits
-_SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +76,7 @@ class ContinueTask:
                 f"seconds of new sound are more than 0, those of context 0 or more; got {self.seconds:g} and "
                 f"{self.context:g}"
             )
-        if self.out.suffix.lower() not in _SUBTYPES:
+        if self.out.suffix.lower() not in SOUND_ENDINGS:
             raise ControlError(f"{self.out}: sound is written as .wav or .flac; rename the file")
         if self.source is not None and self.out.exists() and self.out.samefile(self.source):
             raise ControlError(f"{self.out} is the file that is read, which stays as it is: choose another name")
@@ -151,10 +150,9 @@ def continued(task: ContinueTask) -> Job[Continued]:
     state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
     model.prefill(state)
     begin_s = time.perf_counter() - began_s
-    draft = task.out.with_name(f".{task.out.name}.part")
     steps, began_s = 0, time.perf_counter()
     try:
-        with _FileWriter(draft, task, model, given, rate, prompt) as joiner:
+        with replacing(task.out) as draft, _FileWriter(draft, task, model, given, rate, prompt) as joiner:
             made: list[I64] = []
             asked = yield Progress(0, frames)
             while not state.ended and not asked:
@@ -168,13 +166,9 @@ def continued(task: ContinueTask) -> Job[Continued]:
                     made = []
                 asked = yield Progress(joiner.frames + len(made), frames)
             joiner.write(np.stack(made, axis=1) if made else prompt[:, :0], last=True)
-        took_s = time.perf_counter() - began_s
-        if joiner.frames:
-            os.replace(draft, task.out)
     except OSError as error:
         raise RecordError(f"{task.out} cannot be written ({error}); choose another folder") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    took_s = time.perf_counter() - began_s
     if task.picture is not None and joiner.frames:
         _draw(task, joiner)
     return Continued(
@@ -239,8 +233,6 @@ class _FileWriter:
     def __init__(
         self, path: Path, task: ContinueTask, model: Musicgen, given: Audio | None, rate: int, prompt: I64
     ) -> None:
-        import soundfile
-
         self._model, self._streams = model, model.facts.streams
         self.frames, self.rate = 0, rate
         codec, channels = model.codec, model.facts.streams * model.codec.channels
@@ -251,16 +243,9 @@ class _FileWriter:
         self._skip = (prompt.shape[1] - lead) * codec.hop  # of the decoded prompt, before the fade
         self._fade = _lead_in(given, lead * codec.hop * rate // codec.sample_rate, task.alone)
         self._wanted, self._written = 0, 0
-        try:
-            subtype = _SUBTYPES[task.out.suffix.lower()]
-            kind = task.out.suffix[1:].upper()
-            whole = task.seconds * rate + (0 if given is None else given.shape[1])
-            kind = "RF64" if kind == "WAV" and 4 * whole * self.channels > _WAV_LIMIT else kind
-            self._file = soundfile.SoundFile(str(path), "w", rate, self.channels, subtype, format=kind)
-        except (soundfile.SoundFileError, OSError) as error:
-            raise RecordError(f"{task.out} cannot be written ({error}); choose another folder") from None
+        self._file = sound_file(path, rate, self.channels, shown=task.out)
         if given is not None and not task.alone:
-            self._file.write(np.clip(given[:, : given.shape[1] - self._fade.shape[1]], -1.0, 1.0).T)
+            self._file.write(np.clip(given[:, : given.shape[1] - self._fade.shape[1]], -1.0, 1.0))
         self._lead = lead
         self._decode(prompt)
 
@@ -269,6 +254,8 @@ class _FileWriter:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        if not self.frames:
+            self._file.path.unlink(missing_ok=True)  # there is nothing new in it
 
     def write(self, codes: I64, *, last: bool = False) -> None:
         """Go on with codes [K, T]; with `last` all that is left is written."""
@@ -298,7 +285,7 @@ class _FileWriter:
         if count:
             share = ((np.arange(at, at + count) + 0.5) / length).astype(np.float32)
             made[:, :count] = share * made[:, :count] + (1.0 - share) * self._fade[:, at : at + count]
-        self._file.write(made.T)
+        self._file.write(made)
 
 
 def _lead_in(given: Audio | None, samples: int, alone: bool) -> Audio:

@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 
 from engine.conductor import Conductor, Span
-from engine.errors import RecordError
 from engine.music.audio import Audio
+from engine.music.soundwriter import replacing_sound
 from engine.music.units import db_to_amplitude
 from engine.processes import cores
 from engine.protocols.streamer import Streamer
@@ -20,8 +20,6 @@ __all__ = ["CanBatch", "RenderResult", "pieces", "render"]
 _PIECE_S: Final = 12.0  # seconds of sound that streamers which can make many chunks at once make first at once
 _PIECES_S: Final = 96.0  # and at most; a piece that took less than _LONG_S is followed by one of twice its length
 _LONG_S: Final = 0.5
-_SUBTYPES: Final = {".wav": "FLOAT", ".flac": "PCM_24"}
-_WAV_LIMIT: Final = 4_000_000_000  # bytes; beyond, the file is written as RF64, which counts in 64 bits
 
 
 @runtime_checkable
@@ -126,35 +124,18 @@ def render(
     Raises:
         RecordError: the ending is unknown, the folder is missing, or the disk is full.
     """
-    import soundfile
-
     spec = streamer.spec
     samples = int(np.ceil(seconds * spec.sample_rate))
-    begun, written, peak, complete = time.perf_counter(), 0, 0.0, True
-    try:
-        with _open(path, spec.sample_rate, spec.channels, samples) as file:
-            try:
-                for sound in pieces(
-                    streamer, samples=samples, seed=seed, controls=controls, conductor=conductor, workers=workers
-                ):
-                    peak = max(peak, float(np.abs(sound).max(initial=0.0)))
-                    file.write(np.clip(sound, -1.0, 1.0).T)
-                    written += sound.shape[1]
-                    progress(written / max(1, samples))
-            except KeyboardInterrupt:
-                complete = False
-    except (soundfile.SoundFileError, OSError) as error:
-        raise RecordError(f"{path}: sound cannot be written ({error}); make room or choose another folder") from None
+    begun, peak, complete = time.perf_counter(), 0.0, True
+    with replacing_sound(Path(path), spec.sample_rate, spec.channels) as file:
+        try:
+            for sound in pieces(
+                streamer, samples=samples, seed=seed, controls=controls, conductor=conductor, workers=workers
+            ):
+                peak = max(peak, float(np.abs(sound).max(initial=0.0)))
+                file.write(np.clip(sound, -1.0, 1.0))
+                progress(file.samples / max(1, samples))
+        except KeyboardInterrupt:
+            complete = False
     took_s = time.perf_counter() - begun
-    return RenderResult(samples=written, sample_rate=spec.sample_rate, took_s=took_s, peak=peak, complete=complete)
-
-
-def _open(path: str | Path, sample_rate: int, channels: int, samples: int) -> Any:
-    import soundfile
-
-    ending = Path(path).suffix.lower()
-    if ending not in _SUBTYPES:
-        raise RecordError(f"{path}: sound is written as .wav or .flac; rename the file")
-    big = ending == ".wav" and samples * channels * 4 > _WAV_LIMIT
-    kind = "RF64" if big else ending[1:].upper()
-    return soundfile.SoundFile(str(path), "w", sample_rate, channels, _SUBTYPES[ending], format=kind)
+    return RenderResult(samples=file.samples, sample_rate=spec.sample_rate, took_s=took_s, peak=peak, complete=complete)

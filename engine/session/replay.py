@@ -3,7 +3,6 @@
 Nothing here depends on time, so the sound is the live mix bit for bit, on a machine that computes alike.
 """
 
-import contextlib
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.audio.mixer import Fades, Lane, LaneChange, Mixer
-from engine.audio.record import WavFile
 from engine.audio.ring import Ring
 from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.bundles.opening import identity_of, open_voice
 from engine.controls import with_value
-from engine.errors import ControlError, RecordError, TakeError
+from engine.errors import ControlError, TakeError
 from engine.music.audio import Audio
+from engine.music.soundwriter import replacing_sound
 from engine.protocols.streamer import restore
 from engine.session.take import PlayerLog, Take, read_take
 from engine.worker.orders import Order, OrderRefused
@@ -28,7 +27,6 @@ from engine.worker.worker import Pacing, Worker
 __all__ = ["render_take", "replay"]
 
 _PIECE: Final = 1024
-_ENDINGS: Final = (".wav", ".flac")
 
 
 class _Scripted:
@@ -203,27 +201,6 @@ def _stays(turns: list[LaneChange], margin: int) -> list[tuple[int, int | None, 
     return [(t.sample, end, t.player) for t, end in zip(turns, ends, strict=True) if t.player]
 
 
-class _Flac:
-    """The other kind of file, written like a `WavFile`."""
-
-    def __init__(self, path: Path, sample_rate: int) -> None:
-        import soundfile
-
-        self._file = soundfile.SoundFile(str(path), "w", sample_rate, 2, "PCM_24")
-
-    def write(self, audio: Audio) -> None:
-        self._file.write(audio.T)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _file(path: Path, sample_rate: int) -> "contextlib.closing[WavFile | _Flac]":
-    """A file to write to. WAV is written as recordings are, so that equal sound makes equal files: soundfile's own WAV
-    holds the time at which it was made."""
-    return contextlib.closing((_Flac if path.suffix.lower() == ".flac" else WavFile)(path, sample_rate))
-
-
 def render_take(
     path: str | Path, out: str | Path, opener: Opener = open_voice, identify: Identify = identity_of
 ) -> int:
@@ -236,27 +213,11 @@ def render_take(
         RecordError: the ending is unknown, or the file cannot be written.
         OSError: the take cannot be read.
     """
-    import soundfile
-
     take, out = read_take(path), Path(out)
-    ending = out.suffix.lower()
-    if ending not in _ENDINGS:
-        raise RecordError(f"{out}: sound is written as .wav or .flac; rename the file")
     for log in take.players.values():
         _found(log, identify)  # now, rather than in the middle
     first, last = take.header.get("window") or [0, take.end]
-    part, written = out.with_name(f".{out.stem}.replay{ending}"), 0
-    try:
-        with _file(part, take.sample_rate) as file:
-            for sound in replay(take, opener, identify, first=first, last=last):
-                file.write(sound)
-                written += sound.shape[1]
-        part.replace(out)
-    except RecordError as error:
-        raise RecordError(str(error).replace(str(part), str(out))) from None
-    except (soundfile.SoundFileError, OSError) as error:
-        raise RecordError(f"{out}: sound cannot be written ({error}); make room or choose another folder") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return written
+    with replacing_sound(out, take.sample_rate) as file:
+        for sound in replay(take, opener, identify, first=first, last=last):
+            file.write(sound)
+    return file.samples

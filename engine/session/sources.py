@@ -14,12 +14,12 @@ import numpy as np
 
 from engine.audio.input import InputHistory
 from engine.audio.mixer import Mixer
-from engine.audio.record import WavFile
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Continue
 from engine.music.audio import Audio
 from engine.music.files import check_name, file_in, sha256_of
+from engine.music.soundwriter import WavFile
 from engine.processes import NORMAL_PRIORITY
 from engine.worker.background import BackgroundTask
 
@@ -110,11 +110,8 @@ class Sources:
         if not np.any(sound):
             raise _nothing_in(command.source)
         path = _new_file(folder, command.heard_until)
-        file = WavFile(path, self._rate)
-        try:
+        with WavFile(path, self._rate) as file:
             file.write(sound)
-        finally:
-            file.close()
         return replace(command, source=path.name, seconds=sound.shape[1] / self._rate, file_hash=sha256_of(path))
 
 

@@ -1,17 +1,15 @@
 """Recordings that are whole at any moment."""
 
-import io
-import struct
 import time
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pytest
 import soundfile
 
-from engine.audio.record import Recorder, WavFile, free_name, write_later
+from engine.audio.record import Recorder, free_name, write_later
 from engine.errors import RecordError
+from engine.music.soundwriter import WavFile
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -21,57 +19,6 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 def read(path: Path) -> np.ndarray:
     sound, _ = soundfile.read(str(path), dtype="float32", always_2d=True)
     return sound.T
-
-
-def test_a_growing_file_is_readable_up_to_its_last_sync(tmp_path: Path) -> None:
-    file, sound = WavFile(tmp_path / "x.wav", 48000), noise(3000)
-    file.write(sound[:, :1000])
-    file.sync()
-    file.write(sound[:, 1000:])
-    assert np.array_equal(read(tmp_path / "x.wav"), sound[:, :1000])
-    file.close()
-    assert np.array_equal(read(tmp_path / "x.wav"), sound)
-    assert soundfile.info(str(tmp_path / "x.wav")).subtype == "FLOAT"
-
-
-def test_more_than_four_gigabytes_is_said_in_long_sizes(tmp_path: Path) -> None:
-    file = WavFile(tmp_path / "x.wav", 48000)
-    file.samples = 600_000_000
-    head = file._header()
-    assert head[:4] == b"RF64"
-    assert head[12:16] == b"ds64"
-    assert struct.unpack("<QQQ", head[20:44]) == (4_800_000_086, 4_800_000_000, 600_000_000)
-    assert len(head) == 94
-    file.samples = 0
-    file.close()
-
-
-class FullDisk(io.BytesIO):
-    """Takes so many bytes and then refuses, like a disk without room."""
-
-    def __init__(self, room: int) -> None:
-        super().__init__()
-        self.room = room
-
-    def write(self, data: object) -> int:
-        if self.tell() + len(bytes(data)) > self.room:  # type: ignore[call-overload]
-            raise OSError(28, "No space left on device")
-        return super().write(data)  # type: ignore[arg-type]
-
-
-def test_a_full_disk_keeps_what_was_written() -> None:
-    disk = FullDisk(94 + 8 * 1500)
-
-    def opener(path: Path) -> BinaryIO:
-        return disk
-
-    file = WavFile(Path("full.wav"), 48000, opener)
-    file.write(noise(1000))
-    with pytest.raises(RecordError, match="No space left"):
-        file.write(noise(1000))
-    file.sync()
-    sound, _ = soundfile.read(io.BytesIO(disk.getvalue()), dtype="float32", always_2d=True)
-    assert np.array_equal(sound.T, noise(1000))
 
 
 def wait_for(recorder: Recorder) -> None:
@@ -149,18 +96,3 @@ def test_a_recorder_on_a_full_disk_ends_and_says_so(tmp_path: Path, monkeypatch:
     assert "No space left" in recorder.failed
     assert "the first 0 s are kept in x.wav" in recorder.failed
     assert read(tmp_path / "x.wav").shape == (2, 2000), "what was written stays readable"
-
-
-class Full(io.BytesIO):
-    def flush(self) -> None:
-        raise OSError(28, "No space left on device")
-
-
-def test_a_disk_that_is_full_from_the_start_is_left_without_an_empty_file(tmp_path: Path) -> None:
-    def opener(path: Path) -> io.BytesIO:
-        path.touch()
-        return Full()
-
-    with pytest.raises(RecordError, match="No space left"):
-        WavFile(tmp_path / "x.wav", 48000, opener)
-    assert list(tmp_path.iterdir()) == []

@@ -24,6 +24,7 @@ from engine.models.musicgen.conditioning import (
 )
 from engine.music.conducting import STEP_FEATURES, TIME_FEATURES
 from engine.music.harmony import parse_chord, parse_progression
+from engine.music.soundwriter import WavFile
 from engine.offline.continuation import ContinueTask, continued
 from engine.protocols.streamer import Progress, finish, work
 from tests.tiny_musicgen import open_tiny, write_tiny
@@ -399,7 +400,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    monkeypatch.setattr(WavFile, "write", full)
     with pytest.raises(RecordError, match="No space left"):
         work(continued(task()))
     assert os.listdir() == []

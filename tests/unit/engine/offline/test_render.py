@@ -110,16 +110,8 @@ def test_sound_is_clipped_only_in_the_file_and_the_peak_is_told(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["a.ogg", "a", "none/a.wav"])
 def test_what_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RecordError, match=rf"{name}: sound (is written as|cannot be written)"):
+    with pytest.raises(RecordError, match=rf"{name}: (sound is written as|cannot be written)"):
         render(ToneStreamer(), tmp_path / name, seconds=0.1)
-
-
-def test_a_very_long_wav_counts_in_64_bits(tmp_path: Path) -> None:
-    def at_once(share: float) -> None:
-        raise KeyboardInterrupt
-
-    render(ToneStreamer(), tmp_path / "a.wav", seconds=20_000.0, progress=at_once)
-    assert soundfile.info(str(tmp_path / "a.wav")).format == "RF64"
 
 
 def test_there_is_at_least_one_core() -> None:

@@ -15,11 +15,11 @@ import soundfile
 
 from engine.audio.input import InputHistory
 from engine.audio.mixer import Mixer
-from engine.audio.record import WavFile
 from engine.conductor import Conductor
 from engine.errors import ControlError
 from engine.messages.session import Applied, Continue, Event, Failed, Prepared, VoiceUp
 from engine.music.files import sha256_of
+from engine.music.soundwriter import WavFile
 from engine.session.session import Session, VoiceSpec
 from engine.session.sources import Sources
 from engine.session.take import read_take
