@@ -7,4 +7,5 @@
 - ``musika_live/``: musika-live, endless music in 46 ms steps that follows beat and chords.
 - ``musicgen/``: MusicGen and musicgen-live, language models of sound: text to sound, continuation, live.
 - ``getmusic/``: GETMusic and getmusic-live, diffusion on notes: infilling and accompaniment.
+- ``families``: one row per family: its graphs, facts, controls, and how it is opened.
 """
