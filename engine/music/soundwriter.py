@@ -6,6 +6,7 @@ it can be brought up to date while the file grows.
 
 import contextlib
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,24 @@ _RIFF_MOST: Final = 0xFFFFFFFF
 _HEADER_BYTES: Final = 94
 
 
-class WavFile:
+class _SoundFile(ABC):
+    """What both kinds have in common. In a with block they are closed at its end."""
+
+    def __init__(self, path: Path, sample_rate: int, channels: int, shown: Path | None) -> None:
+        self.path, self.sample_rate, self.channels, self.samples = path, sample_rate, channels, 0
+        self._shown = path if shown is None else shown
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class WavFile(_SoundFile):
     """A 32-bit float WAV file that other programs can read while it grows.
 
     Longer than 4 GiB it becomes RF64: the header keeps room for the long sizes from the start.
@@ -52,8 +70,7 @@ class WavFile:
         opener: Callable[[Path], BinaryIO] | None = None,
         shown: Path | None = None,
     ) -> None:
-        self.path, self.sample_rate, self.channels, self.samples = path, sample_rate, channels, 0
-        self._shown = path if shown is None else shown
+        super().__init__(path, sample_rate, channels, shown)
         try:
             self._file = opener(path) if opener else path.open("wb")
         except OSError as error:
@@ -67,12 +84,6 @@ class WavFile:
             with contextlib.suppress(OSError):
                 path.unlink()  # there is nothing in it
             raise _error(self._shown, error) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def write(self, audio: F32) -> None:
         """Append [C, N]; the header is not touched."""
@@ -121,7 +132,7 @@ class WavFile:
         )
 
 
-class FlacFile:
+class FlacFile(_SoundFile):
     """A 24-bit FLAC file, written like a `WavFile`; it can be read once it is closed.
 
     Args:
@@ -133,18 +144,12 @@ class FlacFile:
     def __init__(self, path: Path, sample_rate: int, channels: int = 2, *, shown: Path | None = None) -> None:
         import soundfile
 
-        self.path, self.sample_rate, self.channels, self.samples = path, sample_rate, channels, 0
-        self._shown, self._errors = path if shown is None else shown, (soundfile.SoundFileError, OSError)
+        super().__init__(path, sample_rate, channels, shown)
+        self._errors = soundfile.SoundFileError, OSError
         try:
             self._file = soundfile.SoundFile(str(path), "w", sample_rate, channels, "PCM_24", format="FLAC")
         except self._errors as error:
             raise _error(self._shown, error) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def write(self, audio: F32) -> None:
         """Append [C, N]."""

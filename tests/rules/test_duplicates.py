@@ -7,7 +7,7 @@ from collections import defaultdict
 from tests.rules.project import MODULES, Module
 
 LENGTH = 6
-MOST = 13
+MOST = 5
 
 
 def lines(module: Module) -> list[str]:
