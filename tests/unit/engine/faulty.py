@@ -73,7 +73,7 @@ class FailsAt(ToneStreamer):
 class Heard:
     """A continuation that changes nothing: the seconds of its prompt, and its first sample."""
 
-    heard: float
+    prompt_s: float
     first: float
 
 
