@@ -81,7 +81,7 @@ class _Weights(nn.Module):
         return loss
 
 
-class _Step(Stepper):
+class _LoopStep(Stepper):
     """The stepper of one process; lives as long as the run."""
 
     def __init__(self, recipe: Recipe, fabric: "Fabric", optimisers: Mapping[str, Optimizer]) -> None:
@@ -231,7 +231,7 @@ class _Run:
             module.eval().requires_grad_(False)
         averaged = {name: deepcopy(self.modules[name]) for name in self.task.averaged()}
         self.averages = {name: module.eval().requires_grad_(False) for name, module in averaged.items()}
-        self.stepper = _Step(recipe, fabric, self.optimisers)
+        self.stepper = _LoopStep(recipe, fabric, self.optimisers)
 
     @property
     def folder(self) -> Path:

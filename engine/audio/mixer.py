@@ -87,7 +87,7 @@ class LaneRequest:
     ring: Ring | None = None
 
 
-class _Source(Protocol):
+class _LaneSource(Protocol):
     player: int
 
     def read(self, first: int, samples: int) -> Audio: ...
@@ -147,8 +147,8 @@ class Lane:
         self._turns: deque[LaneChange] = deque()
         self._history = CircularBuffer.zeros(1 << math.ceil(math.log2(_HISTORY_S * sample_rate)))
         self._heard_from = 0  # the history goes back to here
-        self._now: _Source | None = None
-        self._before: _Source | None = None
+        self._now: _LaneSource | None = None
+        self._before: _LaneSource | None = None
         self._turned, self._fade = 0, 0
         self._feed: _RingSource | None = None  # what is, or should be, heard
         self._wanted = False
@@ -293,7 +293,7 @@ class Lane:
         if self._fade == 0:
             self._before = None
 
-    def _cover(self, turn: LaneChange) -> tuple[_Source | None, int]:
+    def _cover(self, turn: LaneChange) -> tuple[_LaneSource | None, int]:
         """The loop; its head is what the ring still had, fading, so that neither its start nor its seams click.
 
         Without anything worth repeating, what the ring still had fades away: no source, and a fade.

@@ -73,7 +73,7 @@ class LedgerCounts:
 
 
 @dataclass(slots=True)
-class _Sounding:
+class _SoundingKey:
     id: int
     end: float  # tick; infinite while it is not known
     on_s: float
@@ -90,7 +90,7 @@ class Ledger:
         self.counts = LedgerCounts()
         self._booked: list[tuple[float, int, Booking]] = []
         self._order = 0
-        self._sounding: dict[tuple[int, int], _Sounding] = {}
+        self._sounding: dict[tuple[int, int], _SoundingKey] = {}
         self._owed: set[tuple[int, int]] = set()
         self._used: set[int] = set()
         self._away = False
@@ -209,7 +209,7 @@ class Ledger:
             old.id, old.end, old.end_s = note.id, end if old.end == math.inf else max(old.end, end), math.inf
             return []
         sent = [] if old is None else [self._off(key, due_s)]
-        self._sounding[key] = _Sounding(note.id, max(note.start, note.end), now_s)
+        self._sounding[key] = _SoundingKey(note.id, max(note.start, note.end), now_s)
         self._used.add(note.channel)
         self.counts.ons += 1
         return [*sent, DueMessage(due_s, bytes((_ON | note.channel, note.pitch, max(1, note.velocity))))]
@@ -228,6 +228,6 @@ class Ledger:
                 best, best_s = key, off_s
         return best, best_s
 
-    def _off_s(self, note: _Sounding, pulse: Pulse | None) -> float:
+    def _off_s(self, note: _SoundingKey, pulse: Pulse | None) -> float:
         by_tick = pulse.time_of(note.end) if pulse is not None and note.end < math.inf else math.inf
         return max(min(note.end_s, by_tick), note.on_s + SHORTEST_S)

@@ -146,7 +146,7 @@ def continued(task: ContinueTask) -> Job[Continued]:
     frame_rate = model.codec.sample_rate / model.codec.hop
     frames = int(np.ceil(task.seconds * frame_rate))
     first = 0 if given is None else given.shape[1] * frame_rate / rate - prompt.shape[1]
-    playing = _Stepper(model, lead, first)
+    playing = _ModelStepper(model, lead, first)
     state = model.begin(told, prompt, seed=task.seed, frames=frames, features=playing.features(0, prompt.shape[1]))
     model.prefill(state)
     begin_s = time.perf_counter() - began_s
@@ -199,7 +199,7 @@ def _lead(model: Musicgen, task: ContinueTask, given: Audio | None, rate: int) -
     return over_detected_chords(given, rate, lead) if given is not None and task.by_ear else lead
 
 
-class _Stepper:
+class _ModelStepper:
     """Steps of a model, told of what leads it, if anything does.
 
     Args:

@@ -67,7 +67,7 @@ def to_int8(
     work = onnx.ModelProto()
     work.CopyFrom(model)
     _hoist_constants(work.graph)
-    return _Quantiser(work, keep, fine).run(examples)
+    return _GraphQuantiser(work, keep, fine).run(examples)
 
 
 def _hoist_constants(graph: onnx.GraphProto) -> None:
@@ -88,7 +88,7 @@ def _hoist_constants(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-class _Quantiser:
+class _GraphQuantiser:
     """One rewriting of one graph.
 
     A product's *root* is the tensor that its left side is made from by moving values only. Each root is quantised once,

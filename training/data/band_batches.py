@@ -142,7 +142,7 @@ class _Part:
     targets: int = 0
 
 
-class _Conditions:
+class _BatchConditions:
     """What is known of a stretch besides its grid: chords, densities, registers."""
 
     def __init__(self, drawn: Window, grid: I64, dictionary: Dictionary, profile: PartProfile) -> None:
@@ -158,8 +158,8 @@ class _Conditions:
 
 
 def _open_window(
-    grid: I64, columns: slice, share: float, conditions: _Conditions, chords: bool, words: Dictionary, chances: Chances,
-    rng: np.random.Generator,
+    grid: I64, columns: slice, share: float, conditions: _BatchConditions, chords: bool, words: Dictionary,
+    chances: Chances, rng: np.random.Generator,
 ) -> _Part:  # fmt: skip
     """One window with hidden cells."""
     truth = grid[:, columns]
@@ -203,7 +203,7 @@ def live_example(
     grid = choose_rows(drawn.grid, dictionary.empty, chances, rng)
     width = grid.shape[1] // len(shares)
     past = grid.shape[1] - width
-    conditions = _Conditions(drawn, grid, dictionary, profile)
+    conditions = _BatchConditions(drawn, grid, dictionary, profile)
     known = rng.random() >= chances.chord_drop
     rows_known, features_known = known and rng.random() < 0.85, known and rng.random() < 0.85
     if not rows_known:

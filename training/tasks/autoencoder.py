@@ -243,7 +243,7 @@ class _Level1Magnitude(_Autoencoder):
         return {"distance": distance}
 
 
-class _Sound(_Autoencoder):
+class _SoundPhase(_Autoencoder):
     """A decoder against a discriminator, by turns: first the discriminator moves, then the decoder."""
 
     def __init__(
@@ -288,7 +288,7 @@ class _Sound(_Autoencoder):
         return {"critic": judged, "adversarial": game, "distance": rec, "multiscale": ms}
 
 
-class _Level1Sound(_Sound):
+class _Level1Sound(_SoundPhase):
     def remake(self, networks: Mapping[str, nn.Module], frames: Tensor) -> tuple[Tensor, Tensor]:
         return self.level1(networks, frames)
 
@@ -314,7 +314,7 @@ class _Level2Latents(_Autoencoder):
         return {"distance": distance}
 
 
-class _Level2Sound(_Sound):
+class _Level2Sound(_SoundPhase):
     def __init__(
         self,
         recipe: Recipe,

@@ -219,7 +219,7 @@ class LiveGan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Encoded:
+class _EncodedPiece:
     piece: Piece
     latents: Tensor
     frame: Tensor
@@ -233,8 +233,8 @@ class _Generating(Task):
         self._generator, self._critic = MusikaLiveGenerator(self._model), MusikaLiveCritic(self._model)
         self._features = LiveFeatures(self._model.sample_rate)
         self._switch = -1.0
-        self._pieces: list[_Encoded] = []
-        self._held: list[_Encoded] = []
+        self._pieces: list[_EncodedPiece] = []
+        self._held: list[_EncodedPiece] = []
 
     def modules(self) -> dict[str, nn.Module]:
         return {"generator": self._generator, "critic": self._critic}
@@ -260,7 +260,7 @@ class _Generating(Task):
         self._held, self._pieces = encoded[:held], encoded[held:]
 
     @torch.no_grad()
-    def _encode(self, seed: int, device: torch.device) -> _Encoded:
+    def _encode(self, seed: int, device: torch.device) -> _EncodedPiece:
         rendered = render_piece(seed, bars=self._recipe.data.bars, sample_rate=self._model.sample_rate)
         frames = rendered.tones.shape[1] // HOP
         whole = crop(rendered, 0, frames, np.random.default_rng(0))
@@ -268,12 +268,12 @@ class _Generating(Task):
         frame, controls = torch.from_numpy(whole.frame), torch.from_numpy(whole.controls)
         features = self._features(sound, torch.from_numpy(whole.gates)[None].to(device))
         latents = self._encoder(features, frame[None].to(device), controls[None].to(device))[0].cpu()
-        return _Encoded(rendered.piece, latents, frame, controls)
+        return _EncodedPiece(rendered.piece, latents, frame, controls)
 
     def batch(self, step: int, rng: np.random.Generator) -> Batch:
         return self._draw(self._pieces, rng, self._recipe.batch)
 
-    def _draw(self, pieces: list[_Encoded], rng: np.random.Generator, count: int) -> Batch:
+    def _draw(self, pieces: list[_EncodedPiece], rng: np.random.Generator, count: int) -> Batch:
         frames, rows = self._settings.frames, []
         for _ in range(count):
             source = pieces[int(rng.integers(len(pieces)))]

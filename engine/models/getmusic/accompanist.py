@@ -71,7 +71,7 @@ class GetmusicAccompanist:
         pull = self.controls.chord_pull
         if pull < 0.0:
             pull = default_pull(self.model.network)
-        sheet = _Sheet(self.model, request, self._bars(), pull)
+        sheet = _BarSheet(self.model, request, self._bars(), pull)
         bars: list[Mapping[str, tuple[Note, ...]]] = []
         passes = 0
         for number in range(request.bars):
@@ -93,7 +93,7 @@ class GetmusicAccompanist:
         return max(1, self.model.network.context // COLUMNS - 1)
 
     def _bar(
-        self, sheet: "_Sheet", number: int, steps: int, request: BarRequest
+        self, sheet: "_BarSheet", number: int, steps: int, request: BarRequest
     ) -> tuple[Mapping[str, tuple[Note, ...]], int]:
         settings = FillSettings(
             steps=steps, seed=request.seed % 2**31, temperature=self.controls.temperature, top_p=self.controls.top_p,
@@ -122,7 +122,7 @@ def _learned(known_s: float, took_s: float) -> float:
     return took_s if known_s <= 0.0 else known_s + (took_s - known_s) * _NEWEST
 
 
-class _Sheet:
+class _BarSheet:
     """A request as a grid: the known cells, then bar by bar the made ones."""
 
     def __init__(self, model: Getmusic, request: BarRequest, seen: int, pull: float) -> None:

@@ -43,7 +43,7 @@ They are 3 % of the work at the published sizes, where keeping them halves the e
 """
 
 
-class _Network(nn.Module):
+class _ExportedNetwork(nn.Module):
     """The trained network with the inputs and outputs of its graph: what graphs are held against."""
 
     def __init__(self, network: GETDiff | GetmusicLive, role: str) -> None:
@@ -65,7 +65,7 @@ class _Network(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _ExportPlan:
     """How a role is traced.
 
     Args:
@@ -78,16 +78,16 @@ class _Plan:
     free: Mapping[str, Mapping[int, str]]
 
 
-def _plans(network: GETDiff | GetmusicLive) -> dict[str, _Plan]:
+def _plans(network: GETDiff | GetmusicLive) -> dict[str, _ExportPlan]:
     grid = {"tokens": {0: "B", 2: "L"}, "given": {0: "B", 2: "L"}, "features": {0: "B", 2: "L"}, "t": {0: "B"}}
     counts = {name: {0: f"M_{name.removeprefix('cells_')}"} for name in _CELLS}
     answers = {name: {0: f"M_{name}"} for name in _ANSWERS}
     kept = {name: {0: "B", 3: "P"} for name in ("past_k", "past_v", "k", "v")}
     free = {**grid, **counts, **answers, **kept}
 
-    def plan(role: str, module: nn.Module, outputs: tuple[str, ...]) -> _Plan:
+    def plan(role: str, module: nn.Module, outputs: tuple[str, ...]) -> _ExportPlan:
         inputs = _inputs(network, role)
-        return _Plan(module.eval(), inputs, outputs, {name: free[name] for name in (*inputs, *outputs)})
+        return _ExportPlan(module.eval(), inputs, outputs, {name: free[name] for name in (*inputs, *outputs)})
 
     if isinstance(network, GETDiff):
         return {"network": plan("network", NetworkGraph(network), _ANSWERS)}
@@ -159,7 +159,7 @@ def graphs(loaded: Loaded, build: str = "fp32") -> dict[str, tuple[onnx.ModelPro
         if build != "fp32":
             graph = to_fp16(graph)
         test = list(examples(loaded, role, seed=2, batch=1, length=48).values())
-        made[role] = graph, parity(_Network(loaded.network, role), graph, test)
+        made[role] = graph, parity(_ExportedNetwork(loaded.network, role), graph, test)
     return made
 
 
