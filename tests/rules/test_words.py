@@ -78,3 +78,10 @@ def test_public_names_and_sentences_use_the_words_of_the_field(module: Module) -
             text = text.replace(literal, "")
         found += [text] if WORDS.search(spoken(text)) else []
     assert found == []
+
+
+def test_pages_use_the_words_of_the_field() -> None:
+    pages = [ROOT / "README.md", ROOT / "NOTICE.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "engine").rglob("*.md")]
+    assert len(pages) > 4
+    found = [line for page in pages for line in page.read_text("utf-8").splitlines() if WORDS.search(spoken(line))]
+    assert [line for line in found if "`heard-*.wav`" not in line] == []
