@@ -15,9 +15,9 @@ from engine.bundles.bundle import open_model
 from engine.models.musicgen.model import Musicgen
 from engine.music.conducting import CHARACTER, GUIDED_FEATURES, STEP_FEATURES
 from export.graphs.musicgen.bundle import export
-from export.graphs.musicgen.checkpoint import CheckpointParts, save_parts
 from training.models.encodec import ENCODEC_32, Encodec
 from training.models.musicgen import LM, MusicgenConfig, init_weights
+from training.models.musicgen_files import MusicgenParts, save_musicgen
 from training.models.t5 import T5Config, T5Encoder
 
 ENTRIES = 32
@@ -59,7 +59,7 @@ KINDS = {
 
 
 @cache
-def tiny_parts(kind: str) -> CheckpointParts:
+def tiny_parts(kind: str) -> MusicgenParts:
     """The networks, large enough weights to tell codes apart."""
     torch.manual_seed(5)
     told = KINDS[kind]
@@ -83,15 +83,12 @@ def tiny_parts(kind: str) -> CheckpointParts:
         "text_length": told.text_length,
         "guided": GUIDED_FEATURES if told.lm.features else 0,
     }
-    return CheckpointParts(codec, lm, text, TOKENIZER if told.text else "", notes)
+    return MusicgenParts(codec, lm, text, TOKENIZER if told.text else "", notes)
 
 
 def save_tiny(path: Path, kind: str) -> Path:
     """Its checkpoint."""
-    parts = tiny_parts(kind)
-    modules = {"codec": parts.codec, "lm": parts.lm, "text": parts.text}
-    weights = {name: module.state_dict() for name, module in modules.items() if module is not None}
-    save_parts(path, parts.sizes, weights, parts.tokenizer, parts.notes)
+    save_musicgen(path, tiny_parts(kind))
     return path
 
 

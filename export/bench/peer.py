@@ -119,9 +119,9 @@ def _musicgen(outdir: Path) -> dict[str, object]:
     import gc
 
     from export.graphs.musicgen.bundle import export as export_musicgen
-    from export.graphs.musicgen.checkpoint import Sizes, save_parts
     from training.models.encodec import ENCODEC_32, Encodec
     from training.models.musicgen import LM, SMALL, init_weights
+    from training.models.musicgen_files import Sizes, save_weights
 
     torch.manual_seed(0)
     lm, codec = LM(SMALL), Encodec(ENCODEC_32)
@@ -130,7 +130,7 @@ def _musicgen(outdir: Path) -> dict[str, object]:
     checkpoint = outdir / "random.safetensors"
     weights = {"lm": lm.state_dict(), "codec": codec.state_dict()}
     notes = {"source": "random weights of the published size", "licence": "CC0-1.0", "delays": [0, 1, 2, 3]}
-    save_parts(checkpoint, Sizes(codec.config, lm.config), weights, "", {**notes, "keep": 600})
+    save_weights(checkpoint, Sizes(codec.config, lm.config), weights, "", {**notes, "keep": 600})
     del lm, codec, weights
     gc.collect()
     export_musicgen(checkpoint, outdir / "int4", "int4")
@@ -141,9 +141,9 @@ def _musicgen(outdir: Path) -> dict[str, object]:
 def _musicgen_live(outdir: Path) -> dict[str, object]:
     """A conducted language model with words, and the causal codec, as the recipe ``musicgen_live`` makes them."""
     from export.graphs.musicgen.bundle import export as export_musicgen
-    from export.graphs.musicgen.checkpoint import Sizes, save_parts
     from training.models.encodec import ENCODEC_LIVE, Encodec
     from training.models.musicgen import LM, MusicgenConfig, init_weights
+    from training.models.musicgen_files import Sizes, save_weights
     from training.models.t5 import T5Config, T5Encoder
 
     torch.manual_seed(0)
@@ -159,7 +159,7 @@ def _musicgen_live(outdir: Path) -> dict[str, object]:
     weights = {"lm": lm.state_dict(), "codec": codec.state_dict(), "text": text.state_dict()}
     notes: dict[str, object] = {"source": "random weights of the starter's size", "licence": "CC0-1.0"}
     notes |= {"delays": [0, 1, 2, 3], "frames": 512, "text_length": 24, "guided": GUIDED_FEATURES}
-    save_parts(checkpoint, Sizes(codec.config, lm.config, sizes), weights, _TOKENIZER, notes)
+    save_weights(checkpoint, Sizes(codec.config, lm.config, sizes), weights, _TOKENIZER, notes)
     export_musicgen(checkpoint, outdir / "int8", "int8")
     checkpoint.unlink()
     return {"builds": ["int8"]}

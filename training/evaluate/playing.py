@@ -129,7 +129,7 @@ def _played(made: MusicgenParts, piece: Played, seed: int, guidance: float) -> A
     codes = sample_codes(
         made.lm,
         frames,
-        context=made.lm.condition(made.text(numbers, mask), mask),
+        context=made.lm.condition(made.text_encoder(numbers, mask), mask),
         features=torch.from_numpy(features)[None] if made.lm.config.features else None,
         delays=notes["delays"],
         generator=torch.Generator().manual_seed(seed),

@@ -125,7 +125,7 @@ def _played(made: MusicgenParts, genre: str, parts: Mask, seed: int, guidance: f
     frames, length = round(_SECONDS * made.codec.config.frame_rate), int(made.notes["text_length"])
     numbers = torch.from_numpy(made.vocabulary.numbers(asked_text(genre, parts), length))[None]
     mask = (numbers > 0).float()
-    said = made.text(numbers, mask)
+    said = made.text_encoder(numbers, mask)
     features = torch.zeros(1, made.lm.config.features, frames)
     if made.lm.config.character:
         features[:, -made.lm.config.character :] = made.lm.read(said, mask)[:, :, None]

@@ -1,13 +1,14 @@
-"""Checkpoints of our own codecs and language models: safetensors files that say what they are.
+"""Checkpoints of codecs and language models, our own and imported: safetensors files that say what they are.
 
 `CODEC_FILE` holds a codec. `MUSICGEN_FILE` holds all that it takes to play, so that nothing can be mixed up: tensors
-``codec.*`` (`Encodec`), ``lm.*`` (`LM`) and ``text.*`` (`T5Encoder`). Metadata, all texts:
+``codec.*`` (`Encodec`), ``lm.*`` (`LM`) and, if it takes words, ``text.*`` (`T5Encoder`). Metadata, all texts:
 
 - ``family``: encodec or musicgen.
 - ``configs``: JSON, the sizes by the same prefixes.
-- ``tokenizer``: JSON of a `tokenizers` tokenizer (musicgen only).
-- ``notes``: JSON: source, licence, and of a musicgen ``delays``, ``text_length`` (pieces to which every text is filled
-  up: the zeros behind it are attended to) and ``features`` (names and counts of the conditions of a step).
+- ``tokenizer``: JSON of a `tokenizers` tokenizer, empty without a text encoder (musicgen only).
+- ``notes``: JSON: source, licence, and of a musicgen ``delays``, ``frames`` (context of training), ``keep``,
+  ``streams``, ``guidance``, ``temperature``, ``top_k``, ``text_length`` (pieces to which every text is padded: the
+  zeros behind it are attended to), ``guided``, and ``features`` (names and counts of a step's features).
 """
 
 import json
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from training.models.encodec import Encodec, EncodecConfig
@@ -25,21 +27,79 @@ from training.models.musicgen import LM, MusicgenConfig
 from training.models.t5 import T5Config, T5Encoder
 from training.models.words import WordVocabulary
 
-__all__ = ["CODEC_FILE", "MUSICGEN_FILE", "MusicgenParts", "load_codec", "load_musicgen", "save_codec", "save_musicgen"]
+__all__ = [
+    "CODEC_FILE",
+    "MUSICGEN_FILE",
+    "MusicgenParts",
+    "Sizes",
+    "load_codec",
+    "load_musicgen",
+    "save_codec",
+    "save_musicgen",
+    "save_weights",
+]
 
 CODEC_FILE: Final = "encodec.safetensors"
 MUSICGEN_FILE: Final = "musicgen.safetensors"
+_CODEC, _MUSICGEN = "encodec", "musicgen"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Of each part; None for no text encoder."""
+
+    codec: EncodecConfig
+    lm: MusicgenConfig
+    text: T5Config | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, by the prefixes of a file."""
+        text = {} if self.text is None else {"text": asdict(self.text)}
+        return {"codec": asdict(self.codec), "lm": asdict(self.lm), **text}
+
+    @classmethod
+    def from_dict(cls, configs: Mapping[str, Any]) -> "Sizes":
+        """Read what `as_dict` gave; KeyError or TypeError if it is something else."""
+        return cls(
+            EncodecConfig(**_tuples(configs["codec"])),
+            MusicgenConfig(**configs["lm"]),
+            T5Config(**configs["text"]) if "text" in configs else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class MusicgenParts:
-    """All parts of a language model of sound, in evaluation mode."""
+    """All parts of a language model of sound, in evaluation mode; `tokenizer` (JSON) is empty without `text`."""
 
     codec: Encodec
     lm: LM
-    text: T5Encoder
-    vocabulary: WordVocabulary
+    text: T5Encoder | None
+    tokenizer: str
     notes: Mapping[str, Any]
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(self.codec.config, self.lm.config, None if self.text is None else self.text.config)
+
+    @property
+    def text_encoder(self) -> T5Encoder:
+        """The text encoder of a model that takes words.
+
+        Raises:
+            ValueError: it takes none.
+        """
+        if self.text is None:
+            raise ValueError("this checkpoint has no text encoder; choose one that takes words")
+        return self.text
+
+    @property
+    def vocabulary(self) -> WordVocabulary:
+        """The words of one of our own models.
+
+        Raises:
+            ValueError: its tokenizer is of another kind, or it has none.
+        """
+        return WordVocabulary.read(self.tokenizer)
 
 
 def save_codec(
@@ -50,20 +110,21 @@ def save_codec(
     Args:
         notes: plain JSON. weights: others than its own, such as their running average.
     """
-    _write(path, "encodec", {"codec": weights or codec.state_dict()}, {"codec": asdict(codec.config)}, notes)
+    _write(path, _CODEC, {"codec": weights or codec.state_dict()}, {"codec": asdict(codec.config)}, notes)
 
 
 def save_musicgen(path: Path, made: MusicgenParts) -> None:
     """Write all parts of a language model."""
-    parts: dict[str, Mapping[str, Tensor]] = {
-        name: part.state_dict() for name, part in (("codec", made.codec), ("lm", made.lm), ("text", made.text))
-    }
-    configs = {
-        "codec": asdict(made.codec.config),
-        "lm": asdict(made.lm.config),
-        "text": asdict(made.text.config),
-    }
-    _write(path, "musicgen", parts, configs, made.notes, tokenizer=made.vocabulary.tokenizer())
+    parts: dict[str, nn.Module | None] = {"codec": made.codec, "lm": made.lm, "text": made.text}
+    weights = {name: part.state_dict() for name, part in parts.items() if part is not None}
+    save_weights(path, made.sizes, weights, made.tokenizer, made.notes)
+
+
+def save_weights(
+    path: Path, sizes: Sizes, weights: Mapping[str, Mapping[str, Tensor]], tokenizer: str, notes: Mapping[str, Any]
+) -> None:
+    """Write the weights of a language model, where its networks need not be built; `weights` by prefix."""
+    _write(path, _MUSICGEN, weights, sizes.as_dict(), notes, tokenizer=tokenizer)
 
 
 def _write(
@@ -94,7 +155,7 @@ def load_codec(path: Path) -> tuple[Encodec, Mapping[str, Any]]:
     Raises:
         ValueError: not such a file, or its weights do not fit.
     """
-    about, configs, tensors = _read(path, ("encodec", "musicgen"))
+    about, configs, tensors = _read(path, (_CODEC, _MUSICGEN))
     try:
         codec = Encodec(EncodecConfig(**_tuples(configs["codec"])))
         _fill(codec, tensors, "codec")
@@ -104,21 +165,27 @@ def load_codec(path: Path) -> tuple[Encodec, Mapping[str, Any]]:
 
 
 def load_musicgen(path: Path) -> MusicgenParts:
-    """All parts of a language model.
+    """All parts of a language model, of ours or imported.
 
     Raises:
         ValueError: not such a file, or its weights do not fit.
     """
-    about, configs, tensors = _read(path, ("musicgen",))
+    about, configs, tensors = _read(path, (_MUSICGEN,))
     try:
-        codec = Encodec(EncodecConfig(**_tuples(configs["codec"])))
-        lm, text = LM(MusicgenConfig(**configs["lm"])), T5Encoder(T5Config(**configs["text"]))
+        sizes = Sizes.from_dict(configs)
+        codec = Encodec(sizes.codec)
+        # Its values are taken over from the file, not copied: there is no room for a large model's twice.
+        with torch.device("meta"):
+            lm = LM(sizes.lm)
+        text = None if sizes.text is None else T5Encoder(sizes.text)
         for name, part in (("codec", codec), ("lm", lm), ("text", text)):
-            _fill(part, tensors, name)
-        vocabulary = WordVocabulary.read(about["tokenizer"])
-        return MusicgenParts(codec.eval(), lm.eval(), text.eval(), vocabulary, json.loads(about["notes"]))
+            if part is not None:
+                _fill(part, tensors, name)
+        notes = json.loads(about["notes"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path}: what it says of itself and its weights do not fit: {error}") from None
+    text = None if text is None else text.eval()
+    return MusicgenParts(codec.eval(), lm.eval(), text, about.get("tokenizer", ""), notes)
 
 
 def _read(path: Path, families: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Any], dict[str, Tensor]]:
@@ -127,9 +194,10 @@ def _read(path: Path, families: tuple[str, ...]) -> tuple[dict[str, str], dict[s
             about = file.metadata() or {}
         if about.get("family") not in families:
             raise ValueError(f"{path} is a checkpoint of '{about.get('family')}', not of {' or '.join(families)}")
-        return about, json.loads(about["configs"]), safetensors.torch.load_file(path)
-    except (OSError, KeyError, safetensors.SafetensorError) as error:
+        configs, tensors = json.loads(about.get("configs", "{}")), safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"{path} is not readable as such a checkpoint ({error})") from None
+    return about, configs, tensors
 
 
 def _tuples(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +205,5 @@ def _tuples(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
-    module.load_state_dict(
-        {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
-    )
+    mine = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+    module.load_state_dict(mine, assign=isinstance(module, LM))

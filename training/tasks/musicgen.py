@@ -259,7 +259,7 @@ class _NextTokenTask(Task):
             if settings.dropout.conducted
             else {},
         }
-        save_musicgen(folder / MUSICGEN_FILE, MusicgenParts(self._codec, lm, text, self._vocabulary, notes))
+        save_musicgen(folder / MUSICGEN_FILE, MusicgenParts(self._codec, lm, text, self._vocabulary.tokenizer(), notes))
 
 
 @torch.no_grad()
@@ -291,7 +291,7 @@ def _measured(made: MusicgenParts) -> Table:
     windows = [CodeWindow(w.codes[:, :shortest], w.caption, w.features[:, :shortest]) for w in windows]
     dropout = ConditionDropout(conducted=made.lm.config.features > 0, text_length=int(notes["text_length"]))
     batches = TokenBatches(dropout, made.vocabulary, config.codebooks, config.entries)
-    rows = [(name, batches.losses(made.lm, made.text, batch)) for name, batch in batches.ways(windows).items()]
+    rows = [(name, batches.losses(made.lm, made.text_encoder, batch)) for name, batch in batches.ways(windows).items()]
     rows.append(("how often", _entropies(np.concatenate([w.codes for w in windows], axis=1), config.entries)))
     return loss_table(f"Cross-entropy in nats, {HELD.pieces} pieces never trained on", rows)
 

@@ -12,7 +12,6 @@ import torch
 from engine.models.musicgen.facts import MusicgenFacts
 from export.errors import WeightsError
 from export.graphs import encodec
-from export.graphs.musicgen.checkpoint import FAMILY, CheckpointParts, load_parts
 from export.graphs.musicgen.network import (
     BUILDS,
     Condition,
@@ -27,6 +26,7 @@ from export.graphs.t5 import text_graph
 from export.parity import difference, parity, run_graph
 from export.write import write_bundle
 from training.models.musicgen import LM, TransformerBlock
+from training.models.musicgen_files import MusicgenParts, load_musicgen
 
 __all__ = ["export", "facts", "lm_parity"]
 
@@ -38,7 +38,7 @@ _CHROMA_FRAMES: Final = 235  # of 30 s, as the published melody models have lear
 _TOKENIZER: Final = "tokenizer.json"
 
 
-def facts(parts: CheckpointParts) -> MusicgenFacts:
+def facts(parts: MusicgenParts) -> MusicgenFacts:
     """What the engine must know, the same in all graphs of a bundle."""
     lm, codec, notes = parts.lm.config, encodec.facts(parts.codec.config), parts.notes
     window = int(notes.get("frames", _FRAMES))
@@ -72,7 +72,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
     """
     if build not in BUILDS:
         raise WeightsError(f"musicgen has no build '{build}', only {', '.join(BUILDS)}")
-    parts = load_parts(checkpoint)
+    parts = load_musicgen(checkpoint)
     _check_size(parts.lm, build)
     known = facts(parts).to_mapping()
     made, numbers = _graphs(parts, build)
@@ -84,7 +84,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
     identity = write_bundle(
         outdir,
         made,
-        family=FAMILY,
+        family="musicgen",
         build=build,
         facts=known,
         parity=numbers,
@@ -103,7 +103,7 @@ def _check_size(lm: LM, build: str) -> None:
         )
 
 
-def _graphs(parts: CheckpointParts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[str, float]]:
+def _graphs(parts: MusicgenParts, build: str) -> tuple[dict[str, onnx.ModelProto], dict[str, float]]:
     """Graphs and their parity with torch, by role."""
     made: dict[str, onnx.ModelProto] = {}
     numbers: dict[str, float] = {}
@@ -124,7 +124,7 @@ def _graphs(parts: CheckpointParts, build: str) -> tuple[dict[str, onnx.ModelPro
     return made, numbers
 
 
-def _codec_inputs(graph: onnx.ModelProto, parts: CheckpointParts, rng: torch.Generator) -> list[torch.Tensor]:
+def _codec_inputs(graph: onnx.ModelProto, parts: MusicgenParts, rng: torch.Generator) -> list[torch.Tensor]:
     """Seeded inputs of one of the codec's graphs."""
     config, inputs = parts.codec.config, []
     width = config.filters << len(config.ratios)

@@ -1,4 +1,4 @@
-"""Published MusicGen checkpoints, as folders, to one file of ours (see `export.graphs.musicgen.checkpoint`).
+"""Published MusicGen checkpoints, as folders, to one file of ours (see `training.models.musicgen_files`).
 
 Two layouts are read. The release's: ``state_dict.bin`` and ``compression_state_dict.bin``, the second perhaps only a
 pointer to a published codec, which then lies in a folder of that name inside; T5 in a folder ``t5-base`` or ``t5``
@@ -25,13 +25,13 @@ from torch import Tensor
 
 from engine.music.codes import MONO_DELAYS, STEREO_DELAYS
 from export.errors import WeightsError
-from export.graphs.musicgen.checkpoint import Sizes, save_parts
 from export.rename import encodec as encodec_names
 from export.rename import t5 as t5_names
 from export.rename.musicgen import names as lm_names
 from export.rename.musicgen.sizes import codec_sizes, lm_sizes, text_sizes
 from training.models.encodec import Encodec
 from training.models.musicgen import LM
+from training.models.musicgen_files import Sizes, save_weights
 from training.models.t5 import T5Encoder
 
 __all__ = ["LICENCE", "Imported", "convert"]
@@ -101,7 +101,7 @@ def convert(source: Path, out: Path) -> tuple[Imported, tuple[str, ...]]:
         "guidance": 3.0,
         "text_length": 0,
     }
-    save_parts(out, sizes, weights, found.tokenizer if sizes.text is not None else "", notes)
+    save_weights(out, sizes, weights, found.tokenizer if sizes.text is not None else "", notes)
     words = "words" if sizes.text is not None else f"no words (no T5 with its tokenizer.json in {' or '.join(_T5)})"
     lines = (f"language model {sizes.lm.width} wide, {sizes.lm.layers} layers", words, f"licence {LICENCE}")
     return Imported(sizes, notes), lines

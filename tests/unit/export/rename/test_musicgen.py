@@ -15,11 +15,11 @@ import yaml
 from torch import Tensor
 
 from export.errors import WeightsError
-from export.graphs.musicgen.checkpoint import load_parts
 from export.rename.musicgen.files import convert
 from tests.tiny_musicgen import TOKENIZER, tiny_parts
 from training.models.encodec import Encodec
 from training.models.musicgen import LM
+from training.models.musicgen_files import load_musicgen
 from training.models.t5 import T5Encoder
 
 CONFIG = {"sample_rate": 32000, "channels": 1, "transformer_lm": {"n_q": 4, "card": 32}}
@@ -104,7 +104,7 @@ def release(folder: Path, kind: str = "plain", **changes: Any) -> Path:
 @pytest.mark.parametrize("kind", ["plain", "stereo", "melody"])
 def test_the_releases_layout_becomes_ours(kind: str, tmp_path: Path) -> None:
     imported, told = convert(release(tmp_path / "a", kind), tmp_path / "ours.safetensors")
-    ours, wanted = load_parts(tmp_path / "ours.safetensors"), tiny_parts(kind)
+    ours, wanted = load_musicgen(tmp_path / "ours.safetensors"), tiny_parts(kind)
     assert ours.sizes.lm == wanted.sizes.lm
     assert ours.sizes.codec == wanted.sizes.codec
     assert ours.sizes.text == wanted.sizes.text
@@ -125,7 +125,7 @@ def test_padding_is_read_and_not_guessed(padding: str, reflect: bool, tmp_path: 
     config = {**CODEC_CONFIG, "seanet": {**CODEC_CONFIG["seanet"], "pad_mode": padding}}  # type: ignore[dict-item]
     packed = {"best_state": codec_spelt(tiny_parts("plain").codec), "xp.cfg": yaml.safe_dump(config)}
     convert(release(tmp_path / "a", compression_state_dict=packed), tmp_path / "ours.safetensors")
-    assert load_parts(tmp_path / "ours.safetensors").sizes.codec.reflect == reflect
+    assert load_musicgen(tmp_path / "ours.safetensors").sizes.codec.reflect == reflect
 
 
 def test_a_codec_that_is_only_pointed_to_is_taken_from_its_folder(tmp_path: Path) -> None:
@@ -138,14 +138,14 @@ def test_a_codec_that_is_only_pointed_to_is_taken_from_its_folder(tmp_path: Path
     (inside / "config.json").write_text(json.dumps(config))
     safetensors.torch.save_file(codec_spelt(tiny_parts("plain").codec), inside / "model.safetensors")
     convert(folder, tmp_path / "ours.safetensors")
-    assert load_parts(tmp_path / "ours.safetensors").sizes.codec == tiny_parts("plain").sizes.codec
+    assert load_musicgen(tmp_path / "ours.safetensors").sizes.codec == tiny_parts("plain").sizes.codec
 
 
 def test_without_t5_there_are_no_words_and_one_is_told(tmp_path: Path) -> None:
     folder = release(tmp_path / "a")
     (folder / "t5-base" / "tokenizer.json").unlink()
     _, told = convert(folder, tmp_path / "ours.safetensors")
-    assert load_parts(tmp_path / "ours.safetensors").text is None
+    assert load_musicgen(tmp_path / "ours.safetensors").text is None
     assert any("no words (no T5" in line for line in told)
 
 
@@ -267,8 +267,8 @@ def test_shards_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_family_is_no_parts(tmp_path: Path) -> None:
     safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "a.safetensors", {"family": "musika"})
-    with pytest.raises(WeightsError, match="checkpoint of 'musika'"):
-        load_parts(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="checkpoint of 'musika'"):
+        load_musicgen(tmp_path / "a.safetensors")
     safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "b.safetensors", {"family": "musicgen"})
-    with pytest.raises(WeightsError, match="do not fit"):
-        load_parts(tmp_path / "b.safetensors")
+    with pytest.raises(ValueError, match="do not fit"):
+        load_musicgen(tmp_path / "b.safetensors")

@@ -36,7 +36,7 @@ def trained() -> MusicgenParts:
     init_weights(lm)
     sizes = T5Config(pieces=len(VOCABULARY), width=16, heads=2, head=8, inner=32, layers=1)
     notes = {"source": "a test", "licence": "MIT", "delays": [0, 1, 2, 3], "text_length": LENGTH, "frames": 100}
-    return MusicgenParts(codec, lm, T5Encoder(sizes).eval(), VOCABULARY, notes)
+    return MusicgenParts(codec, lm, T5Encoder(sizes).eval(), VOCABULARY.tokenizer(), notes)
 
 
 @pytest.mark.parametrize("build", ["fp32", "int8", "int4"])
