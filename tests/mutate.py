@@ -19,6 +19,7 @@ import argparse
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -161,6 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="how many mutations at once (default 1)")
     parser.add_argument("--quick", action="store_true", help="do not check that the tests pass without the changes")
     options = parser.parse_args(argv)
+    # A shell starts background commands with SIGINT ignored, and children inherit that: tests of it could not fail.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     counts: dict[str, int] = {}
     for verdict in run(ROOT, read_mutations(ROOT, options.only), jobs=options.jobs, quick=options.quick):
         print(verdict, flush=True)

@@ -14,6 +14,7 @@ __all__ = ["check_name", "file_in", "is_portable", "replacing", "sha256_of", "sh
 
 _PIECE: Final = 1 << 20
 _NAME_BYTES: Final = 200
+_READ_BYTES: Final = 255  # what most file systems hold; asking for more is an error of theirs
 _SHOWN: Final = 60  # characters of a name, in an error
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*", re.IGNORECASE)
 
@@ -47,11 +48,21 @@ def is_portable(name: str) -> bool:
     Source:
         Microsoft, Naming Files, Paths, and Namespaces: reserved characters and device names.
     """
-    plain = all(ord(letter) >= 32 and letter not in '<>:"/\\|?*\x7f' for letter in name)
+    return (
+        _stays_in_folder(name)
+        and not set(name) & set('<>"|?*')
+        and len(name.encode("utf-8", "replace")) <= _NAME_BYTES
+        and name == name.rstrip(". ")
+    )
+
+
+def _stays_in_folder(name: str) -> bool:
+    """Whether a name can only mean a file of its folder, on any system, even if some systems refuse it."""
+    plain = all(ord(letter) >= 32 and letter not in ":/\\\x7f" for letter in name)
     return (
         plain
-        and len(name.encode("utf-8", "replace")) <= _NAME_BYTES
-        and name == name.rstrip(". ") != ""
+        and len(name.encode("utf-8", "replace")) <= _READ_BYTES
+        and name.rstrip(". ") != ""
         and not _RESERVED.fullmatch(name.split(".")[0])
     )
 
@@ -64,12 +75,15 @@ def shortened(name: str) -> str:
 def check_name(name: str, wanted: str = "the name of a sound file") -> None:
     """Whether a name that comes from outside, such as by OSC, can be that of a file in a folder; asks no disk.
 
+    What is there already may have a name that another system refuses, such as ``what?.wav``; `is_portable` is for new
+    files.
+
     Args:
         wanted: what the error asks for.
     Raises:
-        ControlError: the name is a path, or not portable (`is_portable`).
+        ControlError: the name is a path or a device.
     """
-    if not is_portable(name):
+    if not _stays_in_folder(name):
         raise ControlError(f"wanted {wanted} in the session folder, got {shortened(name)}")
 
 

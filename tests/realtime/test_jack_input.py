@@ -122,7 +122,7 @@ def silence(frames: int) -> Audio:
 
 
 def test_a_sine_that_another_program_plays_is_heard_whole(jack: JackServer, ends: Ends) -> None:
-    """DuplexInput a busy thread of our own: the stream is in C, in another process."""
+    """Beside a busy thread of our own: the stream is in C, in another process."""
     listener, hearing = ends.port(beside=DuplexInput(name="jack")), InputHistory(jack.rate, 5.0)
     ours = jack.ports()
     player = ends.port()

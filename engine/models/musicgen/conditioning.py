@@ -122,7 +122,7 @@ class TempoAndChords:
 
     Args:
         conductor: musical time. before_s: seconds of it before what the sequence counts from.
-        harmony: chords, where the conductor has none. timed: beat, bar and tempo are conditions, too.
+        harmony: chords, where the conductor has none. timed: whether beat, bar and tempo are conditions, too.
     """
 
     conductor: Conductor

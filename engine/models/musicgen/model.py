@@ -129,7 +129,7 @@ class Musicgen:
         return feeds
 
     def _silent(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The same as if nothing had been conditions."""
+        """The same without text and melody."""
         silent = dict(feeds)
         if "mask" in silent:
             silent["mask"] = np.zeros_like(silent["mask"])
