@@ -13,12 +13,13 @@ from bridge.midi.notes import HeldKeys, Knobs
 from bridge.midi.sources import CLIENT, VIRTUAL
 from bridge.notices import Notices
 from engine.messages.session import Keys, Set
+from engine.music.settling import SettledKeys
 from engine.processes import ChildProcess, ProcessEnded
 
 __all__ = ["MidiCommands", "MidiInput", "MidiListener", "MidiStats", "open_keys"]
 
 _ANSWER_S: Final = 20.0
-_LOOK_S: Final = 0.1  # active sensing is checked this often
+_LOOK_S: Final = 0.01  # active sensing and keys at rest are looked for this often
 _STOP_S: Final = 1.0
 _AGAIN_S: Final = 1.0
 
@@ -40,7 +41,7 @@ class MidiListener(Protocol):
         ...
 
     def check_timeout(self, now_s: float) -> None:
-        """Called ten times a second and after every message, for time-outs."""
+        """Called a hundred times a second and after every message, for time-outs."""
         ...
 
     def release_all(self) -> None:
@@ -62,24 +63,31 @@ class MidiCommands:
         self, post: Callable[[Keys | Set], object], *, keys: HeldKeys | None = None, knobs: Knobs | None = None
     ) -> None:
         self._post, self._keys, self._knobs = post, keys or HeldKeys(), knobs or Knobs({})
+        self._settled = SettledKeys()
 
     def receive(self, message: Sequence[int], at_s: float) -> None:
         """Take one message that arrived at `at_s`."""
-        for command in (self._keys.feed(message, at_s), self._knobs.feed(message)):
-            if command is not None:
-                self._post(command)
+        self._post_change(self._keys.feed(message, at_s), at_s)
+        value = self._knobs.feed(message)
+        if value is not None:
+            self._post(value)
 
     def check_timeout(self, now_s: float) -> None:
-        """Release all keys if the sender has fallen silent, see `HeldKeys.expire`."""
-        self._post_change(self._keys.expire(now_s))
+        """Post keys that are at rest; release all if the sender has fallen silent, see `HeldKeys.expire`."""
+        self._post_change(self._keys.expire(now_s), now_s)
+        self._post_settled(self._settled.poll(now_s))
 
     def release_all(self) -> None:
         """Release all keys: the port is lost."""
-        self._post_change(self._keys.release())
+        self._post_change(self._keys.release(), 0.0)
 
-    def _post_change(self, keys: Keys | None) -> None:
+    def _post_change(self, keys: Keys | None, now_s: float) -> None:
         if keys is not None:
-            self._post(keys)
+            self._post_settled(self._settled.feed(keys.pitches, now_s))
+
+    def _post_settled(self, changes: Sequence[tuple[int, ...]]) -> None:
+        for pitches in changes:
+            self._post(Keys(pitches))
 
 
 def open_keys(

@@ -134,10 +134,12 @@ class Accompanist:
             return math.inf
         line_s = self._pulse.time_of(self._next_bar(now_s) * BAR_TICKS)
         begin_s = self._pulse.time_of((self._next_bar(now_s) - 1 + self._phase()) * BAR_TICKS)
-        return min(s for s in (begin_s, line_s - self.settings.safety_s, line_s) if s > now_s)
+        due = (begin_s, line_s - self.settings.safety_s, line_s, self.capture.due_s)
+        return min(s for s in due if s > now_s)
 
     def advance(self, now_s: float) -> list[Action]:
         """The actions that are due now, in order; takes them."""
+        self.capture.poll(now_s)
         if self._pulse is not None:
             self._advance(self._pulse, now_s)
         return self._take_actions()

@@ -9,6 +9,7 @@ import numpy as np
 from engine.music.chords import bar_vectors, chord_of, detect_chords
 from engine.music.harmony import NO_CHORD, Chord, recognise
 from engine.music.score import Note
+from engine.music.settling import SettledKeys
 from engine.protocols.accompanist import BAR_TICKS, COLUMN_TICKS, COLUMNS
 
 __all__ = ["MOST_ONS_HZ", "NoteCapture", "chord_played"]
@@ -38,9 +39,10 @@ class NoteCapture:
         self._notes: deque[Note] = deque(maxlen=8192)
         self._open: dict[tuple[int, int], tuple[float, int]] = {}
         self._chord_keys: set[tuple[int, int]] = set()
+        self._settled = SettledKeys()
         self._recent: deque[float] = deque(maxlen=MOST_ONS_HZ)
         self.chord: Chord | None = None
-        """The chord last held below the split; it stays when the keys are released."""
+        """The chord last held below the split, once its keys were at rest; it stays when the keys are released."""
         self.floods = 0
         """Note-ons that were ignored because there were too many in a second."""
 
@@ -48,6 +50,23 @@ class NoteCapture:
         """Take a message that arrived at `at_s`, at `tick` of musical time (None while it stands still)."""
         if not message:
             return
+        self._read(message, at_s, tick)
+        self._recognise(self._settled.feed(tuple(sorted({pitch for _, pitch in self._chord_keys})), at_s))
+
+    def poll(self, now_s: float) -> None:
+        """Recognise the chord below the split if its keys have come to rest."""
+        self._recognise(self._settled.poll(now_s))
+
+    @property
+    def due_s(self) -> float:
+        """When `poll` will have something to do; infinite if keys are at rest."""
+        return self._settled.due_s
+
+    def _recognise(self, changes: Iterable[tuple[int, ...]]) -> None:
+        for pitches in changes:
+            self.chord = recognise(pitches) or self.chord
+
+    def _read(self, message: Sequence[int], at_s: float, tick: float | None) -> None:
         kind, channel = message[0] & 0xF0, message[0] & 0x0F
         if message[0] == _RESET:
             self.release_all(tick)
@@ -59,7 +78,6 @@ class NoteCapture:
                 self.floods += 1
             elif self._split is not None and message[1] < self._split:
                 self._chord_keys.add(key)
-                self.chord = recognise(pitch for _, pitch in self._chord_keys) or self.chord
             elif tick is not None and tick >= -COLUMN_TICKS / 2:
                 self._close(key, tick)
                 self._open[key] = (tick, message[2])

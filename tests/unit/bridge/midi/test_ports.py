@@ -76,11 +76,25 @@ def test_systems_that_are_there_are_listed_without_those_that_are_not(monkeypatc
     assert [source.name for source in sources.midi_sources()] == ["keys"]
 
 
+def test_a_chord_is_posted_once_it_is_whole_and_not_again_while_it_is_let_go() -> None:
+    posted: list[Keys | Set] = []
+    player, at_s = MidiCommands(posted.append), 1.0
+    for kind, gap_s in ((0x90, 0.004), (0x80, 0.015)):
+        for pitch in (60, 64, 67):
+            player.receive((kind, pitch, 100), at_s)
+            at_s += gap_s
+            player.check_timeout(at_s)
+        at_s += 0.5
+        player.check_timeout(at_s)
+    assert posted == [Keys((60, 64, 67)), Keys(())]
+
+
 def test_what_is_played_is_posted_and_let_go_at_loss() -> None:
     posted: list[Keys | Set] = []
     player = MidiCommands(posted.append)
     player.receive((0x90, 60, 100), 1.0)
     player.receive((0x90, 64, 100), 1.1)
+    player.check_timeout(1.2)
     player.release_all()
     player.release_all()
     assert posted == [Keys((60,)), Keys((60, 64)), Keys(())]

@@ -38,11 +38,26 @@ def test_keys_below_the_split_hold_a_chord_that_stays() -> None:
     assert capture.chord is None
     for pitch in (45, 48, 52):
         capture.feed((0x90, pitch, 80), 1.0, 960.0)
+    assert capture.due_s < 1.06
+    capture.poll(1.06)
     assert str(capture.chord) == "Am"
     for pitch in (45, 48, 52):
         capture.feed((0x80, pitch, 0), 2.0, 1920.0)
+        capture.poll(2.3)
     assert str(capture.chord) == "Am"
     assert [note.pitch for note in capture.notes(0, 4000)] == [72]
+
+
+def test_a_chord_pressed_legato_below_the_split_is_the_chord_before_no_longer() -> None:
+    capture = NoteCapture(split=60)
+    for pitch in (48, 52, 55):
+        capture.feed((0x90, pitch, 80), 1.0, 0.0)
+    for pitch in (47, 50):
+        capture.feed((0x90, pitch, 80), 2.0, 960.0)
+    for pitch in (48, 52):
+        capture.feed((0x80, pitch, 0), 2.04, 1000.0)
+    capture.poll(2.1)
+    assert str(capture.chord) == "G/B"
 
 
 @pytest.mark.parametrize("message", [(0x99, 36, 100), (0x90,), (0x90, 200, 100), (0x90, 60, 300), (), (0xF8,)])
