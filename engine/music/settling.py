@@ -8,6 +8,8 @@ import math
 from enum import Enum, auto
 from typing import Final
 
+from engine.music.harmony import recognise
+
 __all__ = ["LONGEST_S", "REST_S", "SETTLE_S", "SettledKeys"]
 
 SETTLE_S: Final = 0.045
@@ -17,6 +19,9 @@ REST_S: Final = 0.35
 LONGEST_S: Final = 0.15
 """Keys that are pressed without end are taken as they are after this time."""
 _LEGATO_S: Final = 0.25  # keys of the chord before are let go so soon after the new ones, or after each other
+_ROLL_S: Final = 0.15  # keys pressed so soon after each other are one chord, however slowly it is rolled
+_WHOLE: Final = frozenset(("maj", "min", "dim", "aug", "7", "min7", "maj7", "min7b5", "dim7", "minmaj7", "6", "min6"))
+_WHOLE_S: Final = 0.01  # a hand that has let go of the chord before and holds a whole chord is at rest this soon
 
 
 class _Hand(Enum):
@@ -38,7 +43,9 @@ class SettledKeys:
         self._held: frozenset[int] = frozenset()
         self._new: frozenset[int] = frozenset()  # pressed together, last
         self._hand = _Hand.RESTS
+        self._before = 0  # how many keys were held when `_new` began
         self._changed_s = self._turned_s = self._begun_s = 0.0
+        self._pressed_s = -math.inf
         self.pitches: tuple[int, ...] = ()
         """The settled keys, MIDI pitches in ascending order."""
 
@@ -70,14 +77,26 @@ class SettledKeys:
         """When keys that are held now will have settled; infinite if they have."""
         if self._hand is _Hand.RESTS:
             return math.inf
+        if self._hand is not _Hand.LIFTS and self._changed_s > self._pressed_s and self._holds_whole():
+            return max(self._pressed_s + SETTLE_S, self._changed_s + _WHOLE_S)
         due_s = self._changed_s + _WAITS_S[self._hand]
         return min(due_s, self._begun_s + LONGEST_S) if self._hand is _Hand.PRESSES else due_s
 
+    def _holds_whole(self) -> bool:
+        """Whether the keys held are exactly a triad or a seventh chord, and no more than before or all new."""
+        whole = len(self._held) <= max(self._before, len(self._new))
+        chord = recognise(self._held) if whole else None
+        if chord is None or chord.quality not in _WHOLE:
+            return False
+        return set(chord.pitch_classes) == {pitch % 12 for pitch in self._held}
+
     def _pressing(self, pressed: frozenset[int], now_s: float) -> _Hand:
         if self._hand is not _Hand.PRESSES:
-            self._new, self._begun_s = frozenset(), now_s
+            self._begun_s = now_s
+        if now_s - self._pressed_s > _ROLL_S:
+            self._new, self._before = frozenset(), len(self._held - pressed)
         self._new |= pressed
-        self._turned_s = now_s
+        self._turned_s = self._pressed_s = now_s
         return _Hand.PRESSES
 
     def _letting_go(self, released: frozenset[int], now_s: float) -> _Hand:
