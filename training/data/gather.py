@@ -13,7 +13,7 @@ from engine.music.midifile import read_midi
 from engine.music.roles import assign_roles
 from engine.music.score import ROLES, Note, Score, Track
 from training.data.arrange.arrange import arrange
-from training.data.arrange.styles import STYLES
+from training.data.arrange.styles import GRID_STYLES
 from training.data.pieces import PROGRAMS, NotePiece
 from training.data.tunes import BAR, Item, Pack, TuneError, chord_bars, cut, on_grid, read_chords, stretches
 
@@ -45,8 +45,8 @@ def _seed(text: str) -> int:
 
 def _styles(key: str, count: int) -> list[str]:
     """Different styles for the versions of one tune, drawn by its name."""
-    order = np.random.default_rng(_seed(key)).permutation(len(STYLES))
-    names = tuple(STYLES)
+    order = np.random.default_rng(_seed(key)).permutation(len(GRID_STYLES))
+    names = GRID_STYLES
     return [names[order[index % len(names)]] for index in range(count)]
 
 

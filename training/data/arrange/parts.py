@@ -7,12 +7,12 @@ import numpy as np
 
 from engine.music.harmony import QUALITIES, Chord
 from training.data.arrange.form import BarPlan
+from training.data.arrange.meters import BarGrid
 from training.data.arrange.styles import ArrangementStyle
 from training.data.arrange.voicing import bass_pitch, guitar_shape, lead_voices, place
 
-__all__ = ["STEPS", "Song", "Stroke", "bass", "guitar", "piano", "string"]
+__all__ = ["Song", "Stroke", "bass", "guitar", "piano", "string"]
 
-STEPS = 16
 Stroke = tuple[int, int, int, int]
 """(step from the start of the song, pitch, length in steps, velocity)"""
 _Bar = Callable[[int, str, tuple[tuple[int, str, int], ...]], Iterator[Stroke]]
@@ -37,21 +37,31 @@ class Song:
     register: float
 
     @property
+    def grid(self) -> BarGrid:
+        """The bar of the style's meter."""
+        return self.style.grid
+
+    @property
+    def steps(self) -> int:
+        """Sixteenths in a bar."""
+        return self.grid.steps
+
+    @property
     def shift(self) -> int:
         """Semitones by which `register` moves the ranges of the upper parts."""
         return round(6 * self.register)
 
     def next_chord(self, bar: int) -> Chord:
         """The chord of the next bar's first step, or the last chord."""
-        return self.chords[min((bar + 1) * STEPS, len(self.chords) - 1)]
+        return self.chords[min((bar + 1) * self.steps, len(self.chords) - 1)]
 
 
-def _ideas(options: tuple[str, ...], rng: np.random.Generator) -> tuple[str, str, str]:
+def _ideas(options: tuple[str, ...], grid: BarGrid, rng: np.random.Generator) -> tuple[str, str, str]:
     """A section's pattern, its answer (the same beginning, another end) and a contrast."""
     first, other = (options[int(rng.integers(len(options)))] for _ in range(2))
-    answer = first[:8] + other[8:]
+    answer = first[: grid.half] + other[grid.half :]
     if answer == first and rng.random() < 0.6:
-        marks = [step for step in range(4, STEPS) if first[step] != "."]
+        marks = [step for step in range(grid.pulse, grid.steps) if first[step] != "."]
         if marks:
             drop = int(rng.choice(marks))
             answer = first[:drop] + "." + first[drop + 1 :]
@@ -79,14 +89,14 @@ def _play(song: Song, role: str, gate: int, rng: np.random.Generator, play: _Bar
             continue
         key = (plan.section, level)
         if key not in ideas:
-            ideas[key] = _ideas(levels[level], rng)
+            ideas[key] = _ideas(levels[level], song.grid, rng)
         pattern = ideas[key][plan.idea]
         if bar + 1 == len(song.plans) and rng.random() < 0.7:  # the end: one stroke, held
             first = next((mark for mark in pattern if mark != "."), ".")
-            pattern = ("A" if first == "B" else first) + "." * 15
-        start = bar * STEPS
-        onsets = _onsets(role, pattern, song.chords[start : start + STEPS])
-        ends = [*(step for step, _ in onsets), STEPS][1:]
+            pattern = ("A" if first == "B" else first) + "." * (song.steps - 1)
+        start = bar * song.steps
+        onsets = _onsets(role, pattern, song.chords[start : start + song.steps])
+        ends = [*(step for step, _ in onsets), song.steps][1:]
         marks = tuple((s, mark, min(end - s, gate)) for (s, mark), end in zip(onsets, ends, strict=True))
         yield from play(bar, pattern, marks)
 
@@ -108,7 +118,7 @@ def bass(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
     def play(bar: int, pattern: str, marks: tuple[tuple[int, str, int], ...]) -> Iterator[Stroke]:
         nonlocal last
         for step, mark, length in marks:
-            chord, coming = song.chords[bar * STEPS + step], song.next_chord(bar)
+            chord, coming = song.chords[bar * song.steps + step], song.next_chord(bar)
             if chord.quality == "none":
                 continue
             root = bass_pitch(chord, 0.5 * (last + low + 8), low, high)
@@ -124,7 +134,7 @@ def bass(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
                 wanted = (3, 4) if mark == "3" else (9, 10, 11)
                 pitch = root + next((s for s in QUALITIES[chord.quality] if s in wanted), 12)
             last = min(max(pitch, low), high)
-            yield bar * STEPS + step, pitch, length, 96 if step % 8 == 0 else 84
+            yield bar * song.steps + step, pitch, length, 96 if song.grid.accented(step) else 84
 
     yield from _play(song, "bass", song.style.gates[0], rng, play)
 
@@ -135,7 +145,7 @@ def guitar(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
 
     def play(bar: int, pattern: str, marks: tuple[tuple[int, str, int], ...]) -> Iterator[Stroke]:
         for step, mark, length in marks:
-            chord = song.chords[bar * STEPS + step]
+            chord = song.chords[bar * song.steps + step]
             if chord.quality == "none":
                 continue
             shape = guitar_shape(chord, capo)
@@ -149,7 +159,12 @@ def guitar(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
             else:
                 pitches = (shape[int(mark) % len(shape)],)
             for pitch in pitches:
-                yield bar * STEPS + step, pitch, 1 if mark == "M" else length, 88 if step % 4 == 0 else 74
+                yield (
+                    bar * song.steps + step,
+                    pitch,
+                    1 if mark == "M" else length,
+                    88 if song.grid.on_beat(step) else 74,
+                )
 
     yield from _play(song, "guitar", song.style.gates[1], rng, play)
 
@@ -164,12 +179,12 @@ def piano(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
     def play(bar: int, pattern: str, marks: tuple[tuple[int, str, int], ...]) -> Iterator[Stroke]:
         nonlocal voices
         for step, mark, length in marks:
-            at = bar * STEPS + step
+            at = bar * song.steps + step
             chord = song.chords[at]
             if chord.quality == "none":
                 continue
             voices = lead_voices(voices, chord, count, low, high)
-            loud = 84 if step % 8 == 0 else 72
+            loud = 84 if song.grid.accented(step) else 72
             if mark in "AB":
                 root = place(chord.bass, 42 + song.shift / 2, 34, 52)
                 yield at, root, length, loud
@@ -205,7 +220,7 @@ def string(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
     def play(bar: int, pattern: str, marks: tuple[tuple[int, str, int], ...]) -> Iterator[Stroke]:
         nonlocal voices, line
         for step, mark, length in marks:
-            at = bar * STEPS + step
+            at = bar * song.steps + step
             chord = song.chords[at]
             if chord.quality == "none":
                 continue
@@ -214,7 +229,7 @@ def string(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
             if mark == "H":
                 pitches = (voices[-1], voices[-1] + 12)
             elif mark == "L":
-                line = step_on(chord, step % 8 == 0)
+                line = step_on(chord, song.grid.accented(step))
                 pitches = (line,)
             for pitch in pitches:
                 yield at, pitch, min(length, 2) if mark == "x" else length, 70

@@ -1,6 +1,7 @@
 """Styles of the arranger: which step of the bar each part plays on, as text that can be read aloud.
 
-Every pattern is sixteen characters, one for each sixteenth of a 4/4 bar, ``.`` for nothing. What the others mean:
+Every pattern has one character for each sixteenth of a bar (16 in 4/4, 12 in 3/4 and 6/8, 8 in 2/4), ``.`` for
+nothing. What the others mean:
 
 - drums: ``X`` an accent, ``x`` a stroke, ``o`` a soft stroke that is sometimes left out.
 - bass: ``R`` the chord's bass, ``5`` its fifth, ``3`` its third, ``7`` its seventh (or sixth), ``8`` the octave,
@@ -9,23 +10,50 @@ Every pattern is sixteen characters, one for each sixteenth of a 4/4 bar, ``.`` 
 - piano: ``C`` a chord of the right hand, ``B`` a bass note of the left, ``A`` both, ``0``..``5`` single chord tones.
 - string: ``P`` a chord, ``x`` a short one, ``H`` the highest voice in octaves, ``L`` a step of a line of its own.
 
-Each part has levels from calm to full; each level has patterns to choose from. They stand in
-`arrange_tables`, each line ``PART LEVEL PATTERN ...``, ``-`` for silence.
+Each part has levels from calm to full; each level has patterns to choose from. They stand in `tables` and its
+neighbours, each line ``PART LEVEL PATTERN ...``, ``-`` for silence. Other lines of a style say ``meter 3/4``,
+``swing 0.62 8``, ``harmony FAMILY``, ``programs ROLE PROGRAM,PROGRAM ... ROLE ...``, and what `ArrangementStyle` lists.
 """
 
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from training.data.arrange.tables import TEXT
+import numpy as np
 
-__all__ = ["DRUM_KEYS", "LEVELS", "STYLES", "ArrangementStyle", "Beat", "Levels", "read_styles"]
+from engine.music.score import ROLES
+from training.data.arrange.instruments import KITS, RANGES
+from training.data.arrange.meters import GRIDS, BarGrid
+from training.data.arrange.tables import TEXT
+from training.data.pieces import PROGRAMS
+
+__all__ = [
+    "DRUM_KEYS",
+    "GRID_STYLES",
+    "LEVELS",
+    "STYLES",
+    "ArrangementStyle",
+    "Beat",
+    "Levels",
+    "draw_programs",
+    "read_styles",
+]
 
 Beat = tuple[str, ...]
-"""Lines of a drum pattern, each ``KEY:sixteen steps``."""
+"""Lines of a drum pattern, each ``KEY:STEPS``."""
 Levels = tuple[tuple[str, ...], ...]
 """From calm to full: patterns to choose from."""
 LEVELS: Final = ("calm", "main", "full")
+OPTIONS: Final = {
+    "gates": ["4", "4", "4", "16"],
+    "sevenths": ["0"],
+    "fills": [],
+    "meter": ["4/4"],
+    "swing": ["0.5", "8"],
+    "programs": [],
+    "harmony": ["pop"],
+    "crash": ["yes"],
+}
 PARTS: Final = {"bass": "R5378wa.", "guitar": "DUMp012345.", "piano": "CBA012345.", "string": "PxHL."}
 
 DRUM_KEYS: Final = MappingProxyType(
@@ -47,7 +75,14 @@ class ArrangementStyle:
         drums, bass, guitar, piano, string: see the module's text; an empty level is silence.
         gates: longest note in sixteenths of bass, guitar, piano and string.
         sevenths: share of pieces whose plain triads are played as sevenths.
-        fills: drum fills by name, see `arrange_drums.FILLS`.
+        fills: drum fills by name, see `drums.FILLS`; none are played without.
+        meter: a key of `meters.GRIDS`; a tune that is arranged has this meter.
+        swing: where in a pair of `swing_unit` notes the second falls, 0.5 straight .. 0.67 triplet. Notes are written
+            straight: who plays them swings them.
+        swing_unit: 8 where eighths swing, 16 where sixteenths do.
+        programs: General MIDI programs to choose from, by role; of the drums, kits.
+        harmony: family of chord progressions, see `harmony.FAMILIES`.
+        crash: whether sections begin with a crash and pieces end with one.
     """
 
     name: str
@@ -60,34 +95,61 @@ class ArrangementStyle:
     gates: tuple[int, int, int, int]
     sevenths: float
     fills: tuple[str, ...]
+    meter: str
+    swing: float
+    swing_unit: int
+    programs: MappingProxyType[str, tuple[int, ...]]
+    harmony: str
+    crash: bool
+
+    @property
+    def grid(self) -> BarGrid:
+        """The bar that its patterns fill."""
+        return GRIDS[self.meter]
 
 
 def _check(good: bool, line: str) -> None:
     if not good:
-        raise ValueError(f"got style line {line!r}, wanted PART LEVEL and patterns of sixteen known letters")
+        raise ValueError(
+            f"got style line {line!r}, wanted a known option, or PART LEVEL and patterns of a letter a sixteenth"
+        )
+
+
+def _programs(words: list[str]) -> MappingProxyType[str, tuple[int, ...]]:
+    """`lead 73,66 bass 33` as programs by role; the usual one where a role is not named."""
+    named = dict(zip(words[::2], words[1::2], strict=True))
+    found = {role: tuple(map(int, named.get(role, str(PROGRAMS[role])).split(","))) for role in ROLES}
+    known = all(program in (KITS if role == "drum" else RANGES) for role, row in found.items() for program in row)
+    _check(known and set(named) <= set(ROLES), " ".join(words))
+    return MappingProxyType(found)
+
+
+def _patterns(lines: list[str], steps: int) -> tuple[dict[str, list[Beat]], dict[str, dict[str, tuple[str, ...]]]]:
+    """The drum patterns by level, and those of the other parts by part and level."""
+    drums: dict[str, list[Beat]] = {level: [] for level in LEVELS}
+    parts: dict[str, dict[str, tuple[str, ...]]] = {part: {} for part in PARTS}
+    for line in lines:
+        key, level, *rows = line.split()
+        rows = [] if rows == ["-"] else rows
+        if key == "drums":
+            good = (len(row) == steps + 2 and row[0] in DRUM_KEYS and set(row[2:]) <= set("Xxo.") for row in rows)
+            drums[level].append(tuple(rows))
+        else:
+            good = (len(row) == steps and set(row) <= set(PARTS[key]) for row in rows)
+            parts[key][level] = tuple(rows)
+        _check(all(good), line)
+    return drums, parts
 
 
 def _style(lines: list[str]) -> ArrangementStyle:
     name, low, high = lines[0].split()[1:]
-    drums: dict[str, list[Beat]] = {level: [] for level in LEVELS}
-    parts: dict[str, dict[str, tuple[str, ...]]] = {part: {} for part in PARTS}
-    options = {"sevenths": ["0"]}
+    written = [line for line in lines[1:] if line.split()[0] in ("drums", *PARTS)]
+    options = {key: words for key, *words in (line.split() for line in lines[1:] if line not in written)}
     for line in lines[1:]:
-        key, *words = line.split()
-        if key == "drums":
-            level, *beat = words
-            beat = [] if beat == ["-"] else beat
-            _check(all(len(row) == 18 and row[0] in DRUM_KEYS and set(row[2:]) <= set("Xxo.") for row in beat), line)
-            drums[level].append(tuple(beat))
-        elif key in PARTS:
-            level, *patterns = words
-            patterns = [] if patterns == ["-"] else patterns
-            _check(all(len(row) == 16 and set(row) <= set(PARTS[key]) for row in patterns), line)
-            parts[key][level] = tuple(patterns)
-        else:
-            options[key] = words
+        _check(line in written or line.split()[0] in OPTIONS, line)
+    options = {**OPTIONS, **options}
+    drums, parts = _patterns(written, GRIDS[options["meter"][0]].steps)
     bass, guitar, piano, string = map(int, options["gates"])
-    levels = {part: tuple(rows[level] for level in LEVELS) for part, rows in parts.items()}
     return ArrangementStyle(
         name=name,
         tempo=(int(low), int(high)),
@@ -95,15 +157,21 @@ def _style(lines: list[str]) -> ArrangementStyle:
         gates=(bass, guitar, piano, string),
         sevenths=float(options["sevenths"][0]),
         fills=tuple(options["fills"]),
-        **levels,
+        meter=options["meter"][0],
+        swing=float(options["swing"][0]),
+        swing_unit=int(options["swing"][1]),
+        programs=_programs(options["programs"]),
+        harmony=options["harmony"][0],
+        crash=options["crash"] == ["yes"],
+        **{part: tuple(rows[level] for level in LEVELS) for part, rows in parts.items()},
     )
 
 
 def read_styles(text: str) -> dict[str, ArrangementStyle]:
-    """Styles by name from text of the form of `arrange_tables`: blocks apart by blank lines.
+    """Styles by name from text of the form of `tables.TEXT`: blocks apart by blank lines.
 
     Raises:
-        ValueError: a pattern is not sixteen known letters.
+        ValueError: a pattern has not one known letter a sixteenth, or an option or program is not known.
     """
     styles = [_style(block.splitlines()) for block in text.strip().split("\n\n")]
     return {style.name: style for style in styles}
@@ -111,3 +179,11 @@ def read_styles(text: str) -> dict[str, ArrangementStyle]:
 
 STYLES: Final = MappingProxyType(read_styles(TEXT))
 """All styles by name."""
+GRID_STYLES: Final = tuple(read_styles(TEXT))
+"""The first styles, all in 4/4: those that stores of grids are made from."""
+
+
+def draw_programs(style: ArrangementStyle, seed: int) -> dict[str, int]:
+    """One General MIDI program for each role, of those that a style has; the same for the same seed."""
+    rng = np.random.default_rng([seed, *style.name.encode()])
+    return {role: int(rng.choice(style.programs[role])) for role in ROLES}

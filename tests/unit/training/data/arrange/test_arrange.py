@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from engine.music.harmony import parse_progression
-from engine.music.score import Note, Score, Track
+from engine.music.score import Note, Track
 from training.data.arrange.arrange import arrange
 
 CHORDS = parse_progression("C | Am F | Dm7 G7 | C | Em | F#dim B7 | Em C/E | Csus4 C | N | Am F Dm G") * 4
