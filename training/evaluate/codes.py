@@ -13,7 +13,7 @@ from torch.nn import functional
 from engine.music.spectrum import mel_matrix
 from training.config import Data
 from training.data.described import Described
-from training.models.encodec import Encodec
+from training.models.codecs import SoundCodec
 from training.task import Table
 
 __all__ = [
@@ -72,7 +72,7 @@ def _mel_db(audio: Tensor, sample_rate: int) -> Tensor:
 
 
 @torch.no_grad()
-def score_codec(codec: Encodec, sounds: Tensor) -> list[CodecScore]:
+def score_codec(codec: SoundCodec, sounds: Tensor) -> list[CodecScore]:
     """Sounds ``[B, channels, N]`` through one codebook, two, and so on."""
     config = codec.config
     codes, scores = codec.encode(sounds), []
@@ -95,7 +95,7 @@ def held_sounds(sample_rate: int, channels: int, seconds: float = 3.0) -> Tensor
     return torch.from_numpy(np.stack(rows))
 
 
-def codec_table(codec: Encodec) -> Table:
+def codec_table(codec: SoundCodec) -> Table:
     """`score_codec` of pieces that no recipe trains on."""
     config = codec.config
     scores = score_codec(codec, held_sounds(config.sample_rate, config.channels))

@@ -16,7 +16,7 @@ from engine.music.audio import Audio
 from training.config import Data
 from training.data.described import PARTS, Described, attributes
 from training.evaluate.sound import log_mel_features
-from training.models.encodec import Encodec
+from training.models.codecs import SoundCodec
 from training.models.musicgen_files import MusicgenParts
 from training.models.musicgen_sampling import sample_codes
 from training.task import Table
@@ -56,7 +56,7 @@ def _features(audio: Audio, sample_rate: int) -> F64:
 
 
 @torch.no_grad()
-def _through(codec: Encodec, audio: Audio) -> Audio:
+def _through(codec: SoundCodec, audio: Audio) -> Audio:
     sound = torch.from_numpy(np.ascontiguousarray(audio))
     sound = sound if codec.config.channels == 2 else sound.mean(dim=0, keepdim=True)
     return codec.decode(codec.encode(sound[None]))[0].numpy()

@@ -1,7 +1,8 @@
 """Checkpoints of codecs and language models, our own and imported: safetensors files that say what they are.
 
 `CODEC_FILE` holds a codec. `MUSICGEN_FILE` holds all that it takes to play, so that nothing can be mixed up: tensors
-``codec.*`` (`Encodec`), ``lm.*`` (`LM`) and, if it takes words, ``text.*`` (`T5Encoder`). Metadata, all texts:
+``codec.*`` (see `training.models.codecs`), ``lm.*`` (`LM`) and, if it takes words, ``text.*`` (`T5Encoder`). Metadata,
+all texts:
 
 - ``family``: encodec or musicgen.
 - ``configs``: JSON, the sizes by the same prefixes.
@@ -22,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from training.models.encodec import Encodec, EncodecConfig
+from training.models.codecs import SoundCodec, SoundCodecConfig, build_codec, config_from_dict, config_to_dict
 from training.models.musicgen import LM, MusicgenConfig
 from training.models.t5 import T5Config, T5Encoder
 from training.models.words import WordVocabulary
@@ -48,20 +49,20 @@ _CODEC, _MUSICGEN = "encodec", "musicgen"
 class Sizes:
     """Of each part; None for no text encoder."""
 
-    codec: EncodecConfig
+    codec: SoundCodecConfig
     lm: MusicgenConfig
     text: T5Config | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, by the prefixes of a file."""
         text = {} if self.text is None else {"text": asdict(self.text)}
-        return {"codec": asdict(self.codec), "lm": asdict(self.lm), **text}
+        return {"codec": config_to_dict(self.codec), "lm": asdict(self.lm), **text}
 
     @classmethod
     def from_dict(cls, configs: Mapping[str, Any]) -> "Sizes":
         """Read what `as_dict` gave; KeyError or TypeError if it is something else."""
         return cls(
-            EncodecConfig(**_tuples(configs["codec"])),
+            config_from_dict(configs["codec"]),
             MusicgenConfig(**configs["lm"]),
             T5Config(**configs["text"]) if "text" in configs else None,
         )
@@ -71,7 +72,7 @@ class Sizes:
 class MusicgenParts:
     """All parts of a language model of sound, in evaluation mode; `tokenizer` (JSON) is empty without `text`."""
 
-    codec: Encodec
+    codec: SoundCodec
     lm: LM
     text: T5Encoder | None
     tokenizer: str
@@ -103,14 +104,14 @@ class MusicgenParts:
 
 
 def save_codec(
-    path: Path, codec: Encodec, notes: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None
+    path: Path, codec: SoundCodec, notes: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None
 ) -> None:
     """Write a codec.
 
     Args:
         notes: plain JSON. weights: others than its own, such as their running average.
     """
-    _write(path, _CODEC, {"codec": weights or codec.state_dict()}, {"codec": asdict(codec.config)}, notes)
+    _write(path, _CODEC, {"codec": weights or codec.state_dict()}, {"codec": config_to_dict(codec.config)}, notes)
 
 
 def save_musicgen(path: Path, made: MusicgenParts) -> None:
@@ -149,7 +150,7 @@ def _write(
     safetensors.torch.save_file(tensors, path, about | more)
 
 
-def load_codec(path: Path) -> tuple[Encodec, Mapping[str, Any]]:
+def load_codec(path: Path) -> tuple[SoundCodec, Mapping[str, Any]]:
     """A codec in evaluation mode, out of either kind of file, and its notes.
 
     Raises:
@@ -157,7 +158,7 @@ def load_codec(path: Path) -> tuple[Encodec, Mapping[str, Any]]:
     """
     about, configs, tensors = _read(path, (_CODEC, _MUSICGEN))
     try:
-        codec = Encodec(EncodecConfig(**_tuples(configs["codec"])))
+        codec = build_codec(config_from_dict(configs["codec"]))
         _fill(codec, tensors, "codec")
         return codec.eval(), json.loads(about["notes"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -173,7 +174,7 @@ def load_musicgen(path: Path) -> MusicgenParts:
     about, configs, tensors = _read(path, (_MUSICGEN,))
     try:
         sizes = Sizes.from_dict(configs)
-        codec = Encodec(sizes.codec)
+        codec = build_codec(sizes.codec)
         # Its values are taken over from the file, not copied: there is no room for a large model's twice.
         with torch.device("meta"):
             lm = LM(sizes.lm)
@@ -198,10 +199,6 @@ def _read(path: Path, families: tuple[str, ...]) -> tuple[dict[str, str], dict[s
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"{path} is not readable as such a checkpoint ({error})") from None
     return about, configs, tensors
-
-
-def _tuples(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:

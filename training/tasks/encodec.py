@@ -1,10 +1,10 @@
-"""EnCodec's training: sound through codes and back, judged by ear-like distances and by critics.
+"""A codec's training: sound through codes and back, judged by ear-like distances and by critics.
 
-Published settings are the defaults; our own small causal codec differs in its recipe.
+Published settings of EnCodec are the defaults; our own causal codecs differ in their recipes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
-from engine.music.arrays import F32
+from engine.music.arrays import F32, I16
 from training.config import Recipe
+from training.data.augment import draw_variation, varied
+from training.data.corpus import Corpus
 from training.data.described import Described
 from training.data.opening import open_corpus
 from training.data.store import Samples
 from training.evaluate.codes import codec_table, score_codec
-from training.models.encodec import ENCODEC_32, Encodec, EncodecConfig, init_weights
+from training.models.codecs import SoundCodec, SoundCodecConfig, build_codec
+from training.models.encodec import ENCODEC_32, Encodec, init_weights
 from training.models.encodec_critic import MultiStftCritic
 from training.models.musicgen_files import CODEC_FILE, load_codec, save_codec
 from training.task import Batch, Preview, Stepper, Table, Task, TrainingError
@@ -40,17 +43,24 @@ class TrainCodec:
         model: sizes.
         frames: of a crop; its length in samples is this times the codec's hop.
         windows: of the mel distance. exponent: see `MelDistance`.
+        windows_a_step: how many of them, drawn anew, each step compares; 0 is all. Fewer cost less, and teach the same.
+        relative: the wave's loss is the squared error beside the power of the sound, instead of absolute differences.
         quantised_from: the step from which sound goes through codes; before it codebooks would chase what moves fast.
         critic_windows, critic_width: of the judges. critic_from: the step from which they learn and count.
         wave, mel, judged, matched: weights of the balanced losses.
         commitment: weight of the distance to the codebooks, which is not balanced.
         dropout: share of items that go through fewer codebooks than all, so that each bitrate is a codec.
         quieter_db: sounds are made softer by up to this much, so that no level is learned by heart.
+        recordings: a folder of further sound files. recorded: share of crops that are taken from there.
+        varied: share of crops that are changed (see `training.data.augment`).
+        mixed: share of crops that sound together with another.
     """
 
-    model: EncodecConfig = ENCODEC_32
+    model: SoundCodecConfig = ENCODEC_32
     frames: int = 50
     windows: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    windows_a_step: int = 0
+    relative: bool = False
     exponent: float = 2.0
     quantised_from: int = 0
     critic_windows: tuple[int, ...] = (1024, 2048, 512, 256, 128)
@@ -63,6 +73,10 @@ class TrainCodec:
     commitment: float = 1.0
     dropout: float = 0.0
     quieter_db: float = 0.0
+    recordings: str = ""
+    recorded: float = 0.0
+    varied: float = 0.0
+    mixed: float = 0.0
 
     def build(self, recipe: Recipe) -> Task:
         return _Coding(self, recipe)
@@ -84,8 +98,11 @@ class _Coding(Task):
     def __init__(self, settings: TrainCodec, recipe: Recipe) -> None:
         self._settings, self._recipe = settings, recipe
         model = settings.model
-        self._codec, self._follower = Encodec(model), Follower(model)
-        init_weights(self._codec)
+        self._codec, self._follower = build_codec(model), Follower(model)
+        if isinstance(self._codec, Encodec):
+            init_weights(self._codec)
+        # The end of a crop is not complete where sound leaves late.
+        self._end = settings.frames * model.hop - (0 if isinstance(self._codec, Encodec) else self._codec.delay)
         self._critic = MultiStftCritic(settings.critic_windows, settings.critic_width, model.channels)
         self._mel = MelDistance(model.sample_rate, settings.windows, exponent=settings.exponent)
         weights = {name: getattr(settings, name) for name in ("wave", "mel", "judged", "matched")}
@@ -96,7 +113,14 @@ class _Coding(Task):
             raise TrainingError(f"task.frames={settings.frames} is {self._length} samples, wanted {longest} or more")
         data = recipe.data
         corpus = open_corpus(data) if data.folder else Described(data)
-        self._samples = Samples(corpus, Path(data.cache), model.sample_rate, data.valid, self._length)
+        self._samples = self._store(corpus)
+        self._recordings: Samples | None = None
+        if settings.recorded:
+            self._recordings = self._store(open_corpus(replace(data, folder=settings.recordings)))
+
+    def _store(self, corpus: Corpus) -> Samples:
+        data = self._recipe.data
+        return Samples(corpus, Path(data.cache), self._settings.model.sample_rate, data.valid, self._length)
 
     def modules(self) -> dict[str, nn.Module]:
         return {"codec": self._codec, "follower": self._follower, "critic": self._critic}
@@ -117,6 +141,8 @@ class _Coding(Task):
 
     def prepare(self, device: torch.device) -> None:
         self._samples.prepare()
+        if self._recordings is not None:
+            self._recordings.prepare()
 
     def batch(self, step: int, rng: np.random.Generator) -> Batch:
         count = self._recipe.batch
@@ -131,12 +157,25 @@ class _Coding(Task):
         """``[count, channels, N]``; of one channel: left, right or the middle, by chance."""
         rows = []
         for _ in range(count):
-            cut = self._samples.cut(self._length, rng, training=training).astype(np.float32) / np.float32(32767.0)
+            cut = self._sound(rng, training)
+            if training and self._settings.mixed and rng.random() < self._settings.mixed:
+                cut = (cut + float(rng.uniform(0.2, 1.0)) * self._sound(rng, training)) * np.float32(0.7)
             if self._settings.model.channels == 1:
                 side = int(rng.integers(3))
                 cut = cut.mean(axis=0, keepdims=True) if side == 2 else cut[side : side + 1]
             rows.append(cut)
         return np.stack(rows)
+
+    def _sound(self, rng: np.random.Generator, training: bool) -> F32:
+        """One stereo crop, changed or not."""
+        settings, store = self._settings, self._samples
+        if self._recordings is not None and rng.random() < settings.recorded:
+            store = self._recordings
+        if not (training and settings.varied and rng.random() < settings.varied):
+            return _floats(store.cut(self._length, rng, training=training))
+        variation = draw_variation(rng)
+        cut = _floats(store.cut(round(self._length * variation.speed), rng, training=training))
+        return varied(cut, self._length, variation, settings.model.sample_rate)
 
     def training_step(self, batch: Batch, stepper: Stepper) -> dict[str, Tensor]:
         settings, audio = self._settings, batch["audio"]
@@ -150,7 +189,9 @@ class _Coding(Task):
             through = self._follower(self._codec.quantiser, latents, batch["counts"], stepper.generator)
             made, commitment = self._codec.decoder(through.latents).float(), through.commitment
             measured |= {"commitment": commitment, "used": through.used}
-        losses = {"wave": functional.l1_loss(made, audio), "mel": self._mel(made, audio)}
+        made, audio = made[..., : self._end], audio[..., : self._end]
+        wave = _relative(made, audio) if settings.relative else functional.l1_loss(made, audio)
+        losses = {"wave": wave, "mel": self._mel(made, audio, self._windows(stepper.generator))}
         updates: dict[str, Tensor] = {}
         if stepper.step >= settings.critic_from:
             real_scores, real = self._critic(audio)
@@ -163,15 +204,23 @@ class _Coding(Task):
         stepper.update(updates)
         return losses | measured | ({"critic": updates["critic"]} if "critic" in updates else {})
 
+    def _windows(self, generator: torch.Generator) -> tuple[int, ...]:
+        """Those of the mel distance that this step compares."""
+        windows, count = self._settings.windows, self._settings.windows_a_step
+        if not count:
+            return windows
+        order = torch.randperm(len(windows), generator=generator, device=generator.device)
+        return tuple(windows[int(index)] for index in order[:count])
+
     def state(self) -> dict[str, float]:
         return self._balancer.state()
 
     def load_state(self, state: Mapping[str, float]) -> None:
         self._balancer.load_state(state)
 
-    def _held(self, averages: Mapping[str, nn.Module]) -> tuple[Encodec, Tensor]:
+    def _held(self, averages: Mapping[str, nn.Module]) -> tuple[SoundCodec, Tensor]:
         codec = averages["codec"]
-        assert isinstance(codec, Encodec)
+        assert isinstance(codec, SoundCodec)
         training = not self._samples.held_out
         crops = self._crops(_MEASURED, np.random.default_rng(0), training=training)
         return codec, torch.from_numpy(crops).to(codec.quantiser.books.device)
@@ -191,7 +240,18 @@ class _Coding(Task):
 
     def publish(self, folder: Path, averages: Mapping[str, nn.Module]) -> None:
         codec = averages["codec"]
-        assert isinstance(codec, Encodec)
+        assert isinstance(codec, SoundCodec)
         data = self._recipe.data
         notes = {"source": data.folder or f"{data.pieces} composed pieces, seed {data.seed}", "licence": "MIT"}
         save_codec(folder / CODEC_FILE, codec, notes if not data.folder else notes | {"licence": "as its sounds"})
+
+
+def _floats(cut: I16) -> F32:
+    out: F32 = cut.astype(np.float32) / np.float32(32767.0)
+    return out
+
+
+def _relative(made: Tensor, target: Tensor) -> Tensor:
+    """Squared error beside the power of each item, near-silence counted as -60 dB."""
+    power = target.square().mean(dim=(1, 2)) + 1e-6
+    return ((made - target).square().mean(dim=(1, 2)) / power).mean()

@@ -55,15 +55,20 @@ class MelDistance(nn.Module):
         out: Tensor = mel @ size
         return out
 
-    def forward(self, made: Tensor, target: Tensor) -> Tensor:
-        """``[B, C, N]`` each, N at least the longest window -> one number, 0 for equal sounds."""
+    def forward(self, made: Tensor, target: Tensor, windows: Sequence[int] = ()) -> Tensor:
+        """``[B, C, N]`` each, N at least the longest window -> one number, 0 for equal sounds.
+
+        Args:
+            windows: those of its windows that are compared; all if empty.
+        """
+        windows = windows or self._windows
         with torch.autocast(made.device.type, enabled=False):
             total = made.new_zeros((), dtype=torch.float32)
-            for window in self._windows:
+            for window in windows:
                 one, two = self.bands(made.float(), window), self.bands(target.float(), window)
                 logs = one.clamp(min=self._floor).log10() - two.clamp(min=self._floor).log10()
                 total = total + functional.l1_loss(one, two) + logs.square().mean()
-            return total / (2 * len(self._windows))
+            return total / (2 * len(windows))
 
 
 def doubted(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:

@@ -25,7 +25,7 @@ from training.data.opening import open_corpus
 from training.evaluate.codes import HELD, loss_table
 from training.evaluate.playing import playing_table
 from training.evaluate.words import words_table
-from training.models.encodec import Encodec
+from training.models.codecs import SoundCodec
 from training.models.encodec_stream import StreamState, step, streams
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 from training.models.musicgen_files import MUSICGEN_FILE, MusicgenParts, load_codec, load_musicgen, save_musicgen
@@ -263,7 +263,7 @@ class _NextTokenTask(Task):
 
 
 @torch.no_grad()
-def encoded(codec: Encodec, audio: Audio) -> I64:
+def encoded(codec: SoundCodec, audio: Audio) -> I64:
     """Codes ``[K, T]`` of sound [2, N]; what does not fill a last frame is left out.
 
     A codec that streams is given a piece at a time, so that length takes no memory; any other hears all at once.
