@@ -95,6 +95,12 @@ def _bands(config: MdctCodecConfig) -> Tensor:
     return made.float()
 
 
+def _compressed(x: Tensor) -> Tensor:
+    """The inverse hyperbolic sine, of operators that a graph has: a line near zero, a logarithm far from it."""
+    size = x.abs()
+    return x.sign() * (size + (x.square() + 1.0).sqrt()).log()
+
+
 class CausalBlock(nn.Module):
     """A convolution over time for each feature, then a small network of each frame, beside the frames themselves.
 
@@ -115,7 +121,7 @@ class CausalBlock(nn.Module):
         known = torch.cat([cache, x], dim=1)
         y = self.norm(self.time(known.transpose(1, 2)).transpose(1, 2))
         y = self.narrow(functional.gelu(self.wide(y), approximate="tanh"))
-        return x + self.scale * y, known[:, known.shape[1] - self.before :]
+        return x + self.scale * y, known[:, -self.before :]
 
 
 class _Network(nn.Module):
@@ -173,7 +179,7 @@ class MdctEncoder(nn.Module):
         blocks = blocks / self.scale[:, None]
         # Levels of bands, about -2..1 between silence and a loud mix.
         levels = 0.15 * (blocks.square() @ self.bands.T / self.bands.sum(dim=1).clamp(min=0.1) + _FLOOR).log()
-        rows = torch.cat([torch.asinh(_SOFT * blocks), levels], dim=3)
+        rows = torch.cat([_compressed(_SOFT * blocks), levels], dim=3)
         rows = rows.unflatten(2, (-1, self.config.parts)).permute(0, 2, 3, 1, 4).flatten(2)
         x, following = self.network(self.begin(rows), caches[1:])
         return (self.end(x) + self.direct(rows)).transpose(1, 2), [kept, *following]
