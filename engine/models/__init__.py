@@ -2,6 +2,7 @@
 
 - ``t5``: text to conditioning vectors, for language models of sound.
 - ``encodec/``: EnCodec, sound to codes and back.
+- ``mdct_codec/``: our stereo codec, sound to codes and back.
 - ``tone``: a voice without weights: sines on the chord and a click on the beat.
 - ``musika/``: Musika, endless stereo music from a latent GAN.
 - ``musika_live/``: musika-live, endless music in 46 ms steps that follows beat and chords.

@@ -216,7 +216,7 @@ _ROWS: Final = (
         controls=_musika_controls, open=_open_musika, about="a bundle of the published networks",
     ),
     Family(
-        name="musicgen", makes="sound", graphs=(("lm", "latent", "upsample"),), facts=MusicgenFacts,
+        name="musicgen", makes="sound", graphs=(("lm", "latent", "upsample"), ("lm", "decode")), facts=MusicgenFacts,
         controls=_musicgen_controls, open=_open_musicgen, stream=_stream_musicgen, verbs=("continue",),
         all_cores=True, bench="musicgen",
     ),

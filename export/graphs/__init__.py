@@ -1,6 +1,7 @@
 """Checkpoints of ours to bundles: step functions with named tensors and explicit state.
 
 - ``encodec``: EnCodec as five graphs.
+- ``mdct_codec``: our codec as two graphs with caches.
 - ``t5``: the text encoder as one graph.
 - ``musika``: Musika: coordinates to latents, latents to spectra and back.
 - ``musicgen/``: language models of codes.

@@ -11,6 +11,7 @@
 - ``composed``: a corpus of composed pieces.
 - ``described``: a corpus of composed pieces in which some parts rest, with what is known of them.
 - ``audio``: a corpus of the sound files of a folder.
+- ``augment``: crops of sound made faster, darker, wider.
 - ``opening``: the corpus that a recipe asks for.
 - ``captions``: captions of composed pieces.
 - ``store``: samples and latents of a corpus, computed once, cut at random.

@@ -59,4 +59,5 @@ def varied(sound: Audio, length: int, variation: Variation, sample_rate: int) ->
 def _curve(bins: int, sample_rate: int, variation: Variation) -> F64:
     """``[bins]``: gains between those given, straight over octaves."""
     hz = np.linspace(0.0, 0.5 * sample_rate, bins).clip(min=1.0)
-    return 10.0 ** (np.interp(np.log(hz), np.log(_PLACES), variation.gains_db) / 20.0)
+    gains_db = np.interp(np.log(hz), np.log(_PLACES), variation.gains_db)
+    return np.asarray(10.0 ** (gains_db / 20.0), np.float64)

@@ -6,6 +6,9 @@
 - ``musika_live``: musika-live: a conducted, causal Musika.
 - ``encodec``: EnCodec: the published codecs, and a causal one of ours.
 - ``encodec_stream``: the causal codec, piece by piece.
+- ``mdct``: sound as blocks of MDCT coefficients and back.
+- ``mdct_codec``: our codec of all audio starters.
+- ``codecs``: these codecs as one.
 - ``encodec_critic``: the discriminators of a codec.
 - ``t5``: the text encoder of MusicGen.
 - ``words``: the vocabulary of a text encoder of ours.

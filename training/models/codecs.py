@@ -26,5 +26,5 @@ def config_to_dict(config: SoundCodecConfig) -> dict[str, Any]:
 
 def config_from_dict(values: Mapping[str, Any]) -> SoundCodecConfig:
     """Read what `config_to_dict` gave; TypeError if it is something else."""
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return MdctCodecConfig(**plain) if plain.pop("kind", "") == _MDCT else EncodecConfig(**plain)

@@ -10,7 +10,7 @@ Source: Defossez et al., "High Fidelity Neural Audio Compression", 2022, and its
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ __all__ = [
     "EncodecEncoder",
     "Memory",
     "Quantiser",
+    "QuantiserSizes",
     "Residual",
     "TransposedConv",
     "init_weights",
@@ -234,6 +235,19 @@ def nearest(rest: Tensor, book: Tensor) -> Tensor:
     return (rest @ book.T - 0.5 * book.square().sum(dim=1)).argmax(dim=-1)
 
 
+class QuantiserSizes(Protocol):
+    """What a quantiser must know of its codec: K codebooks of `entries` codes, latents of `width`."""
+
+    @property
+    def codebooks(self) -> int: ...
+
+    @property
+    def entries(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+
 class Quantiser(nn.Module):
     """Each codebook says what the ones before it left over.
 
@@ -241,7 +255,7 @@ class Quantiser(nn.Module):
     (`training.tasks.encodec_books`).
     """
 
-    def __init__(self, config: EncodecConfig) -> None:
+    def __init__(self, config: QuantiserSizes) -> None:
         super().__init__()
         self.books: Tensor
         self.register_buffer("books", torch.zeros(config.codebooks, config.entries, config.width))

@@ -42,7 +42,8 @@ class Mdct(nn.Module):
         Returns:
             Coefficients ``[..., n, size]``, and the next cache.
         """
-        rows = torch.cat([cache, audio], dim=-1).unflatten(-1, (-1, self.size))
+        rows = torch.cat([cache, audio], dim=-1)
+        rows = rows.reshape(*rows.shape[:-1], -1, self.size)
         return self._folded(rows[..., :-1, :], rows[..., 1:, :]) @ self.cosine, rows[..., -1, :]
 
     def _folded(self, before: Tensor, after: Tensor) -> Tensor:
@@ -62,7 +63,8 @@ class Mdct(nn.Module):
             ``[..., n * size]``, one block late, and the next cache.
         """
         half = self.size // 2
-        mirrored, rest = (blocks @ self.cosine).split(half, dim=-1)
+        folded = blocks @ self.cosine
+        mirrored, rest = folded[..., :half], folded[..., half:]
         rise = torch.cat([rest, -rest.flip(-1)], dim=-1) * self.window
         fall = torch.cat([-mirrored.flip(-1), -mirrored], dim=-1) * self.window.flip(0)
         falls = torch.cat([cache[..., None, :], fall], dim=-2)

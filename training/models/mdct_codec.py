@@ -20,7 +20,7 @@ from torch.nn import functional
 from training.models.encodec import Quantiser
 from training.models.mdct import Mdct
 
-__all__ = ["MDCT_CODEC", "CausalBlock", "MdctCodec", "MdctCodecConfig", "MdctDecoder", "MdctEncoder"]
+__all__ = ["MDCT_CODEC", "FrameBlock", "MdctCodec", "MdctCodecConfig", "MdctDecoder", "MdctEncoder"]
 
 _CORNER_HZ: Final = 300.0  # coefficients of music fall by 6 dB an octave above it, measured on recordings
 _LOUD: Final = 0.8  # and are about this large below it in a loud mix
@@ -101,7 +101,7 @@ def _compressed(x: Tensor) -> Tensor:
     return x.sign() * (size + (x.square() + 1.0).sqrt()).log()
 
 
-class CausalBlock(nn.Module):
+class FrameBlock(nn.Module):
     """A convolution over time for each feature, then a small network of each frame, beside the frames themselves.
 
     Args:
@@ -124,13 +124,13 @@ class CausalBlock(nn.Module):
         return x + self.scale * y, known[:, -self.before :]
 
 
-class _Network(nn.Module):
+class _FrameBlocks(nn.Module):
     """Blocks of one width, with a cache each."""
 
     def __init__(self, config: MdctCodecConfig, sizes: tuple[int, int]) -> None:
         super().__init__()
         self.width, count = sizes
-        self.blocks = nn.ModuleList(CausalBlock(self.width, config.kernel, config.expansion) for _ in range(count))
+        self.blocks = nn.ModuleList(FrameBlock(self.width, config.kernel, config.expansion) for _ in range(count))
         self.norm = nn.LayerNorm(self.width)
         self.before = config.kernel - 1
 
@@ -160,7 +160,7 @@ class MdctEncoder(nn.Module):
         self.register_buffer("bands", _bands(config), persistent=False)
         rows = config.parts * config.channels * (config.block + config.bands)
         self.begin = nn.Linear(rows, config.encoder[0])
-        self.network = _Network(config, config.encoder)
+        self.network = _FrameBlocks(config, config.encoder)
         self.end = nn.Linear(config.encoder[0], config.width)
         self.direct = nn.Linear(rows, config.width)  # phases pass in a straight line, so they are learned first
 
@@ -180,7 +180,8 @@ class MdctEncoder(nn.Module):
         # Levels of bands, about -2..1 between silence and a loud mix.
         levels = 0.15 * (blocks.square() @ self.bands.T / self.bands.sum(dim=1).clamp(min=0.1) + _FLOOR).log()
         rows = torch.cat([_compressed(_SOFT * blocks), levels], dim=3)
-        rows = rows.unflatten(2, (-1, self.config.parts)).permute(0, 2, 3, 1, 4).flatten(2)
+        batch, channels, _, row = rows.shape
+        rows = rows.reshape(batch, channels, -1, self.config.parts, row).permute(0, 2, 3, 1, 4).flatten(2)
         x, following = self.network(self.begin(rows), caches[1:])
         return (self.end(x) + self.direct(rows)).transpose(1, 2), [kept, *following]
 
@@ -204,7 +205,7 @@ class MdctDecoder(nn.Module):
         self.register_buffer("bands", _bands(config), persistent=False)
         width = config.decoder[0]
         self.begin = nn.Linear(config.width, width)
-        self.network = _Network(config, config.decoder)
+        self.network = _FrameBlocks(config, config.decoder)
         self.shape = nn.Linear(width, config.parts * config.channels * config.block)
         self.direct = nn.Linear(config.width, config.parts * config.channels * config.block)
         self.gain = nn.Linear(width, config.parts * config.channels * config.bands)

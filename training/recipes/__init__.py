@@ -25,6 +25,7 @@ Each phase of an autoencoder starts from the weights of the phase before; a gene
 - ``musika_live_decoder``: its decoder alone, after the autoencoder.
 - ``musika_live_generator``: its generator, after the decoder.
 - ``encodec_32k``: MusicGen's codec as published.
+- ``codec``: our stereo codec, over band music and recordings.
 - ``encodec_live``: the causal codec of the starter bundle.
 - ``musicgen_small``: MusicGen's small size as published, after a codec.
 - ``musicgen_live``: the conducted language model of the starter bundle, after `encodec_live`.

@@ -11,7 +11,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from training.models.encodec import EncodecConfig, Quantiser, nearest
+from training.models.encodec import Quantiser, QuantiserSizes, nearest
 
 __all__ = ["Followed", "Follower"]
 
@@ -51,7 +51,7 @@ class Follower(nn.Module):
     seen: Tensor
     place: Tensor
 
-    def __init__(self, config: EncodecConfig, decay: float = 0.99, dead: float = 0.1) -> None:
+    def __init__(self, config: QuantiserSizes, decay: float = 0.99, dead: float = 0.1) -> None:
         super().__init__()
         self._decay, self._dead = decay, dead
         self.register_buffer("sizes", torch.zeros(config.codebooks, config.entries))

@@ -27,6 +27,7 @@ from training.evaluate.playing import playing_table
 from training.evaluate.words import words_table
 from training.models.codecs import SoundCodec
 from training.models.encodec_stream import StreamState, step, streams
+from training.models.mdct_codec import MdctCodec
 from training.models.musicgen import LM, MusicgenConfig, init_weights
 from training.models.musicgen_files import MUSICGEN_FILE, MusicgenParts, load_codec, load_musicgen, save_musicgen
 from training.models.musicgen_sampling import sample_codes
@@ -271,10 +272,21 @@ def encoded(codec: SoundCodec, audio: Audio) -> I64:
     config, device = codec.config, codec.quantiser.books.device
     sound = torch.from_numpy(np.ascontiguousarray(audio[:, : audio.shape[1] // config.hop * config.hop]))
     sound = (sound if config.channels == 2 else sound.mean(dim=0, keepdim=True))[None]
-    if not streams(config):
+    if isinstance(codec, MdctCodec):
+        return _encoded_frames(codec, sound.to(device))
+    if not streams(codec.config):
         return codec.encode(sound.to(device))[0].cpu().numpy()
     state, pieces = StreamState(), torch.split(sound, _AT_ONCE * config.hop, dim=2)
     made = [codec.quantiser.encode(step(codec.encoder, piece.to(device), state)) for piece in pieces]
+    return torch.cat(made, dim=2)[0].cpu().numpy()
+
+
+def _encoded_frames(codec: MdctCodec, sound: Tensor) -> I64:
+    """As `encoded`, of sound ``[1, 2, N]`` and a codec that has a cache for each layer."""
+    caches, made = codec.encoder.empty(1), []
+    for piece in torch.split(sound, _AT_ONCE * codec.config.hop, dim=2):
+        latents, caches = codec.encoder.step(piece, caches)
+        made.append(codec.quantiser.encode(latents))
     return torch.cat(made, dim=2)[0].cpu().numpy()
 
 

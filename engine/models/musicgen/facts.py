@@ -7,6 +7,7 @@ from typing import Any, Final
 from engine.errors import ManifestError
 from engine.graphs.facts import FactReader
 from engine.models.encodec.facts import EncodecFacts
+from engine.models.mdct_codec.facts import KIND, MdctCodecFacts
 
 __all__ = ["MusicgenFacts"]
 
@@ -35,7 +36,7 @@ class MusicgenFacts:
         tokenizer: sha256 of the bundle's tokenizer; empty where it takes no words.
     """
 
-    codec: EncodecFacts
+    codec: EncodecFacts | MdctCodecFacts
     delays: tuple[int, ...]
     window: int
     keep: int
@@ -78,7 +79,7 @@ class MusicgenFacts:
         read.counts("latency_frames")
         return _checked(
             cls(
-                codec=EncodecFacts.from_mapping(facts),
+                codec=_codec_facts(facts),
                 delays=read.wholes("delays", 0, _LONGEST_DELAY),
                 window=read.whole("window", 2, _MOST),
                 keep=read.whole("keep", 1, _MOST),
@@ -119,6 +120,11 @@ class MusicgenFacts:
             "latency_frames": self.latency_frames,
             "tokenizer": self.tokenizer,
         }
+
+
+def _codec_facts(facts: Mapping[str, Any]) -> EncodecFacts | MdctCodecFacts:
+    """Facts of one codec or the other; an EnCodec's do not say which."""
+    return MdctCodecFacts.from_mapping(facts) if facts.get("codec") == KIND else EncodecFacts.from_mapping(facts)
 
 
 def _checked(facts: MusicgenFacts) -> MusicgenFacts:

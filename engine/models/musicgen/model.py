@@ -20,7 +20,7 @@ import numpy as np
 from engine.controls import Live, with_value
 from engine.errors import ControlError, ShapeError
 from engine.graphs.graph import Array, BoundGraph, Graph
-from engine.models.encodec.codec import DECODER, ENCODER, Codec
+from engine.models.musicgen.codecs import codec_of
 from engine.models.musicgen.facts import MusicgenFacts
 from engine.models.musicgen.melody import melody_classes, no_melody
 from engine.models.musicgen.sizes import facts_of
@@ -30,11 +30,8 @@ from engine.music.arrays import F32, I64
 from engine.music.audio import Audio
 from engine.sampling import draw, uniforms
 
-__all__ = ["ROLES", "Musicgen", "MusicgenControls", "apart", "controls_for", "together"]
+__all__ = ["Musicgen", "MusicgenControls", "apart", "controls_for", "together"]
 
-
-ROLES: Final = ("lm", *DECODER)
-"""Graphs that a bundle must have; beside them may be ``condition``, ``text`` and those of the encoder."""
 
 _OF_ALL: Final = frozenset({"position", "total"})  # inputs that are the same for every row
 _AHEAD: Final = 2  # steps of the next window that are heard beside each step of this one, until it has caught up
@@ -60,7 +57,7 @@ class Musicgen:
     Threads: methods may be called from several threads, each with its own state.
 
     Args:
-        graphs: by role, those of `ROLES` at least.
+        graphs: by role, those of the family's row at least.
         text: None if the model takes no words.
     Raises:
         ManifestError: what the graphs say of themselves is missing or makes no sense.
@@ -72,7 +69,7 @@ class Musicgen:
         self.facts = facts_of(graphs["lm"])
         self.controls = controls_for(self.facts)
         """How codes are drawn by default."""
-        self.codec = Codec({role: graphs[role] for role in (*DECODER, *ENCODER) if role in graphs})
+        self.codec = codec_of(graphs)
 
     @property
     def takes_melody(self) -> bool:

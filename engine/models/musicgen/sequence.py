@@ -13,13 +13,13 @@ import numpy as np
 
 from engine.audio.level import limited
 from engine.conductor import Span
-from engine.models.encodec.codec import DecodeState
 from engine.models.musicgen.conditioning import Harmony, step_features
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
 from engine.models.musicgen.prompt import longest_prompt
 from engine.models.musicgen.state import Conditions, MusicgenState
 from engine.music.arrays import F32, I32, I64
 from engine.music.audio import Audio
+from engine.protocols.codec import CodecState
 
 __all__ = ["Sequence", "SequenceRunner", "When"]
 
@@ -45,7 +45,7 @@ class Sequence:
     """
 
     lm: MusicgenState
-    sound: DecodeState
+    sound: CodecState
     ready: Audio
     emitted: I32
     at: int = 0
@@ -169,8 +169,9 @@ class SequenceRunner:
         sequence.kept = min(self._remembered, sequence.kept + count)
         sequence.frames += codes.shape[1]
 
-    def _decoder(self) -> DecodeState:
-        return self.model.codec.begin_decode(self.model.facts.streams)
+    def _decoder(self) -> CodecState:
+        state: CodecState = self.model.codec.begin_decode(self.model.facts.streams)
+        return state
 
     def _memory(self) -> I32:
         return np.zeros((self.model.facts.codebooks, self._remembered), np.int32)

@@ -8,10 +8,13 @@ from typing import Any, Final
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
+from engine.models.encodec.facts import EncodecFacts
+from engine.models.mdct_codec.facts import MdctCodecFacts
 from engine.models.musicgen.facts import MusicgenFacts
 from export.errors import WeightsError
-from export.graphs import encodec
+from export.graphs import encodec, mdct_codec
 from export.graphs.musicgen.network import (
     BUILDS,
     Condition,
@@ -25,6 +28,8 @@ from export.graphs.musika import Exported
 from export.graphs.t5 import text_graph
 from export.parity import difference, parity, run_graph
 from export.write import write_bundle
+from training.models.encodec import EncodecConfig
+from training.models.mdct_codec import MdctCodec, MdctCodecConfig
 from training.models.musicgen import LM, TransformerBlock
 from training.models.musicgen_files import MusicgenParts, load_musicgen
 
@@ -40,7 +45,7 @@ _TOKENIZER: Final = "tokenizer.json"
 
 def facts(parts: MusicgenParts) -> MusicgenFacts:
     """What the engine must know, the same in all graphs of a bundle."""
-    lm, codec, notes = parts.lm.config, encodec.facts(parts.codec.config), parts.notes
+    lm, codec, notes = parts.lm.config, _codec_facts(parts), parts.notes
     window = int(notes.get("frames", _FRAMES))
     return MusicgenFacts(
         codec=codec,
@@ -80,7 +85,6 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
     if parts.text is not None:
         (outdir / _TOKENIZER).write_text(parts.tokenizer, "utf-8")
     layers = range(parts.lm.config.layers)
-    memory = ("h", "c")
     identity = write_bundle(
         outdir,
         made,
@@ -90,7 +94,7 @@ def export(checkpoint: Path, outdir: Path, build: str = "int4") -> Exported:
         parity=numbers,
         source=str(parts.notes.get("source", checkpoint.name)),
         licence=str(parts.notes.get("licence", "")),
-        state={"lm": tuple(f"{p}.{i}" for i in layers for p in "kv"), "latent": memory, "memory": memory},
+        state={"lm": tuple(f"{p}.{i}" for i in layers for p in "kv")} | _codec_state(parts),
     )
     return Exported(identity, numbers, {role: (outdir / f"{role}.onnx").stat().st_size for role in made})
 
@@ -118,27 +122,55 @@ def _graphs(parts: MusicgenParts, build: str) -> tuple[dict[str, onnx.ModelProto
         graph, module, inputs = text_graph(parts.text)
         made["text"] = to_fewer_bits(graph, _CONDITION_BITS[build]) if _CONDITION_BITS[build] else graph
         numbers["text"] = parity(module, made["text"], inputs)
-    for role, (graph, part) in encodec.graphs(parts.codec).items():
+    for role, (graph, part) in _codec_graphs(parts).items():
         made[role] = graph
         numbers[role] = parity(part, graph, _codec_inputs(graph, parts, rng))
     return made, numbers
 
 
+def _codec_facts(parts: MusicgenParts) -> EncodecFacts | MdctCodecFacts:
+    codec = parts.codec
+    if isinstance(codec, MdctCodec):
+        return mdct_codec.facts(codec.config, _codebooks(parts))
+    return encodec.facts(codec.config)
+
+
+def _codebooks(parts: MusicgenParts) -> int:
+    """How many of the codec's codebooks the language model emits: the first of them."""
+    return parts.lm.config.codebooks // int(parts.notes.get("streams", 1))
+
+
+def _codec_graphs(parts: MusicgenParts) -> Mapping[str, tuple[onnx.ModelProto, nn.Module]]:
+    codec = parts.codec
+    if isinstance(codec, MdctCodec):
+        return mdct_codec.graphs(codec, _codebooks(parts))
+    return encodec.graphs(codec)
+
+
+def _codec_state(parts: MusicgenParts) -> dict[str, tuple[str, ...]]:
+    """Inputs that carry state, by role."""
+    if isinstance(parts.codec, MdctCodec):
+        return mdct_codec.state_names(parts.codec.config)
+    return dict.fromkeys(("latent", "memory"), ("h", "c"))
+
+
 def _codec_inputs(graph: onnx.ModelProto, parts: MusicgenParts, rng: torch.Generator) -> list[torch.Tensor]:
     """Seeded inputs of one of the codec's graphs."""
-    config, inputs = parts.codec.config, []
-    width = config.filters << len(config.ratios)
-    for spec in graph.graph.input:
-        inputs.append(
-            {
-                "codes": torch.randint(0, config.entries, (1, config.codebooks, 14), generator=rng),
-                "real": torch.ones(14),
-                "audio": 0.1 * torch.randn(1, config.channels, 5 * config.hop, generator=rng),
-            }.get(spec.name, torch.randn(1, width, 14, generator=rng))
-            if spec.name not in ("h", "c")
-            else torch.zeros(config.lstm, 1, width)
-        )
-    return inputs
+    config, made = parts.codec.config, {"real": torch.ones(14)}
+    books = _codebooks(parts) if isinstance(config, MdctCodecConfig) else config.codebooks
+    made["codes"] = torch.randint(0, config.entries, (1, books, 14), generator=rng)
+    made["audio"] = 0.1 * torch.randn(1, config.channels, 5 * config.hop, generator=rng)
+    if isinstance(config, EncodecConfig):
+        width = config.filters << len(config.ratios)
+        made |= {name: torch.zeros(config.lstm, 1, width) for name in ("h", "c")}
+        made |= {name: torch.randn(1, width, 14, generator=rng) for name in ("frames", "latents")}
+    return [made[spec.name] if spec.name in made else _zeros(spec) for spec in graph.graph.input]
+
+
+def _zeros(spec: onnx.ValueInfoProto) -> torch.Tensor:
+    """A cache of one stream that begins."""
+    sizes = [dim.dim_value or 1 for dim in spec.type.tensor_type.shape.dim]
+    return torch.zeros(sizes)
 
 
 def lm_parity(model: LM, graph: onnx.ModelProto) -> float:

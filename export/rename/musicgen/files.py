@@ -29,7 +29,7 @@ from export.rename import encodec as encodec_names
 from export.rename import t5 as t5_names
 from export.rename.musicgen import names as lm_names
 from export.rename.musicgen.sizes import codec_sizes, lm_sizes, text_sizes
-from training.models.encodec import Encodec
+from training.models.codecs import build_codec
 from training.models.musicgen import LM
 from training.models.musicgen_files import Sizes, save_weights
 from training.models.t5 import T5Encoder
@@ -110,7 +110,7 @@ def convert(source: Path, out: Path) -> tuple[Imported, tuple[str, ...]]:
 def _renamed(found: _Found, sizes: Sizes) -> dict[str, Mapping[str, Tensor]]:
     """All weights under our names, every one of them used."""
     with torch.device("meta"):  # only names and shapes are wanted
-        lm, codec = LM(sizes.lm).state_dict(), Encodec(sizes.codec).state_dict()
+        lm, codec = LM(sizes.lm).state_dict(), build_codec(sizes.codec).state_dict()
         text = None if sizes.text is None else T5Encoder(sizes.text).state_dict()
     named = lm_names.from_hugging_face if found.hugging_face else lm_names.from_release
     made: dict[str, Mapping[str, Tensor]] = {
