@@ -249,6 +249,7 @@ class App:
         ]
         if seen is not None:
             rows += [("bar", seen.bar), ("tempo", seen.tempo_bpm), ("chord", seen.chord), ("underruns", seen.underruns)]
+            rows += [("limiter_db", seen.limiter_db)]
         rows += self.band.status() if self.band is not None else []
         rows += self.live_input.status(-120.0 if seen is None else seen.input_db) if self.live_input is not None else []
         for voice in self.session.voices():

@@ -35,6 +35,7 @@ _PLAIN_EVERY_S: Final = 10.0
 _METER: Final = 24
 _FLOOR_DB: Final = -60.0
 _SILENT_DB: Final = -120.0
+_LIMITS_DB: Final = 0.5  # less is not worth a lamp
 
 
 def meter(level_db: float, width: int = _METER) -> str:
@@ -125,7 +126,8 @@ class PlainView:
             for v in seen.voices
         )
         coming_in = f", input {seen.input_db:.0f} dB" if seen.input_db > _SILENT_DB else ""
-        level = f"{seen.level_db:.0f} dB{coming_in}"
+        limiting = f", limiter -{seen.limiter_db:.0f} dB" if seen.limiter_db >= _LIMITS_DB else ""
+        level = f"{seen.level_db:.0f} dB{limiting}{coming_in}"
         return f"bar {seen.bar}, {seen.tempo_bpm:g} bpm, {level}, underruns {seen.underruns}; {voices}"
 
 
@@ -171,6 +173,8 @@ class LiveView(LivePicture):
             f"{meter(seen.level_db)} {seen.level_db:6.1f} dB   underruns {seen.underruns}",
             style="bold",
         )
+        if seen.limiter_db >= _LIMITS_DB:
+            head.append(f"   limiter -{seen.limiter_db:.1f} dB", style="bold red")
         if seen.input_db > _SILENT_DB:
             head.append(f"\n{'in':>45} {meter(seen.input_db)} {seen.input_db:6.1f} dB")
         table = Table(box=None, pad_edge=False, header_style="dim")

@@ -202,7 +202,7 @@ messages about one command carry the same number. `sample` counts the samples of
 | `/event/band_plan` | bar, source, chords, notes, ahead_ms | plan of the band for a bar; its `notes` notes follow |
 | `/event/band_note` | bar, role, start, pitch, length, velocity | one of these notes, in ticks from the bar line |
 | `/event/band_counts` | made, fallbacks, late, failed, ons, offs, stale, sounding | once per bar: counts of the band |
-| `/telemetry/session` | sample, bar, beat, tempo_bpm, chord, level_db, underruns, latency_ms, input_db | \
+| `/telemetry/session` | sample, bar, beat, tempo_bpm, chord, level_db, underruns, latency_ms, input_db, limiter_db | \
 after `/telemetry RATE_HZ` |
 | `/telemetry/voice` | voice, bundle, playing, level_db, fill_ms, realtime, late, cpu, \
 prepared_s, continue_ms | with it, one message per voice |

@@ -1,6 +1,7 @@
 """Sound on its way: float32, [C, N] (channels, samples), positions in samples of the session.
 
 - ``level``: gains that change without a click, peaks, soft limiting.
+- ``limiter``: what is too loud in the mix turned down without latency.
 - ``overlap``: equal-power crossfades.
 - ``resample``: streaming sample-rate conversion, aligned to the first sample.
 - ``circular``: circular buffers, and the order in which samples and positions are seen.

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.audio.circular import CircularBuffer
 from engine.audio.level import peak_of
+from engine.audio.limiter import CEILING_DB, Limiter
 from engine.audio.overlap import fade_in, fade_out
 from engine.audio.ring import Ring
 from engine.music.audio import Audio
@@ -328,18 +329,23 @@ class Lane:
 
 
 class Mixer:
-    """The sum of all lanes, kept within -1..1.
+    """The sum of all lanes, limited.
 
     Threads: `read` by one thread; `lanes` may be replaced by another (a tuple, so that a read sees one or the other).
+
+    Args:
+        keep_s: how much of the mix is kept.
+        ceiling_db: the greatest level of a sample, see `Limiter`; None cuts off what is above full scale instead.
     """
 
-    def __init__(self, sample_rate: int, keep_s: float = 0.0) -> None:
+    def __init__(self, sample_rate: int, keep_s: float = 0.0, ceiling_db: float | None = CEILING_DB) -> None:
         self.lanes: tuple[Lane, ...] = ()
         self.position = 0
         self.peak = 0.0  # since somebody set it to 0
         self.mended = 0  # samples that were no number
         self.kept = CircularBuffer.zeros(max(1, round(keep_s * sample_rate)))
         self._keeps = keep_s > 0
+        self.limiter = None if ceiling_db is None else Limiter(sample_rate, ceiling_db)
 
     def read(self, samples: int) -> Audio:
         """[2, samples], the next of the session."""
@@ -354,7 +360,9 @@ class Mixer:
             self.mended += int(np.count_nonzero(~np.isfinite(out)))
             np.nan_to_num(out, copy=False, posinf=0.0, neginf=0.0)
             peak = peak_of(out)
-        if peak > 1.0:
+        if self.limiter is not None:
+            out = self.limiter.process(out)
+        elif peak > 1.0:
             np.clip(out, -1.0, 1.0, out=out)
         self.peak = max(self.peak, peak)
         if self._keeps:

@@ -365,6 +365,7 @@ class Telemetry:
         underruns: reads so far that a voice did not fill in time (counted here, not by the sound card).
         latency_ms: the greatest latency of the commands applied in the last interval; 0 if none.
         input_db: peak of the live input in the last interval; -120 for silence or no input.
+        limiter_db: by how much the limiter turned the mix down at most in the last interval; 0 if it did not.
     """
 
     sample: int
@@ -376,6 +377,7 @@ class Telemetry:
     underruns: int
     latency_ms: float
     input_db: float = -120.0
+    limiter_db: float = 0.0
     voices: tuple[VoiceTelemetry, ...] = ()
 
 

@@ -176,7 +176,8 @@ def replay(
     fades = Fades.at(rate)
     margin = max(fades.begin, fades.swap) + 2 * fades.cover
     company = _Company(take, opener, identify)
-    mixer = Mixer(rate)
+    # Takes from before there was a limiter do not name its ceiling: what was too loud was cut off.
+    mixer = Mixer(rate, ceiling_db=take.header.get("ceiling_db"))
     for voice in take.voices:
         lane = Lane(
             rate, fades, lambda _: 0, script=take.turns[voice], rings=lambda number: company.player(number).ring

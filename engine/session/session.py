@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from engine.audio.input import INPUT, INPUT_HISTORY_S, InputHistory
+from engine.audio.limiter import CEILING_DB
 from engine.audio.mixer import Fades, Lane, Mixer
 from engine.bundles.opening import open_voice
 from engine.conductor import Conductor
@@ -118,7 +119,14 @@ class Session:
         fill = max(round(fill_ms * sample_rate / 1000), (_PIECE if in_process else block) + fades.begin + fades.cover)
         conductor = Conductor(sample_rate, beats_per_bar=beats)
         conductor.set_tempo(tempo_bpm, 0.0)
-        facts = {"sample_rate": sample_rate, "voices": [spec.name for spec in voices], **_machine(), **(header or {})}
+        limits = {"ceiling_db": CEILING_DB}
+        facts = {
+            "sample_rate": sample_rate,
+            **limits,
+            "voices": [spec.name for spec in voices],
+            **_machine(),
+            **(header or {}),
+        }
         self._stage = SessionContext(
             sample_rate=sample_rate,
             fades=fades,

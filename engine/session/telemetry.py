@@ -56,6 +56,9 @@ class TelemetryReporter:
         level, self._mixer.peak = self._mixer.peak, 0.0
         latency_ms, self._latency_ms = self._latency_ms, 0.0
         input_db, self._hearing.peak = self._hearing.level, 0.0
+        reduction_db = 0.0
+        if self._mixer.limiter is not None:
+            reduction_db, self._mixer.limiter.reduction_db = self._mixer.limiter.reduction_db, 0.0
         return Telemetry(
             sample=here,
             bar=bar,
@@ -66,6 +69,7 @@ class TelemetryReporter:
             underruns=sum(voice.covers for voice in voices),
             latency_ms=latency_ms,
             input_db=input_db,
+            limiter_db=round(reduction_db, 1),
             voices=tuple(self._of(voice, here) for voice in voices),
         )
 

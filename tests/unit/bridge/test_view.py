@@ -63,6 +63,10 @@ def test_the_live_view_draws_voices_and_the_last_lines() -> None:
     for part in ("Am7", "128.0 bpm", "starter", "31x", "received 7", "musika has stopped working"):
         assert part in text
     assert "-33.0 dB" not in text
+    assert "limiter" not in text
     view.show([replace(SEEN, input_db=-33.0)])
     console.print(view._draw())
     assert "-33.0 dB" in console.export_text()
+    view.show([replace(SEEN, limiter_db=2.5)])
+    console.print(view._draw())
+    assert "limiter -2.5 dB" in console.export_text()

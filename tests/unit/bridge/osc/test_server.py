@@ -318,6 +318,7 @@ def test_telemetry_comes_to_who_wants_it(stand: Stand) -> None:
         underruns=0,
         latency_ms=0.0,
         input_db=-33.0,
+        limiter_db=2.5,
         voices=(voice,),
     )
     stand.server.publish([event])
@@ -328,7 +329,7 @@ def test_telemetry_comes_to_who_wants_it(stand: Stand) -> None:
     assert stand.registered.hear().address == "/pong"
     stand.server.publish([event])
     for ear in (stand.ear, stand.registered):
-        assert ear.hear() == Message("/telemetry/session", (48_000, 2, 1.5, 120.0, "Am", -9.0, 0, 0.0, -33.0))
+        assert ear.hear() == Message("/telemetry/session", (48_000, 2, 1.5, 120.0, "Am", -9.0, 0, 0.0, -33.0, 2.5))
         assert ear.hear() == Message("/telemetry/voice", ("tone", "tone", 1, -12.0, 60.0, 40.0, 0, 0.25, 0.0, 0.0))
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.audio.limiter import CEILING_DB
 from engine.audio.mixer import Fades, Lane, LaneChange, LaneRequest, Mixer
 from engine.audio.ring import Ring
 
@@ -234,8 +235,24 @@ def test_the_mix_never_leaves_its_range_and_never_holds_what_is_no_number() -> N
     mixer.lanes = (lane_with(loud), lane_with(broken))
     out = np.concatenate([mixer.read(500) for _ in range(4)], axis=1)
     assert np.isfinite(out).all()
-    assert np.abs(out).max() <= 1.0
+    assert np.abs(out).max() <= 10 ** (CEILING_DB / 20) * 1.000001
     assert mixer.mended > 0
+
+
+def test_a_loud_mix_is_turned_down_or_without_limiter_cut_off_at_full_scale() -> None:
+    loud = Ring(1 << 16)
+    loud.write(np.full((2, 4000), 3.0, np.float32))
+    limited = Mixer(RATE)
+    limited.lanes = (lane_with(loud),)
+    limited.read(2000)
+    assert limited.limiter is not None
+    assert limited.limiter.reduction_db == pytest.approx(20 * np.log10(3.0) - CEILING_DB, abs=0.1)
+    loud = Ring(1 << 16)
+    loud.write(np.full((2, 4000), 3.0, np.float32))
+    mixer = Mixer(RATE, ceiling_db=None)
+    mixer.lanes = (lane_with(loud),)
+    out = np.concatenate([mixer.read(500) for _ in range(4)], axis=1)
+    assert np.abs(out).max() == 1.0
 
 
 def test_the_mix_remembers_what_it_played() -> None:
