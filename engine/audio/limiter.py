@@ -70,7 +70,8 @@ class Limiter:
         level = np.abs(sound).max(axis=0).astype(np.float64)
         over_db = 20.0 * np.log10(np.maximum(level, _TINY)) - self._ceiling_db
         steps = np.ceil(np.maximum(over_db, 0.0) / self._step_db)
-        return np.minimum(steps, len(self._table) - 1).astype(np.int64)
+        needed: I64 = np.minimum(steps, len(self._table) - 1).astype(np.int64)
+        return needed
 
     def _released(self, needed: I64) -> I64:
         """[N] steps that are taken: those needed, and what is left of those before, one fewer with each sample."""

@@ -119,14 +119,7 @@ class Session:
         fill = max(round(fill_ms * sample_rate / 1000), (_PIECE if in_process else block) + fades.begin + fades.cover)
         conductor = Conductor(sample_rate, beats_per_bar=beats)
         conductor.set_tempo(tempo_bpm, 0.0)
-        limits = {"ceiling_db": CEILING_DB}
-        facts = {
-            "sample_rate": sample_rate,
-            **limits,
-            "voices": [spec.name for spec in voices],
-            **_machine(),
-            **(header or {}),
-        }
+        facts = {"sample_rate": sample_rate, "ceiling_db": CEILING_DB, "voices": [spec.name for spec in voices]}
         self._stage = SessionContext(
             sample_rate=sample_rate,
             fades=fades,
@@ -140,7 +133,7 @@ class Session:
             start=LocalWorker if in_process else ProcessWorker,
             clock=self._fake_clock if in_process else time.perf_counter,
             position=lambda: self._mixer.position,
-            take=TakeWriter(None if folder is None else new_take(folder), facts),
+            take=TakeWriter(None if folder is None else new_take(folder), {**facts, **_machine(), **(header or {})}),
             folder=folder,
             find=Sources(folder, conductor, self._mixer, self.hearing, keep_s, threaded=not in_process).find,
         )
