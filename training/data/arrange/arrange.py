@@ -19,7 +19,7 @@ from training.data.arrange.form import BarPlan, draw_form
 from training.data.arrange.instruments import KITS, RANGES, fit_notes, shift_notes
 from training.data.arrange.meters import STEP_TICKS, BarGrid
 from training.data.arrange.parts import Song, Stroke, bass, guitar, piano, string
-from training.data.arrange.styles import STYLES
+from training.data.arrange.styles import STYLES, ArrangementStyle
 from training.data.arrange.voicing import scale_of
 from training.data.pieces import PROGRAMS
 
@@ -136,6 +136,16 @@ def _sounding(lead: Track, bars: int, grid: BarGrid) -> tuple[bool, ...]:
     return tuple(bar in begun for bar in range(bars))
 
 
+def _with_breaks(plans: tuple[BarPlan, ...], chords: Sequence[Chord], style: ArrangementStyle) -> tuple[BarPlan, ...]:
+    """The plans with drums in bars without a chord, where nothing else plays."""
+    steps = style.grid.steps
+    silent = [set(chords[bar * steps : (bar + 1) * steps]) == {NO_CHORD} for bar in range(len(plans))]
+    return tuple(
+        replace(plan, levels={"drum": 1, **plan.levels}) if alone and style.drums[1] else plan
+        for plan, alone in zip(plans, silent, strict=True)
+    )
+
+
 def _track(role: str, strokes: Iterable[Stroke], end: int) -> Track:
     """Notes in order; of one pitch, each ends where the next begins."""
     notes: dict[int, list[Note]] = {}
@@ -192,7 +202,8 @@ def arrange(
         tempo_bpm: 30..300; drawn from the style's range if None.
         piano_track: a piano part to keep instead of writing one.
         programs: General MIDI program of each role, of the drums the kit, such as `draw_programs` draws. Every part is
-            then kept within its instrument's usual range, by octaves. None: the six usual ones, and notes as written.
+            then kept within its instrument's usual range, by octaves, drums play alone where there is no chord, and
+            guitars strum few sixteenths. None: the six usual ones, and notes as written.
         key: of the piece; estimated from its chords if None.
     Raises:
         ArrangeError: no such style, no chords, or a value out of range.
@@ -214,7 +225,9 @@ def arrange(
     if drawn[3] < chosen.sevenths:
         steps = _enriched(steps, scale)
     plans = draw_form(_sounding(lead, len(chords), grid), chosen, full, for_form)
-    song = Song(plans, tuple(steps), scale, chosen, place)
+    if programs is not None:
+        plans = _with_breaks(plans, steps, chosen)
+    song = Song(plans, tuple(steps), scale, chosen, place, light_strums=programs is not None)
     tracks = _tracks(song, lead, piano_track, for_drums, for_parts)
     if programs is not None:
         tracks = {role: _played(role, track, programs[role]) for role, track in tracks.items()}

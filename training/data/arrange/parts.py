@@ -28,6 +28,7 @@ class Song:
         scale: pitch classes to walk on.
         style: whose patterns are played.
         register: -1 low .. 1 high, by up to half an octave.
+        light_strums: whether most strums between eighths are left out.
     """
 
     plans: tuple[BarPlan, ...]
@@ -35,6 +36,7 @@ class Song:
     scale: frozenset[int]
     style: ArrangementStyle
     register: float
+    light_strums: bool = False
 
     @property
     def grid(self) -> BarGrid:
@@ -68,6 +70,13 @@ def _ideas(options: tuple[str, ...], grid: BarGrid, rng: np.random.Generator) ->
     return first, answer, other
 
 
+def _lightened(pattern: str, rng: np.random.Generator) -> str:
+    """A pattern without most of its strums between eighths: few hands strum sixteenths all the time."""
+    return "".join(
+        "." if step % 2 and mark in "DU" and rng.random() < 0.75 else mark for step, mark in enumerate(pattern)
+    )
+
+
 def _onsets(role: str, pattern: str, chords: tuple[Chord, ...]) -> list[tuple[int, str]]:
     """What is struck when: the pattern's own steps, and every change of chord it would have held over."""
     onsets: list[tuple[int, str]] = []
@@ -82,14 +91,16 @@ def _onsets(role: str, pattern: str, chords: tuple[Chord, ...]) -> list[tuple[in
 def _play(song: Song, role: str, gate: int, rng: np.random.Generator, play: _Bar) -> Iterator[Stroke]:
     """Go through the bars in which `role` plays, with each bar's onsets and their lengths."""
     levels = getattr(song.style, role)
-    ideas: dict[tuple[int, int], tuple[str, str, str]] = {}
+    ideas: dict[tuple[int, int], tuple[str, ...]] = {}
     for bar, plan in enumerate(song.plans):
         level = plan.levels.get(role)
         if level is None or not levels[level]:
             continue
         key = (plan.section, level)
         if key not in ideas:
-            ideas[key] = _ideas(levels[level], song.grid, rng)
+            drawn = _ideas(levels[level], song.grid, rng)
+            light = song.light_strums and role == "guitar"
+            ideas[key] = tuple(_lightened(each, rng) for each in drawn) if light else drawn
         pattern = ideas[key][plan.idea]
         if bar + 1 == len(song.plans) and rng.random() < 0.7:  # the end: one stroke, held
             first = next((mark for mark in pattern if mark != "."), ".")

@@ -22,9 +22,9 @@ from typing import Final
 import numpy as np
 
 from engine.music.score import ROLES
+from training.data.arrange import tables, tables_meters, tables_modern
 from training.data.arrange.instruments import KITS, RANGES
 from training.data.arrange.meters import GRIDS, BarGrid
-from training.data.arrange.tables import TEXT
 from training.data.pieces import PROGRAMS
 
 __all__ = [
@@ -177,9 +177,10 @@ def read_styles(text: str) -> dict[str, ArrangementStyle]:
     return {style.name: style for style in styles}
 
 
-STYLES: Final = MappingProxyType(read_styles(TEXT))
+_FIRST: Final = read_styles(tables.TEXT)
+STYLES: Final = MappingProxyType({**_FIRST, **read_styles(tables_meters.TEXT), **read_styles(tables_modern.TEXT)})
 """All styles by name."""
-GRID_STYLES: Final = tuple(read_styles(TEXT))
+GRID_STYLES: Final = tuple(_FIRST)
 """The first styles, all in 4/4: those that stores of grids are made from."""
 
 

@@ -1,4 +1,4 @@
-"""The arranger's styles as text, written for this program; `arrange_styles` tells what the letters mean."""
+"""The arranger's first styles as text, written for this program; `styles` says what the letters mean."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ __all__ = ["TEXT"]
 
 TEXT: Final = """
 style ballad 60 84
+programs lead 0,65,73,40,53 bass 33,35,32 guitar 25,24,27 piano 0,4 string 48,49,50,52 drum 0,8,40
 gates 14 8 8 16
 fills snare toms break crescendo
 drums calm R:....x.......x... H:x.x.x.x.x.x.x.x. K:X.......x.......
@@ -28,6 +29,7 @@ string main P...............
 string full P.......P....... H.......H....... P...L...L...L...
 
 style pop 96 128
+programs lead 80,73,27,53,0 bass 33,34,38 guitar 25,27 piano 0,4,1 string 48,50,51 drum 0,8,24
 gates 4 4 6 16
 fills snare toms break crescendo
 drums calm K:X.......X....... H:x...x...x...x...
@@ -50,6 +52,8 @@ string main P............... H...............
 string full P.......P....... H...H...H...H... P...L...L...L...
 
 style rock 100 150
+harmony rock
+programs lead 29,30,27,16 bass 34,33 guitar 29,27,30 piano 0,16,18 string 48,50,18 drum 0,16,8
 gates 2 4 8 16
 fills snare toms break crescendo
 drums calm K:X.......X....... F:x...x...x...x...
@@ -72,6 +76,8 @@ string main P...............
 string full P.......P....... H.......H...H...
 
 style hard_rock 120 170
+harmony rock
+programs lead 30,29 bass 34,33 guitar 30,29 piano 0,18 string 48,50 drum 16,0
 gates 1 2 16 16
 fills snare toms break crescendo
 drums calm K:X...X...X...X... O:x...x...x...x...
@@ -93,6 +99,9 @@ string main P...............
 string full P............... x...x...x...x... H.......H.......
 
 style funk 92 116
+harmony soul
+swing 0.54 16
+programs lead 66,65,56,61 bass 36,33 guitar 27,28 piano 4,7,16 string 61,48,62 drum 0,8
 gates 2 1 2 16
 sevenths 0.8
 fills snare toms break crescendo
@@ -115,6 +124,8 @@ string main P............... x.....x.........
 string full x..x..x...x..x.. H............... P...............
 
 style bossa 110 145
+harmony jazz
+programs lead 73,66,65,24,11 bass 32,35 guitar 24 piano 0,4 string 48,49 drum 0,40,32
 gates 6 3 4 16
 sevenths 0.9
 fills rim break
@@ -138,6 +149,8 @@ string main P...............
 string full P.......P....... P...L...L...L... H...............
 
 style swing 110 190
+harmony jazz
+programs lead 66,56,71,11 bass 32 guitar 26 piano 0 string 61,48 drum 32,40
 gates 4 2 3 16
 sevenths 0.9
 fills snare break toms
@@ -161,6 +174,8 @@ string main P...............
 string full P.......P....... x......x....x... P...L...L...L...
 
 style disco 112 128
+harmony soul
+programs lead 56,65,81,53 bass 33,36,38 guitar 27,28 piano 0,4,7 string 48,50,61 drum 0,24,8
 gates 2 1 2 16
 sevenths 0.5
 fills snare toms break crescendo
@@ -184,6 +199,8 @@ string main P............... H.......H...H... H...H...H...H...
 string full H.H.H.H.H.H.H.H. x..x..x...x.x... P.......P.......
 
 style folk 84 124
+harmony folk
+programs lead 22,73,40,25,78 bass 32,33 guitar 25,24 piano 0,21 string 48,42,110 drum 0,40,8
 gates 8 8 4 16
 fills rim snare
 drums calm -
@@ -206,6 +223,7 @@ string main P............... L.......L....... L...L...L...L...
 string full P.......P....... L.L.L...L.L.L...
 
 style reggae 70 92
+programs lead 66,22,57,16 bass 33,35 guitar 27,28 piano 16,17,0 string 61,57,48 drum 0,8
 gates 4 1 1 16
 fills rim toms break
 drums calm R:........X....... H:x.x.x.x.x.x.x.x.
@@ -227,6 +245,8 @@ string main P...............
 string full P............... H.......H.......
 
 style techno 122 140
+harmony electronic
+programs lead 81,80,87 bass 38,39 guitar 81,80 piano 90,81,4 string 89,50,95,51 drum 24,25
 gates 1 2 2 16
 fills crescendo break snare
 drums calm K:X...X...X...X...
@@ -249,6 +269,8 @@ string main P...............
 string full P............... x..x..x...x..x.. H.......H.......
 
 style march 104 126
+harmony classical
+programs lead 56,72,71,73 bass 58,57 guitar 60,24 piano 0,61 string 61,48,57 drum 48,0
 gates 3 2 2 8
 fills snare toms break crescendo
 drums calm K:X.......X....... S:....x.......x...
@@ -270,6 +292,8 @@ string main P...L...L...L... x...x...x...x...
 string full x.xxx.x.x.xxx.x. H...H...H...H... L.L.L.L.L.L.L.L.
 
 style latin 90 124
+harmony latin
+programs lead 56,73,66,0 bass 32,33 guitar 24,25 piano 0 string 61,56,48 drum 0,8
 gates 6 2 2 16
 sevenths 0.4
 fills toms rim break
@@ -293,6 +317,9 @@ string main P............... x..x..x.........
 string full x..x..x...x.x... H............... H.....H.....H...
 
 style rnb 64 96
+harmony soul
+swing 0.56 16
+programs lead 53,65,4,80 bass 33,38,35 guitar 27,24 piano 4,0,5 string 50,48,89 drum 0,25,8
 gates 4 3 8 16
 sevenths 0.9
 fills snare toms break crescendo
@@ -315,6 +342,8 @@ string main P...............
 string full P.......P....... H............... x.........x.....
 
 style country 96 140
+harmony country
+programs lead 110,25,27,22 bass 32,33 guitar 25,27,105 piano 0,3 string 48,110 drum 0,8
 gates 3 3 2 16
 fills snare rim
 drums calm s:x.x.x.x.x.x.x.x. R:....x.......x...
@@ -336,6 +365,9 @@ string main P............... L.......L.......
 string full P.......P....... L...L...L...L...
 
 style hiphop 76 100
+harmony soul
+swing 0.57 16
+programs lead 11,73,80,4 bass 38,33,32 guitar 27,24 piano 4,0 string 48,50,89 drum 25,0,24
 gates 4 3 4 16
 sevenths 0.6
 fills break snare
@@ -358,6 +390,8 @@ string main P............... x.......x.......
 string full H.......H....... x..x......x..... P...............
 
 style synthpop 104 128
+harmony electronic
+programs lead 80,81,87 bass 38,39 guitar 27,81 piano 90,81,4 string 50,51,89 drum 24,25
 gates 1 2 3 16
 fills toms snare crescendo
 drums calm K:X...X...X...X...
@@ -380,6 +414,9 @@ string main P............... H.......H.......
 string full P............... P.......P....... H...H...H...H...
 
 style samba 96 116
+harmony latin
+swing 0.53 16
+programs lead 73,56,24,66 bass 32,33 guitar 24 piano 0,4 string 61,48 drum 0
 gates 3 2 2 16
 sevenths 0.7
 fills rim toms snare
