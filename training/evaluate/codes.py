@@ -23,6 +23,7 @@ __all__ = [
     "codec_table",
     "held_sounds",
     "loss_table",
+    "mel_distance_db",
     "score_codec",
     "si_snr_db",
 ]
@@ -69,6 +70,11 @@ def _mel_db(audio: Tensor, sample_rate: int) -> Tensor:
     mel = torch.from_numpy(mel_matrix(sample_rate, _WINDOW, _BANDS)).to(audio.device)
     power = spectrum.abs().square() / window.square().sum()
     return 10.0 * (mel @ power).clamp(min=_FLOOR).log10()
+
+
+def mel_distance_db(made: Tensor, target: Tensor, sample_rate: int) -> Tensor:
+    """Mean distance in dB of the mel bands of two sounds ``[B, C, N]``, averaged over all of them."""
+    return (_mel_db(made, sample_rate) - _mel_db(target, sample_rate)).abs().mean()
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ RECIPE = Recipe(
         windows_a_step=2,
         exponent=1.0,
         relative=True,
+        sides=True,
         quantised_from=400,
         critic_windows=(1024, 256),
         critic_width=8,

@@ -44,6 +44,8 @@ class TrainCodec:
         frames: of a crop; its length in samples is this times the codec's hop.
         windows: of the mel distance. exponent: see `MelDistance`.
         windows_a_step: how many of them, drawn anew, each step compares; 0 is all. Fewer cost less, and teach the same.
+        sides: whether every second step compares the mel bands of middle and side instead of left and right, so that
+            the image is learned, too.
         relative: the wave's loss is the squared error beside the power of the sound, instead of absolute differences.
         quantised_from: the step from which sound goes through codes; before it codebooks would chase what moves fast.
         critic_windows, critic_width: of the judges. critic_from: the step from which they learn and count.
@@ -60,6 +62,7 @@ class TrainCodec:
     frames: int = 50
     windows: tuple[int, ...] = (64, 128, 256, 512, 1024)
     windows_a_step: int = 0
+    sides: bool = False
     relative: bool = False
     exponent: float = 2.0
     quantised_from: int = 0
@@ -191,7 +194,8 @@ class _Coding(Task):
             measured |= {"commitment": commitment, "used": through.used}
         made, audio = made[..., : self._end], audio[..., : self._end]
         wave = _relative(made, audio) if settings.relative else functional.l1_loss(made, audio)
-        losses = {"wave": wave, "mel": self._mel(made, audio, self._windows(stepper.generator))}
+        both = (_sides(made), _sides(audio)) if settings.sides and stepper.step % 2 else (made, audio)
+        losses = {"wave": wave, "mel": self._mel(*both, self._windows(stepper.generator))}
         updates: dict[str, Tensor] = {}
         if stepper.step >= settings.critic_from:
             real_scores, real = self._critic(audio)
@@ -249,6 +253,12 @@ class _Coding(Task):
 def _floats(cut: I16) -> F32:
     out: F32 = cut.astype(np.float32) / np.float32(32767.0)
     return out
+
+
+def _sides(sound: Tensor) -> Tensor:
+    """Middle and side ``[B, 2, N]`` of left and right."""
+    left, right = sound[:, 0], sound[:, 1]
+    return torch.stack([0.5 * (left + right), 0.5 * (left - right)], dim=1)
 
 
 def _relative(made: Tensor, target: Tensor) -> Tensor:
