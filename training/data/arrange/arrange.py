@@ -37,7 +37,8 @@ class Arrangement:
     Args:
         score: six tracks in the order of `ROLES` with their programs, bars of the style's meter from tick 0, one tempo;
             every note on the sixteenth grid but those of the lead and of a given piano. Swing is not in it.
-        chords: the chord of every sixteenth as the band understood it (triads may have become sevenths).
+        chords: the chord of every sixteenth as the band plays it: triads may have become sevenths, or power
+            chords where no third sounds.
         style: a key of `STYLES`; its `swing` and `swing_unit` say how the notes are to be played.
         key: of the whole piece.
         levels: for each bar, how fully each role plays, above 0 (sparse) .. 1 (full); silent roles are missing.
@@ -203,7 +204,7 @@ def arrange(
         piano_track: a piano part to keep instead of writing one.
         programs: General MIDI program of each role, of the drums the kit, such as `draw_programs` draws. Every part is
             then kept within its instrument's usual range, by octaves, drums play alone where there is no chord, and
-            guitars strum few sixteenths. None: the six usual ones, and notes as written.
+            guitars sound all of a chord and strum few sixteenths. None: the six usual ones, and notes as written.
         key: of the piece; estimated from its chords if None.
     Raises:
         ArrangeError: no such style, no chords, or a value out of range.
@@ -227,10 +228,11 @@ def arrange(
     plans = draw_form(_sounding(lead, len(chords), grid), chosen, full, for_form)
     if programs is not None:
         plans = _with_breaks(plans, steps, chosen)
-    song = Song(plans, tuple(steps), scale, chosen, place, light_strums=programs is not None)
+    song = Song(plans, tuple(steps), scale, chosen, place, refined=programs is not None)
     tracks = _tracks(song, lead, piano_track, for_drums, for_parts)
     if programs is not None:
         tracks = {role: _played(role, track, programs[role]) for role, track in tracks.items()}
+        steps = _bare_fifths(steps, tracks)
     score = Score(tuple(tracks[role] for role in ROLES), (TempoChange(0, tempo),), (grid.meter,))
     given = {"lead"} if piano_track is None else {"lead", "piano"}
     levels = _levels(plans, tracks, grid, given)
@@ -265,6 +267,25 @@ def _played(role: str, track: Track, program: int) -> Track:
         return replace(track, program=program)
     move = shift_notes if role == "lead" else fit_notes
     return replace(track, notes=move(track.notes, program), program=program)
+
+
+def _bare_fifths(chords: list[Chord], tracks: dict[str, Track]) -> list[Chord]:
+    """The chords, but for triads of which root and fifth sound and no third: these are power chords."""
+    classes: list[set[int]] = [set() for _ in chords]
+    for role, track in tracks.items():
+        for note in track.notes if role != "drum" else ():
+            if note.start // STEP_TICKS < len(classes):
+                classes[note.start // STEP_TICKS].add(note.pitch % 12)
+    made, start = list(chords), 0
+    for end in range(1, len(chords) + 1):
+        if end < len(chords) and chords[end] == chords[start]:
+            continue
+        chord, sounding = chords[start], set().union(*classes[start:end])
+        thirds = {(chord.root + 3) % 12, (chord.root + 4) % 12}
+        if chord.quality in ("maj", "min") and {chord.root, (chord.root + 7) % 12} <= sounding - thirds == sounding:
+            made[start:end] = [Chord(chord.root, "5", chord.root)] * (end - start)
+        start = end
+    return made
 
 
 def _strokes(bars: Iterable[list[tuple[int, int, int]]], grid: BarGrid) -> Iterable[Stroke]:

@@ -56,7 +56,9 @@ def _motif(grid: BarGrid, options: MelodyOptions, rng: np.random.Generator) -> _
     names = [name for name in table if grid.pulse == 6 or not options.eighths or name in _EIGHTHS]
     weights = np.array([(1 - options.busyness) * table[name][0] + options.busyness * table[name][1] for name in names])
     beats = rng.choice(names, size=grid.steps // grid.pulse, p=weights / weights.sum())
-    onsets = tuple(step for step, mark in enumerate("".join(beats)) if mark == "x") or (0,)
+    onsets = tuple(step for step, mark in enumerate("".join(beats)) if mark == "x")
+    if not onsets or (onsets[0] > 0 and rng.random() < 0.6):  # most bars begin on their first beat
+        onsets = (0, *(step for step in onsets if step >= grid.pulse))
     contour, place, direction = [], 0, int(rng.choice([-1, 1]))
     for _ in onsets:
         contour.append(place)

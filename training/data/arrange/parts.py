@@ -9,7 +9,7 @@ from engine.music.harmony import QUALITIES, Chord
 from training.data.arrange.form import BarPlan
 from training.data.arrange.meters import BarGrid
 from training.data.arrange.styles import ArrangementStyle
-from training.data.arrange.voicing import bass_pitch, guitar_shape, lead_voices, place
+from training.data.arrange.voicing import bass_pitch, colour_shape, guitar_shape, lead_voices, place
 
 __all__ = ["Song", "Stroke", "bass", "guitar", "piano", "string"]
 
@@ -28,7 +28,8 @@ class Song:
         scale: pitch classes to walk on.
         style: whose patterns are played.
         register: -1 low .. 1 high, by up to half an octave.
-        light_strums: whether most strums between eighths are left out.
+        refined: whether chords of four notes and more sound with all that says what they are, and most strums between
+            eighths are left out. The first version's notes are not so.
     """
 
     plans: tuple[BarPlan, ...]
@@ -36,7 +37,7 @@ class Song:
     scale: frozenset[int]
     style: ArrangementStyle
     register: float
-    light_strums: bool = False
+    refined: bool = False
 
     @property
     def grid(self) -> BarGrid:
@@ -52,6 +53,10 @@ class Song:
     def shift(self) -> int:
         """Semitones by which `register` moves the ranges of the upper parts."""
         return round(6 * self.register)
+
+    def voices(self, chord: Chord, count: int) -> int:
+        """How many voices a part of `count` voices plays a chord with."""
+        return max(count, min(4, len(QUALITIES[chord.quality]))) if self.refined else count
 
     def next_chord(self, bar: int) -> Chord:
         """The chord of the next bar's first step, or the last chord."""
@@ -99,7 +104,7 @@ def _play(song: Song, role: str, gate: int, rng: np.random.Generator, play: _Bar
         key = (plan.section, level)
         if key not in ideas:
             drawn = _ideas(levels[level], song.grid, rng)
-            light = song.light_strums and role == "guitar"
+            light = song.refined and role == "guitar"
             ideas[key] = tuple(_lightened(each, rng) for each in drawn) if light else drawn
         pattern = ideas[key][plan.idea]
         if bar + 1 == len(song.plans) and rng.random() < 0.7:  # the end: one stroke, held
@@ -152,6 +157,7 @@ def bass(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
 
 def guitar(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
     """The guitar: strums of whole shapes, short high chops, power chords, or single strings."""
+    shapes = colour_shape if song.refined else guitar_shape
     capo = int(np.clip(song.shift + rng.integers(-1, 2), -5, 7))
 
     def play(bar: int, pattern: str, marks: tuple[tuple[int, str, int], ...]) -> Iterator[Stroke]:
@@ -159,7 +165,7 @@ def guitar(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
             chord = song.chords[bar * song.steps + step]
             if chord.quality == "none":
                 continue
-            shape = guitar_shape(chord, capo)
+            shape = shapes(chord, capo)
             if mark == "p":
                 fifth = next((s for s in QUALITIES[chord.quality] if s in (6, 7, 8)), 7)
                 pitches: tuple[int, ...] = (shape[0], shape[0] + fifth, shape[0] + 12)
@@ -194,7 +200,7 @@ def piano(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
             chord = song.chords[at]
             if chord.quality == "none":
                 continue
-            voices = lead_voices(voices, chord, count, low, high)
+            voices = lead_voices(voices, chord, song.voices(chord, count), low, high)
             loud = 84 if song.grid.accented(step) else 72
             if mark in "AB":
                 root = place(chord.bass, 42 + song.shift / 2, 34, 52)
@@ -235,7 +241,7 @@ def string(song: Song, rng: np.random.Generator) -> Iterator[Stroke]:
             chord = song.chords[at]
             if chord.quality == "none":
                 continue
-            voices = lead_voices(voices, chord, count, low, high)
+            voices = lead_voices(voices, chord, song.voices(chord, count), low, high)
             pitches = voices
             if mark == "H":
                 pitches = (voices[-1], voices[-1] + 12)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from engine.music.harmony import QUALITIES, Chord
 
-__all__ = ["bass_pitch", "guitar_shape", "lead_voices", "place", "scale_of"]
+__all__ = ["bass_pitch", "colour_shape", "guitar_shape", "lead_voices", "place", "scale_of"]
 
 Pitches = tuple[int, ...]
 
@@ -60,6 +60,23 @@ def _essential(chord: Chord, count: int) -> Pitches:
         if len(steps) > count and dispensable in steps:
             steps.remove(dispensable)
     return tuple((chord.root + step) % 12 for step in steps[:count])
+
+
+@lru_cache(maxsize=2048)
+def colour_shape(chord: Chord, capo: int = 0) -> Pitches:
+    """Strings that sound all that a chord has: its seventh or sixth and its ninth among the three highest.
+
+    Args:
+        chord: not "none"; triads are `guitar_shape`'s.
+        capo: as of `guitar_shape`.
+    """
+    if len(QUALITIES[chord.quality]) < 4:
+        return guitar_shape(chord, capo)
+    root = 40 + capo + (chord.root - 40 - capo) % 12
+    # Of ninth chords the ninth takes the place of the doubled root.
+    middle = 14 if {2, 3} <= set(QUALITIES[chord.quality]) or {2, 4} <= set(QUALITIES[chord.quality]) else 12
+    steps = {0, _fifth(chord), _seventh(chord), middle, 12 + _third(chord) % 12}
+    return tuple(sorted(root + step for step in steps))
 
 
 @lru_cache(maxsize=8192)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engine.music.harmony import NO_CHORD
+from engine.music.harmony import NO_CHORD, QUALITIES
 from engine.music.score import ROLES
 from training.data.arrange.arrange import ArrangeError
 from training.data.arrange.instruments import RANGES
@@ -63,6 +63,28 @@ def test_grooves_repeat_as_a_drummers_do() -> None:
                 bars[note.start // made.grid.ticks].add((note.start % made.grid.ticks, note.pitch))
             likeness += [len(a & b) / len(a | b) for a, b in pairwise(bars) if a and b]
     assert 0.6 <= np.mean(likeness) <= 0.85
+
+
+def test_the_band_sounds_what_its_chords_say() -> None:
+    whole = []
+    for style in ("pop", "bossa", "jazz", "soul", "house", "waltz", "ballad_68", "metal"):
+        for seed in range(3):
+            made = write_song(style, seed)
+            parts = [
+                track.notes
+                for role, track in zip(ROLES, made.score.tracks, strict=True)
+                if role not in ("lead", "drum")
+            ]
+            for bar in range(32):
+                steps = made.chords[bar * made.grid.steps : (bar + 1) * made.grid.steps]
+                if len(set(steps)) > 1 or steps[0] == NO_CHORD:
+                    continue
+                sounding = {n.pitch % 12 for notes in parts for n in notes if n.start // made.grid.ticks == bar}
+                tones = QUALITIES[steps[0].quality]
+                said = {(steps[0].root + tone) % 12 for tone in tones if len(tones) < 4 or tone != 7}
+                whole.append(said <= sounding)
+    assert len(whole) > 300
+    assert np.mean(whole) > 0.8
 
 
 def test_few_strums_lie_between_eighths() -> None:
