@@ -1,5 +1,6 @@
 """The model families: controls, state, and the Streamer or Job of each. A family imports no other.
 
+- ``words``: the words that a text encoder of whole words knows.
 - ``t5``: text to conditioning vectors, for language models of sound.
 - ``encodec/``: EnCodec, sound to codes and back.
 - ``mdct_codec/``: our stereo codec, sound to codes and back.

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.errors import BundleError
 from engine.graphs.graph import Graph
+from engine.models.words import known_words
 from engine.music.arrays import F32
 
 __all__ = ["TOKENIZER", "TextEncoder", "read_tokenizer"]
@@ -55,6 +56,8 @@ class TextEncoder:
         from tokenizers import Tokenizer
 
         self._graph, self._length = graph, length
+        self.known = known_words(tokenizer)
+        """Its vocabulary; None if it cuts texts into parts of words."""
         try:
             self._tokenizer: Any = Tokenizer.from_str(tokenizer)
         except Exception as error:  # the library raises bare exceptions

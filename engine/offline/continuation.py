@@ -4,6 +4,7 @@ What is given stays as it is; only its last moments fade into what the codec mak
 without a seam. The result has the given sound's rate and channels; sound from nothing has the model's.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from engine.music.arrays import I64
 from engine.music.audio import Audio, read_audio
 from engine.music.files import replacing
 from engine.music.soundwriter import SOUND_ENDINGS, sound_file
+from engine.music.units import amplitude_to_db
 from engine.protocols.streamer import Job, Progress
 
 __all__ = ["ContinueTask", "Continued", "continued"]
@@ -32,6 +34,8 @@ __all__ = ["ContinueTask", "Continued", "continued"]
 _VERB: Final = "continue"
 _FADE: Final = 3  # frames over which the given sound fades into what the codec makes of it
 _PIECE: Final = 10  # frames that are turned into sound at a time: fewer make the codec slower
+_SILENT_DB: Final = -50.0  # root mean square
+_UNLIKE_DB: Final = 9.0  # from the prompt's level: half or twice as loud, and more
 _FLUSH: Final = 4096  # samples of silence that press the last ones out of a resampler
 
 
@@ -91,6 +95,7 @@ class Continued:
         prompt_s, made: seconds of the prompt, and of new sound. asked: that were wanted.
         begin_s: until the given sound was taken in. took_s: of work on the new sound.
         steps: of the network on the new sound.
+        notes: sentences about what is not as one would expect: words that are not known, a level far from the prompt's.
     """
 
     path: str
@@ -102,6 +107,7 @@ class Continued:
     begin_s: float
     took_s: float
     steps: int
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -121,6 +127,7 @@ class Continued:
         )
         if self.licence:
             yield f"licence of the weights: {self.licence}"
+        yield from self.notes
 
 
 def continued(task: ContinueTask) -> Job[Continued]:
@@ -174,7 +181,32 @@ def continued(task: ContinueTask) -> Job[Continued]:
     return Continued(
         path=str(task.out), licence=licence, sample_rate=rate, prompt_s=prompt.shape[1] / frame_rate,
         made=joiner.frames / frame_rate, asked=task.seconds, begin_s=begin_s, took_s=took_s, steps=steps,
+        notes=tuple(_notes(model, task, joiner, _level_db(given, rate, task.context))),
     )  # fmt: skip
+
+
+def _notes(model: Musicgen, task: ContinueTask, made: "_FileWriter", given_db: float | None) -> Iterator[str]:
+    """What a listener would wonder about; `given_db` is the root mean square of the prompt."""
+    if not made.frames:
+        return
+    if model.words is not None and model.words.known is not None and (advice := model.words.known.advice(task.text)):
+        yield advice
+    made_db = made.level_db
+    if made_db < _SILENT_DB:
+        yield f"the new sound is all but silent ({made_db:.0f} dB): try another --seed or --text"
+    elif given_db is not None and given_db > _SILENT_DB and abs(made_db - given_db) > _UNLIKE_DB:
+        yield (
+            f"the new sound is {abs(made_db - given_db):.0f} dB {'softer' if made_db < given_db else 'louder'} than "
+            "the prompt: try another --seed, or a prompt more like what this model was trained on"
+        )
+
+
+def _level_db(given: Audio | None, rate: int, seconds: float) -> float | None:
+    """Root mean square of the prompt."""
+    if given is None:
+        return None
+    part = given[:, -round(seconds * rate) :] if seconds else given
+    return amplitude_to_db(float(np.sqrt(np.mean(np.square(part, dtype=np.float64))))) if part.size else None
 
 
 def _lead(model: Musicgen, task: ContinueTask, given: Audio | None, rate: int) -> TempoAndChords | None:
@@ -243,11 +275,17 @@ class _FileWriter:
         self._skip = (prompt.shape[1] - lead) * codec.hop  # of the decoded prompt, before the fade
         self._fade = _lead_in(given, lead * codec.hop * rate // codec.sample_rate, task.alone)
         self._wanted, self._written = 0, 0
+        self._power, self._measured = 0.0, 0  # of new sound
         self._file = sound_file(path, rate, self.channels, shown=task.out)
         if given is not None and not task.alone:
             self._file.write(np.clip(given[:, : given.shape[1] - self._fade.shape[1]], -1.0, 1.0))
         self._lead = lead
         self._decode(prompt)
+
+    @property
+    def level_db(self) -> float:
+        """Root mean square of the new sound so far."""
+        return amplitude_to_db(math.sqrt(self._power / max(1, self._measured)))
 
     def __enter__(self) -> "_FileWriter":
         return self
@@ -280,6 +318,9 @@ class _FileWriter:
         if not made.shape[1]:
             return
         at, length = self._written, self._fade.shape[1]
+        new = made[:, max(0, length - at) :]
+        self._power += float(np.square(new, dtype=np.float64).sum())
+        self._measured += new.size
         count = max(0, min(length - at, made.shape[1]))
         self._written += made.shape[1]
         if count:

@@ -404,3 +404,20 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecordError, match="No space left"):
         work(continued(task()))
     assert os.listdir() == []
+
+
+def test_words_that_the_model_does_not_know_are_named() -> None:
+    made = work(continued(task(bundle="musicgen-live", text="slow piano", seconds=0.2)))
+    assert made.notes[0].startswith("this model does not know piano; it knows")
+    assert made.notes[0] in list(made.summary())
+    made = work(continued(task(bundle="musicgen-live", text="techno", seconds=0.2)))
+    assert not [note for note in made.notes if "know" in note]
+
+
+def test_what_comes_out_far_softer_than_the_prompt_or_silent_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = sound()
+    for level, said in ((1e-5, "all but silent"), (0.02, "21 dB softer than the prompt"), (0.2, "")):
+        with monkeypatch.context() as patch:
+            patch.setattr("engine.offline.continuation.limited", lambda made, level=level: np.full_like(made, level))
+            notes = work(continued(task(source=source, context=1.0))).notes
+        assert (said in notes[0]) if said else notes == ()
