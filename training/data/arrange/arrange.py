@@ -142,7 +142,9 @@ def _with_breaks(plans: tuple[BarPlan, ...], chords: Sequence[Chord], style: Arr
     steps = style.grid.steps
     silent = [set(chords[bar * steps : (bar + 1) * steps]) == {NO_CHORD} for bar in range(len(plans))]
     return tuple(
-        replace(plan, levels={"drum": 1, **plan.levels}) if alone and style.drums[1] else plan
+        replace(plan, levels={**plan.levels, "drum": max(1, plan.levels.get("drum", 1))})
+        if alone and style.drums[1]
+        else plan
         for plan, alone in zip(plans, silent, strict=True)
     )
 

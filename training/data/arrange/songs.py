@@ -9,7 +9,7 @@ from training.data.arrange.arrange import ArrangeError, Arrangement, arrange
 from training.data.arrange.harmony import write_harmony
 from training.data.arrange.instruments import RANGES
 from training.data.arrange.melody import MelodyOptions, write_melody
-from training.data.arrange.styles import STYLES, draw_programs
+from training.data.arrange.styles import STYLES, ArrangementStyle, draw_programs
 
 __all__ = ["write_song"]
 
@@ -21,6 +21,11 @@ def _options(program: int, density: float, swung: bool, rng: np.random.Generator
     least, most = max(low, round(middle) - 9), min(high, round(middle) + 9)
     busyness = float(np.clip(density + rng.normal(0.0, 0.2), 0.0, 1.0))
     return MelodyOptions(least, most, busyness, swung, float(rng.uniform(0.0, 0.3)))
+
+
+def _drums_alone(style: ArrangementStyle) -> bool:
+    """Whether every groove of a style, the calm ones aside, has strokes: then drums can play alone."""
+    return all(level and all(level) for level in style.drums[1:])
 
 
 def write_song(
@@ -55,7 +60,7 @@ def write_song(
     drawn = float(for_song.uniform(0.15, 0.9))
     full = drawn if density is None else density
     played = draw_programs(chosen, seed) if programs is None else programs
-    plan = write_harmony(chosen.harmony, bars, chosen.grid, for_chords, breaks=bool(chosen.drums[1]))
+    plan = write_harmony(chosen.harmony, bars, chosen.grid, for_chords, breaks=_drums_alone(chosen))
     steps = [
         chord
         for bar in plan.chords

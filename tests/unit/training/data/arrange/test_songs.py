@@ -98,6 +98,12 @@ def test_few_strums_lie_between_eighths() -> None:
     assert odd / strums < 0.2
 
 
+def test_no_bar_is_silent() -> None:
+    for style in ("folk", "folk_guitar", "rock", "waltz", "film", "house"):
+        for seed in range(8):
+            assert all(write_song(style, seed).levels), (style, seed)
+
+
 def test_bars_without_a_chord_are_the_drums() -> None:
     silent = 0
     for seed in range(30):
