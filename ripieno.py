@@ -20,6 +20,7 @@ VERBS = {
     "continue": ("engine.cli.continuation", "continue_main", "continue a sound file, or make sound from a text prompt"),
     "replay": ("engine.__main__", "replay_main", "render the sound of a recorded session again, bit for bit"),
     "train": ("training.__main__", "main", "train a model from a recipe"),
+    "corpus": ("training.data.band.command", "corpus_main", "render band music to train on"),
     "export": ("export.__main__", "main_export", "convert trained weights to a bundle that can be played"),
     "import": ("export.__main__", "main_import", "convert published weights for export"),
     "bundles": ("engine.__main__", "bundles_main", "list the installed bundles, or describe one"),

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("engine", "bridge", "export", "training")
-EXTRAS = {"engine": (), "bridge": ("link", "fluid"), "export": ("export", "train"), "training": ("train",)}
+EXTRAS = {"engine": (), "bridge": ("link", "fluid"), "export": ("export", "train"), "training": ("train", "fluid")}
 """Room to the extras that must be there for it to run; what plays must be there always."""
 
 DISTRIBUTIONS = {

@@ -12,7 +12,6 @@
 - ``described``: a corpus of composed pieces in which some parts rest, with what is known of them.
 - ``audio``: a corpus of the sound files of a folder.
 - ``augment``: crops of sound made faster, darker, wider.
-- ``opening``: the corpus that a recipe asks for.
 - ``captions``: captions of composed pieces.
 - ``store``: samples and latents of a corpus, computed once, cut at random.
 - ``code_store``: a corpus as codes of a codec, with captions and conditions.
@@ -20,6 +19,8 @@
 - ``pieces``: a piece for a band as it is stored: notes by role, chords, origin.
 - ``tunes``: packs and folders of MIDI, read as stretches of 4/4.
 - ``arrange/``: a melody and its chords to a band of six.
+- ``band/``: rendered band music, and the command `ripieno corpus`.
+- ``opening``: the corpus that a recipe asks for.
 - ``gather``: a MIDI file to pieces for a band.
 - ``grids``: the store of grids: written, read, cut into windows, transposed.
 - ``midi``: packs of MIDI to a store of grids; the command `python -m training.data.midi`.

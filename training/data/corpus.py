@@ -36,11 +36,13 @@ class CorpusEntry:
         name: for people.
         checksum: SHA-256 of the sound file, or of what a composed piece is made from.
         duration_s: length in seconds.
+        held_out: its side of the split where that is decided already, else None.
     """
 
     name: str
     checksum: str
     duration_s: float
+    held_out: bool | None = None
 
 
 def checksum(parts: Iterable[bytes]) -> str:
@@ -56,7 +58,7 @@ def split(entries: Iterable[CorpusEntry], valid: float) -> tuple[tuple[CorpusEnt
 
     A piece's side depends on its own checksum, so adding files moves none, and one recording under two names
     cannot be on both sides. Where chance leaves a side empty (few pieces), the piece nearest to it changes over;
-    a single piece is on both.
+    a single piece is on both. Where every piece says its own side, it stays there.
 
     Args:
         valid: share held out, 0..1; 0 holds out nothing.
@@ -64,6 +66,8 @@ def split(entries: Iterable[CorpusEntry], valid: float) -> tuple[tuple[CorpusEnt
     ordered = sorted(entries, key=lambda entry: entry.checksum)
     if valid <= 0.0:
         return tuple(ordered), ()
+    if {entry.held_out for entry in ordered} == {True, False}:
+        return tuple(e for e in ordered if not e.held_out), tuple(e for e in ordered if e.held_out)
     if len(ordered) == 1:
         return tuple(ordered), tuple(ordered)
     count = sum(int(entry.checksum[:8], 16) < valid * 2.0**32 for entry in ordered)

@@ -1,4 +1,4 @@
-"""The corpus that a recipe asks for: a folder of sound files, or composed pieces."""
+"""The corpus that a recipe asks for: rendered band music, a folder of sound files, or composed pieces."""
 
 import logging
 from pathlib import Path
@@ -22,7 +22,11 @@ def open_corpus(data: Data) -> Corpus:
         return Composed(data)
     # Only here: composed pieces must train on machines without sound file libraries.
     from training.data.audio import Folder
+    from training.data.band.folder import is_corpus
+    from training.data.band.stored import BandCorpus
 
+    if is_corpus(Path(data.folder)):
+        return BandCorpus(Path(data.folder))
     corpus = Folder(Path(data.folder), Path(data.cache))
     for problem in corpus.problems:
         log.warning("%s", problem)
