@@ -12,6 +12,7 @@ The map, low to high: each line imports only from lines above it. Every folder's
 - ``band/``: the live band, alone or in a session.
 - ``web/``: what browsers and OSCQuery clients see.
 - ``view``: the terminal's picture of a performance.
+- ``voices``: the bundles and names of a performance's voices, its folder.
 - ``app``: a session and its ports, started and stopped in order.
 - ``devices``: `ripieno devices`.
 - ``doctor``: `ripieno doctor`, which checks this machine.

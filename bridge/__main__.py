@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.settings import Settings, SettingsError, from_file, with_values
+from bridge.voices import FIRST_VOICE, voices_of
 from engine.errors import EngineError
 from engine.processes import catch_signals
 
@@ -25,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         nargs="+",
         metavar="NAME",
-        help="bundles to play, one voice each; default: musika-live",
+        help=f"bundles to play, one voice each; default: {FIRST_VOICE}",
     )
     add("--device", metavar="NAME", help="audio output: part of its name, or null for none; default: the system's")
     add("--channels", metavar="A,B", help="output channels for left and right, counted from 1; default 1,2")
@@ -115,9 +116,8 @@ def _line(text: str) -> None:
 def addresses_main(argv: Sequence[str]) -> int:
     """Print the OSC addresses of a session with these voices, a band and a live input, as Markdown."""
     parser = argparse.ArgumentParser(prog="ripieno addresses", description="List the OSC addresses as Markdown.")
-    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help="voices of the session; default: musika-live")
+    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help=f"voices of the session; default: {FIRST_VOICE}")
     args = parser.parse_args(argv)
-    from bridge.app import voices_of
     from bridge.osc.space import AddressSpace
     from engine.audio.input import InputControls
     from engine.band.controls import BandControls

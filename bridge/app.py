@@ -15,17 +15,20 @@ from bridge.band.session_band import concerns_band
 from bridge.live_input import LiveInput, beside, open_live_input
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
-from bridge.settings import Settings, SettingsError, host_and_port
+from bridge.settings import Settings, host_and_port, shown_address
+from bridge.voices import MOST_VOICES, check_sound, figures, session_folder, voices_of
 from engine.audio.input import INPUT
 from engine.band.actions import BandSettings
 from engine.band.process import band_named
-from engine.bundles.bundle import TONE, BundleInfo, bundles, describe, makes_sound
+from engine.bundles.bundle import BundleInfo
 from engine.controls import Value, get_value
 from engine.errors import ControlError, EngineError
 from engine.messages.session import (
     NOW,
+    Applied,
     Command,
     Event,
+    Failed,
     Load,
     Panic,
     Progression,
@@ -33,7 +36,7 @@ from engine.messages.session import (
     Stop,
     Swapped,
     Telemetry,
-    VoiceTelemetry,
+    Unload,
     VoiceUp,
     When,
 )
@@ -48,50 +51,7 @@ __all__ = ["App", "voices_of"]
 _POLL_S: Final = 0.01
 _FADE_S: Final = 0.1
 _MOST_FAULTS: Final = 20
-_MOST_VOICES: Final = 8  # each is a process of its own
 _FINDER_S: Final = 2.0  # longest wait, while stopping, for a MIDI system that does not answer
-
-
-def voices_of(settings: Settings) -> list[tuple[str, BundleInfo]]:
-    """(voice name, bundle) of the first voices; a voice is named after its family, and numbered from the second on.
-
-    Raises:
-        BundleError: a bundle is missing or damaged.
-    """
-    names = settings.bundles or (_starter(),)
-    rows: list[tuple[str, BundleInfo]] = []
-    for name in names:
-        info = describe(name)
-        count = sum(row[0].rstrip("0123456789") == info.voice for row in rows)
-        rows.append((info.voice if not count else f"{info.voice}{count + 1}", info))
-    return rows
-
-
-def _starter() -> str:
-    """The first bundle that plays by itself; without any, the test tone."""
-    named = [info for info in bundles() if info.streams and info.name != TONE]
-    # What continues sound can play by itself, too, but is meant to continue a player.
-    return next((info.name for info in sorted(named, key=lambda info: info.continues)), TONE)
-
-
-def _figures(seen: VoiceTelemetry) -> list[tuple[str, int | float | str]]:
-    """Speed of a voice, and the times of its last continuation, once there was one."""
-    rows: list[tuple[str, int | float | str]] = [("realtime", seen.realtime)]
-    return rows + ([("prepared_s", seen.prepared_s), ("continue_ms", seen.continue_ms)] if seen.continue_ms else [])
-
-
-def _check_sound(bundle: str) -> None:
-    """Whether a bundle of this name can be a voice. Hashes nothing: the voice's process does, before it is heard.
-
-    Raises:
-        ControlError: there is none, or it makes notes.
-    """
-    try:
-        if makes_sound(bundle, paths=False):
-            return
-    except EngineError as error:
-        raise ControlError(str(error)) from None
-    raise ControlError(f"{bundle} makes notes, not sound; 'ripieno bundles' lists those that can be voices")
 
 
 @dataclass(slots=True)
@@ -133,7 +93,7 @@ class App:
         """
         settings = self.settings
         voices = voices_of(settings)
-        folder = _session_folder(settings)
+        folder = session_folder(settings)
         self.audio = self._open_audio()
         self._controls = {name: info.controls for name, info in voices}
         self._names = set(self._controls)
@@ -213,16 +173,19 @@ class App:
         if isinstance(command, Panic) and self.band is not None:
             self.band.panic()
         if isinstance(command, Load):
-            _check_sound(command.bundle)
-            if len(self._names | {command.voice}) > _MOST_VOICES:
+            check_sound(command.bundle)
+            if len(self._names | {command.voice}) > MOST_VOICES:
                 raise ControlError(
-                    f"the limit of {_MOST_VOICES} voices is reached; load into one of {', '.join(self._names)}"
+                    f"the limit of {MOST_VOICES} voices is reached; load into one of {', '.join(self._names)}, or "
+                    "unload one first"
                 )
             self._names.add(command.voice)
         return self.session.post(command, when)
 
     def value(self, path: tuple[str, ...]) -> Value | None:
         """The present value of the control at (voice, ...), None if there is none."""
+        if path[0] in ("transport", "harmony"):
+            return self.session.conductor().settings().get("/".join(path))
         if path[0] == "band":
             return None if self.band is None else self.band.value(path[1:])
         heard = {INPUT: self.session.hearing.controls}
@@ -255,7 +218,7 @@ class App:
         for voice in self.session.voices():
             state = "loading" if not voice.loaded else "playing" if voice.playing else "stopped"
             rows += [("voice", voice.name), ("bundle", Path(voice.bundle).name)]
-            rows += [row for each in seen.voices if each.voice == voice.name for row in _figures(each)] if seen else []
+            rows += [row for each in seen.voices if each.voice == voice.name for row in figures(each)] if seen else []
             rows += [("voice_state", state)]
         return rows
 
@@ -365,7 +328,7 @@ class App:
         try:
             self.page = OscQuery(host, self.settings.oscquery, self._tree, self.server.port)
             self.page.start()
-            self.say(f"OSCQuery: http://{host}:{self.page.port}")
+            self.say(f"OSCQuery: http://{shown_address(host, self.page.port)}")
         except EngineError as error:
             self.say(f"no OSCQuery page: {error}")
 
@@ -397,15 +360,31 @@ class App:
             self.show(events)
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, Telemetry):
-            self._telemetry = event
-        elif isinstance(event, VoiceUp | Swapped):
-            now = self.session.controls()
-            if any(type(now[name]) is not type(self._controls.get(name)) for name in now):
-                self._controls = {**self._controls, **now}
-                self._space = self._addresses()
-                if self.server is not None:
-                    self.server.set_space(self._space)
+        match event:
+            case Telemetry():
+                self._telemetry = event
+            case VoiceUp() | Swapped():
+                now = self.session.controls()
+                self._names |= set(now)
+                if any(type(now[name]) is not type(self._controls.get(name)) for name in now):
+                    self._readdress({**self._controls, **now})
+            case Applied(command=Unload(voice=name)):
+                self._forget(name)
+            case Failed(command=Load(voice=name)) if name not in self._controls:
+                self._names.discard(name)
+
+    def _forget(self, name: str) -> None:
+        """A voice is unloaded: its name is free, unless another bundle is already under it."""
+        if not any(voice.name == name and (voice.loaded or voice.loading) for voice in self.session.voices()):
+            self._names.discard(name)
+            self._readdress({voice: self._controls[voice] for voice in self._controls if voice != name})
+
+    def _readdress(self, controls: dict[str, object]) -> None:
+        """Serve the addresses of these voices from now on."""
+        self._controls = controls
+        self._space = self._addresses()
+        if self.server is not None:
+            self.server.set_space(self._space)
 
     def _greet(self, voices: Sequence[tuple[str, BundleInfo]], folder: Path) -> None:
         host, _ = host_and_port(self.settings.osc)
@@ -415,7 +394,7 @@ class App:
         self.say(f"audio output: {self.audio.name} at {self.audio.sample_rate} Hz")
         if self.live_input is not None:
             self.say(f"audio input: {self.live_input.name}")
-        self.say(f"OSC at {host}:{port} (UDP and TCP); replies also to port {self.settings.reply}")
+        self.say(f"OSC at {shown_address(host, port)} (UDP and TCP); replies also to port {self.settings.reply}")
         self.say(f"takes and recordings: {folder}")
 
     def _abandon(self) -> None:
@@ -432,13 +411,3 @@ class App:
             end()
         except Exception as error:
             self.say(f"while stopping: {type(error).__name__}: {error}")
-
-
-def _session_folder(settings: Settings) -> Path:
-    folder = Path(settings.session) if settings.session else Path("takes") / time.strftime("%Y-%m-%d-%H%M%S")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = f"cannot create the folder {folder} ({error.strerror}); choose another with --session"
-        raise SettingsError(why) from None
-    return folder.resolve()

@@ -12,7 +12,7 @@ from bridge.midi.pedals import pedals_of
 from engine.errors import ControlError, EngineError
 from engine.music.units import TEMPO_BPM
 
-__all__ = ["Settings", "SettingsError", "from_file", "host_and_port", "with_values"]
+__all__ = ["Settings", "SettingsError", "from_file", "host_and_port", "shown_address", "with_values"]
 
 
 _RENAMED = {"heard_s": "input_history_s"}
@@ -112,7 +112,7 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """``HOST:PORT``, ``:PORT`` or ``PORT`` as a pair; without a host, only this machine can send.
+    """``HOST:PORT``, ``[IPV6]:PORT``, ``:PORT`` or ``PORT`` as a pair; without a host, only this machine can send.
 
     Raises:
         SettingsError: no port in 0..65535.
@@ -120,7 +120,14 @@ def host_and_port(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not port.isdigit() or int(port) > 65_535:
         raise SettingsError(f"osc takes HOST:PORT such as 127.0.0.1:9000, got '{text}'")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
     return host or "127.0.0.1", int(port)
+
+
+def shown_address(host: str, port: int) -> str:
+    """``HOST:PORT`` as it is written in an option or a URL, brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def from_file(path: Path) -> Settings:

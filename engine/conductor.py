@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.errors import ControlError
 from engine.music.arrays import F32, F64
-from engine.music.harmony import Chord
+from engine.music.harmony import Chord, format_progression
 from engine.music.units import TICKS_PER_BEAT, samples_per_tick
 
 __all__ = ["Bars", "Conductor", "Span", "Stretch", "chord_in"]
@@ -215,6 +215,20 @@ class Conductor:
                 chroma[:, column], bass[:, column] = chord.chroma(), chord.bass_vector()
         tempo = np.array([self.tempo_at(s) for s in samples[:-1]], np.float32)
         return Span(first, ticks, tempo, self.bar_ticks_at(float(samples[0])), chroma, bass)
+
+    def settings(self) -> dict[str, float | int | str]:
+        """What the latest changes have set, by OSC address below the root; each value can be sent back to its address.
+
+        The chord is empty where the progression is followed, the progression where there is none.
+        """
+        chord = self.chords[-1][1] if self.chords else None
+        bars = self.progressions[-1][1] if self.progressions else ()
+        return {
+            "transport/tempo": self.stretches[-1].tempo_bpm,
+            "transport/beats": self._beats(self.stretches[-1]),
+            "harmony/chord": "" if chord is None else str(chord),
+            "harmony/progression": format_progression(bars),
+        }
 
     def copy(self) -> "Conductor":
         """An independent equal conductor."""

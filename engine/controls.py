@@ -4,6 +4,7 @@ Everything else (OSC addresses, checks, documentation, the offline ``--set``) is
 """
 
 import math
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
@@ -93,8 +94,8 @@ def describe(live: Live, kind: type) -> str:
 def accept(kind: type, live: Live, got: object) -> Value:
     """Check one value from outside and give it its declared type.
 
-    Lenient where senders are limited (Pure Data sends every number as a float): a float is taken for an int and
-    rounded, any number for a bool. Strict in everything else.
+    Lenient where senders are limited (Pure Data sends every number as a 32-bit float): a float is taken for an int and
+    rounded, any number for a bool, and what rounds to a bound as a 32-bit float for the bound. Strict in all else.
 
     Raises:
         ControlError: wrong type, not finite, or out of range; the text says what is wanted and what was got.
@@ -110,10 +111,23 @@ def accept(kind: type, live: Live, got: object) -> Value:
         raise ControlError(f"takes {wanted}, got {_short(got)}")
     if kind is bool:
         return bool(got)
-    number = round(got) if kind is int else float(got)
+    number = round(got) if kind is int else _at_bound(live, float(got))
     if not live.low <= number <= live.high:
         raise ControlError(f"takes {wanted}, got {_short(got)}")
     return number
+
+
+def _at_bound(live: Live, number: float) -> float:
+    """The bound itself if `number` is the bound as a 32-bit float: 0.01 arrives as 0.0099999998."""
+    return next((float(bound) for bound in (live.low, live.high) if _float32(number) == _float32(bound)), number)
+
+
+def _float32(number: float) -> float:
+    """The nearest 32-bit float."""
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
+    except OverflowError:
+        return math.copysign(math.inf, number)
 
 
 def _number(text: str) -> object:

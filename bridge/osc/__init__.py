@@ -6,10 +6,10 @@
 - ``docs``: the table as OSCQuery JSON and as the page of addresses (pure).
 - ``space``: an address and its arguments to a command, a query or a refusal (pure).
 - ``replies``: events and refusals to OSC messages (pure).
+- ``sockets``: the UDP and TCP sockets on one port.
 - ``clients``: which client is answered where, and how often.
 - ``builtins``: the server's own addresses: ping, status, voices, reply ports, telemetry.
 - ``coalesce``: many values for one control in a short time to the last of them.
-- ``sockets``: the UDP and TCP sockets on one port.
 - ``tcp``: framing and connections of OSC over TCP.
 - ``server``: the thread that receives, posts and answers.
 """

@@ -5,9 +5,9 @@ from typing import Final
 
 from bridge.osc.clients import Client, Clients
 from bridge.osc.space import AddressSpace, Refused
-from bridge.osc.table import BUILT_IN
+from bridge.osc.table import BUILT_IN, taken_as
 from bridge.osc.wire import Message
-from engine.controls import Live, accept
+from engine.controls import Live
 from engine.errors import ControlError
 
 __all__ = ["Builtins", "Status"]
@@ -58,7 +58,7 @@ class Builtins:
         try:
             if len(args) != 1:
                 raise ControlError
-            number = float(accept(kind, live, args[0]))
+            number = float(taken_as(kind, live, args[0]))
             if kind is int and number == self._port:
                 raise ControlError
         except ControlError:

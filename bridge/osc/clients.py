@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from bridge.osc.sockets import is_of_this_machine
+
 __all__ = ["ERRORS_PER_S", "Client", "Clients"]
 
 ERRORS_PER_S: Final = 20  # a fader dragged in a wrong range shall not flood its sender
@@ -16,7 +18,7 @@ ERRORS_PER_S: Final = 20  # a fader dragged in a wrong range shall not flood its
 _MAX_PORTS: Final = 32
 _MAX_SUBSCRIBERS: Final = 32
 _MAX_BUDGETS: Final = 256
-_MAX_NUMBERS: Final = 4096
+_MAX_NUMBERS: Final = 8192  # more than may wait for their time
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -46,7 +48,8 @@ class _Budget:
 class Clients:
     """Registered ports, subscriptions, error budgets, and the sender of each command.
 
-    Every table is bounded: the oldest entry is dropped when it is full.
+    Every table is bounded: the oldest entry is dropped when it is full. All addresses of this machine are one machine:
+    who sends from 192.168.1.7 is also answered at the ports that were registered from 127.0.0.1.
 
     Threads: any.
 
@@ -56,23 +59,23 @@ class Clients:
     """
 
     def __init__(self, own: Client, first: Client) -> None:
-        self._own = {own, Client("127.0.0.1", own.port), Client("::1", own.port)}
+        self._own = own
         self._lock = threading.Lock()
         self._ports: OrderedDict[Client, None] = OrderedDict({first: None})
         self._subscriptions: OrderedDict[Client, _Subscription] = OrderedDict()
         self._budgets: OrderedDict[Client, _Budget] = OrderedDict()
-        self._askers: OrderedDict[int, Client] = OrderedDict()
+        self._askers: OrderedDict[int, tuple[Client, str]] = OrderedDict()
 
     def register(self, host: str, port: int) -> None:
         """Also send replies for this machine, and all events, to this port."""
         with self._lock:
-            _put(self._ports, Client(host, port), None, _MAX_PORTS)
+            _put(self._ports, self._known(host, port), None, _MAX_PORTS)
 
     def drop(self, host: str, port: int) -> None:
         """Stop sending to this port."""
         with self._lock:
-            self._ports.pop(Client(host, port), None)
-            self._subscriptions.pop(Client(host, port), None)
+            self._ports.pop(self._known(host, port), None)
+            self._subscriptions.pop(self._known(host, port), None)
 
     def forget(self, client: Client) -> None:
         """Remove a client whose connection has ended."""
@@ -83,7 +86,7 @@ class Clients:
     def for_answer(self, client: Client) -> list[Client]:
         """Destinations of a reply to `client`."""
         with self._lock:
-            return self._without_own(client, *(port for port in self._ports if port.host == client.host))
+            return self._without_own(client, *(port for port in self._ports if _one_machine(port, client)))
 
     def for_event(self, client: Client | None) -> list[Client]:
         """Destinations of an event caused by `client`, None if by nobody."""
@@ -126,18 +129,37 @@ class Clients:
             budget.left -= 1.0
             return True
 
-    def remember(self, number: int, client: Client) -> None:
-        """Store that `client` sent the command of this number."""
+    def remember(self, number: int, client: Client, sent: str = "") -> None:
+        """Store that `client` sent the command of this number, and its arguments as they were sent."""
         with self._lock:
-            _put(self._askers, number, client, _MAX_NUMBERS)
+            _put(self._askers, number, (client, sent), _MAX_NUMBERS)
 
     def asker(self, number: int) -> Client | None:
         """The client that sent a command; None if no client did, or long ago."""
         with self._lock:
-            return self._askers.get(number)
+            return self._askers.get(number, (None, ""))[0]
+
+    def sent(self, number: int) -> str:
+        """The arguments of a command as a client sent them; empty if no client did, or long ago."""
+        with self._lock:
+            return self._askers.get(number, (None, ""))[1]
 
     def _without_own(self, *clients: Client) -> list[Client]:
-        return [client for client in dict.fromkeys(clients) if client not in self._own]
+        return [client for client in dict.fromkeys(clients) if not self._is_own(client)]
+
+    def _is_own(self, client: Client) -> bool:
+        if client == self._own:
+            return True
+        return client.connection == 0 and client.port == self._own.port and is_of_this_machine(client.host)
+
+    def _known(self, host: str, port: int) -> Client:
+        """The registered port that these mean, or a new one."""
+        client = Client(host, port)
+        return next((each for each in self._ports if each.port == port and _one_machine(each, client)), client)
+
+
+def _one_machine(one: Client, other: Client) -> bool:
+    return one.host == other.host or (is_of_this_machine(one.host) and is_of_this_machine(other.host))
 
 
 def _put(table: OrderedDict[K, V], key: K, value: V, limit: int) -> None:

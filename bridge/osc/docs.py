@@ -51,7 +51,7 @@ def _leaf(method: Method, values: Callable[[tuple[str, ...]], Value | None]) -> 
         leaf["RANGE"] = [_range(kind, live) for _, kind, live in method.parameters]
     if any(live.unit for _, _, live in method.parameters):
         leaf["UNIT"] = [live.unit or None for _, _, live in method.parameters]
-    if method.kind == "control":
+    if method.readable:
         value = values(method.path)
         leaf |= {"ACCESS": _READ | _WRITE, "VALUE": [value], "CLIPMODE": "none"}
     return leaf
@@ -154,8 +154,11 @@ Generated from the code by `make docs` (`python -m bridge.osc.space > docs/OSC.m
 
 Send to port 9000 (UDP, or TCP on the same port). Replies and events go to the port you send from, and to port 9001.
 
-- **Numbers** may be sent as int or float, whichever your program has; a switch takes 0 or 1.
-- **To read a control**, send its address without a value: `/musika/gain` is answered by `/musika/gain -3.0`.
+- **Numbers** may be sent as int or float, whichever your program has; a switch takes 0 or 1. A control that takes whole
+  numbers rounds; a command refuses a fraction.
+- **To read a control**, send its address without a value: `/musika/gain` is answered by `/musika/gain -3.0`. So are
+  `/transport/tempo`, `/transport/beats`, `/harmony/chord` (empty: the progression is followed) and
+  `/harmony/progression`; `/harmony/chord/clear` and `/harmony/progression/clear` clear them.
 - **Time**: after the values you may send `now`, `beat` (the next beat), `bar` (the next bar line), or `at` and a bar
   number: `/musika/style/seed 42 bar`, `/harmony/chord Am7 beat`, `/musika/play at 16`. The default is `now`.
 - **Bars** are counted from 0, as the first bar of the transport is bar 0; beats within a bar also from 0.

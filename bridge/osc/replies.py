@@ -5,7 +5,7 @@ The address of an event is its name, its values are its fields in order; so a ne
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -27,9 +27,17 @@ def error_message(refused: Refused) -> Message:
     return Message("/error", (refused.address, refused.got, refused.wanted, refused.remedy))
 
 
-def failure(command: Command, reason: str) -> Refused:
-    """The refusal of a command that was routed, but that the session could not carry out."""
-    return Refused(address_of(command), _values_of(command), reason, "nothing was changed")
+def failure(command: Command, reason: str, sent: str = "") -> Refused:
+    """The refusal of a command that was routed, but that the session could not carry out.
+
+    Args:
+        reason: as errors are worded: what is wrong, then, after the last semicolon, the remedy.
+        sent: the arguments as they came; empty: those of the command that are not its defaults.
+    """
+    wrong, semicolon, remedy = reason.rpartition("; ")
+    if not semicolon:
+        wrong, remedy = reason, "nothing was changed"
+    return Refused(address_of(command), sent or _values_of(command) or "nothing", wrong, remedy)
 
 
 def event_message(event: Event) -> Message:
@@ -61,10 +69,8 @@ def _plain(event: Any) -> Iterator[Value]:
 def _values_of(command: Command) -> str:
     if isinstance(command, Set):
         return str(command.value)
-    said: Any = command
-    if hasattr(command, "voice"):
-        said = replace(said, voice="")  # the address names it already
-    return " ".join(str(value) for value in _plain(said)).strip()
+    given = (f for f in fields(command) if f.name != "voice" and getattr(command, f.name) != f.default)
+    return " ".join(str(getattr(command, f.name)) for f in given)
 
 
 @cache

@@ -142,9 +142,9 @@ class OscServer:
         for event in events:
             match event:
                 case Applied():
-                    self._tell(event_message(event), self._clients.for_event(self._asker(event.number)))
+                    self._tell(event_message(event), self._clients.for_event(self._asked(event.number)[0]))
                 case Failed():
-                    self._fail(event.command, event.reason, self._asker(event.number))
+                    self._fail(event.command, event.reason, *self._asked(event.number))
                 case Telemetry():
                     due = self._clients.for_telemetry(time.monotonic())
                     for message in telemetry_messages(event) if due else ():
@@ -152,9 +152,10 @@ class OscServer:
                 case _:
                     self._tell(event_message(event), self._clients.for_event(None))
 
-    def _asker(self, number: int) -> Client | None:
+    def _asked(self, number: int) -> tuple[Client | None, str]:
+        """Who sent a command, and with what arguments."""
         with self._posting:
-            return self._clients.asker(number)
+            return self._clients.asker(number), self._clients.sent(number)
 
     def _tell(self, message: Message, clients: Sequence[Client]) -> None:
         data = encode(message)
@@ -171,12 +172,13 @@ class OscServer:
         if self._clients.may_complain(client, time.monotonic()):
             self._tell(error_message(refused), self._clients.for_answer(client))
 
-    def _fail(self, command: Command, reason: str, client: Client | None) -> None:
+    def _fail(self, command: Command, reason: str, client: Client | None, sent: str = "") -> None:
         self._add("failed")
+        refused = failure(command, reason, sent)
         if client is not None:
-            self._complain(failure(command, reason), client)
+            self._complain(refused, client)
         else:
-            self._tell(error_message(failure(command, reason)), self._clients.for_event(None))
+            self._tell(error_message(refused), self._clients.for_event(None))
 
     # in
 
@@ -244,7 +246,7 @@ class OscServer:
             return
         self._carry_out(self._coalescer.flush(now_s))
         for each in routed:
-            self._order(each.command, each.when, client)
+            self._order(each.command, each.when, client, each.got)
 
     def _understand(self, message: Message, client: Client) -> list[Routed]:
         """The commands in a message; questions and refusals are answered here."""
@@ -294,17 +296,17 @@ class OscServer:
 
     def _carry_out(self, changes: Sequence[tuple[Set, Client]]) -> None:
         for change, client in changes:
-            self._order(change, NOW, client)
+            self._order(change, NOW, client, str(change.value))
 
-    def _order(self, command: Command, when: When, client: Client) -> None:
+    def _order(self, command: Command, when: When, client: Client, sent: str) -> None:
         try:
             with self._posting:
-                self._clients.remember(self._post(command, when), client)
+                self._clients.remember(self._post(command, when), client, sent)
         except EngineError as error:
-            self._fail(command, str(error), client)
+            self._fail(command, str(error), client, sent)
         except Exception:
             self._fault(address_of(command))
-            self._fail(command, "an internal error of the server; see its log", client)
+            self._fail(command, "an internal error of the server; see its log", client, sent)
 
     # connections
 

@@ -5,11 +5,12 @@ import errno
 import os
 import socket
 import sys
+from functools import lru_cache
 from typing import Final
 
 from engine.errors import EngineError
 
-__all__ = ["RECEIVE_BUFFER", "OscPortBusy", "kernel_drops", "open_sockets"]
+__all__ = ["RECEIVE_BUFFER", "OscPortBusy", "is_of_this_machine", "kernel_drops", "open_sockets"]
 
 RECEIVE_BUFFER: Final = 4 << 20  # bytes asked for: at Linux's default some 250 small packets in a burst are lost
 _TRIES: Final = 20
@@ -49,6 +50,18 @@ def open_sockets(host: str, port: int) -> tuple[socket.socket, socket.socket]:
         tcp.setblocking(False)
         return udp, tcp
     raise OscPortBusy(f"OSC finds no port on {host} that is free in UDP and TCP; name one")
+
+
+@lru_cache(maxsize=1024)
+def is_of_this_machine(host: str) -> bool:
+    """Whether an address, such as 192.168.1.7, is one of this machine's: only then can a socket be bound to it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except (OSError, OverflowError, UnicodeError):
+        return False
+    return True
 
 
 def kernel_drops(udp: socket.socket) -> int:

@@ -5,13 +5,14 @@ and docs/OSC.md from the same table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from bridge.osc.docs import as_markdown, as_oscquery, main
 from bridge.osc.pattern import is_pattern, matcher
-from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of
-from engine.controls import Live, Value, accept
+from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of, taken_as
+from bridge.osc.wire import Code
+from engine.controls import Live, Value
 from engine.errors import ControlError
 from engine.messages.session import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, Set, When
 
@@ -25,6 +26,7 @@ _WHEN: Final = ", then optionally a time: now, beat, bar, or at and a bar number
 _LAST_BAR: Final = 100_000
 _LOAD: Final = next(name for name, kind in VOICE_COMMANDS.items() if kind is Load)
 _NAME_MOST: Final = 32  # longest name of a voice
+_ROUNDING: Final = 1e-6  # of 32-bit floats that were calculated with: 3 may arrive as 3.0000002
 _COMMAND_NAMES: Final = {kind: name for name, kind in (*VOICE_COMMANDS.items(), *SESSION_COMMANDS.items())}
 
 
@@ -35,6 +37,8 @@ class Routed:
     address: str
     command: Command
     when: When
+    got: str = field(default="", compare=False)
+    """The arguments as they were sent, for a refusal later on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +154,14 @@ def is_own(address: str) -> bool:
 
 
 def _take(method: Method, args: Sequence[object]) -> list[Routed | Query | Refused]:
-    if method.kind == "control":
-        return _take_control(method, args)
+    if method.readable and not args:
+        return [Query(method.address, method.path)]
+    taken = _take_control(method, args) if method.kind == "control" else _take_values(method, args)
+    return [replace(each, got=_shown(args)) if isinstance(each, Routed) else each for each in taken]
+
+
+def _take_values(method: Method, args: Sequence[object]) -> list[Routed | Query | Refused]:
+    """A command: with its arguments, or the press or release of a button."""
     values, when = _split_when(args)
     if isinstance(when, Refused):
         return [Refused(method.address, when.got, when.wanted, when.remedy)]
@@ -161,7 +171,7 @@ def _take(method: Method, args: Sequence[object]) -> list[Routed | Query | Refus
     if not values:
         return [Routed(method.address, _command(method, {}), when)]
     pressed = values[0]
-    if len(values) > 1 or not isinstance(pressed, int | float) or pressed != pressed:
+    if len(values) > 1 or not isinstance(pressed, int | float) or isinstance(pressed, Code) or pressed != pressed:
         return [
             Refused(
                 method.address,
@@ -181,8 +191,6 @@ def _is_button(method: Method, values: Sequence[object]) -> bool:
 
 def _take_control(method: Method, args: Sequence[object]) -> list[Routed | Query | Refused]:
     (_, kind, live) = method.parameters[0]
-    if not args:
-        return [Query(method.address, method.path)]
     values, when = ([args[0]], _when(args[1:])) if kind is str else _split_when(args)
     if isinstance(when, Refused):
         return [Refused(method.address, when.got, when.wanted, when.remedy)]
@@ -190,7 +198,7 @@ def _take_control(method: Method, args: Sequence[object]) -> list[Routed | Query
         wanted = f"one value, {accepted(live, kind)}{_WHEN}"
         return [Refused(method.address, _shown(args), wanted, "send one value at a time")]
     try:
-        return [Routed(method.address, Set(method.path, accept(kind, live, values[0])), when)]
+        return [Routed(method.address, Set(method.path, taken_as(kind, live, values[0])), when)]
     except ControlError:
         return [_refused(method, kind, live, values[0])]
 
@@ -206,7 +214,7 @@ def _take_command(method: Method, values: list[object], when: When) -> Routed | 
     given: dict[str, Value] = {}
     for (name, kind, live), value in zip(names, values, strict=False):
         try:
-            given[name] = accept(kind, live, value)
+            given[name] = _exact(kind, live, value)
         except ControlError:
             return _refused(method, kind, live, value)
     return Routed(method.address, _command(method, given), when)
@@ -233,12 +241,20 @@ def _when(words: Sequence[object]) -> When | Refused:
         return _WORDS[words[0]]
     if len(words) == 2 and words[0] == "at":
         try:
-            return When("at", int(accept(int, Live(0, _LAST_BAR, "bar"), words[1])))
+            return When("at", int(_exact(int, Live(0, _LAST_BAR, "bar"), words[1])))
         except ControlError:
             pass
     return Refused(
         "", _shown(words), f"now, beat, bar, or at and a bar number 0..{_LAST_BAR}", "bars are counted from 0"
     )
+
+
+def _exact(kind: type, live: Live, value: object) -> Value:
+    """`accept` without rounding: bar 4.5 or 6.5 beats are a mistake, where the knob of a control is only in between."""
+    taken = taken_as(kind, live, value)
+    if kind is int and isinstance(value, float) and abs(value - round(value)) > _ROUNDING * max(1.0, abs(value)):
+        raise ControlError(f"takes a whole number, got {value:g}")
+    return taken
 
 
 def _is_word(value: object) -> bool:
@@ -254,7 +270,8 @@ def _command(method: Method, given: Mapping[str, Value]) -> Command:
 
 
 def _refused(method: Method, kind: type, live: Live, value: object) -> Refused:
-    return Refused(method.address, _shown([value]), accepted(live, kind), f"send another value: {live.meaning}")
+    whole = "a whole number, " if kind is int else ""
+    return Refused(method.address, _shown([value]), whole + accepted(live, kind), f"send another value: {live.meaning}")
 
 
 def _shown(values: Sequence[object]) -> str:

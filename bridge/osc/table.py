@@ -4,12 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.osc.wire import Character, Code
 from engine.audio.input import INPUT
-from engine.controls import Live, Value, describe, parameters, walk
+from engine.controls import Live, Value, accept, describe, parameters, walk
 from engine.errors import ControlError
-from engine.messages.session import SESSION_COMMANDS, VOICE_COMMANDS, BandLoad, Beats, Choose, Infill, Jump, Load, Tempo
+from engine.messages.session import (
+    READABLE,
+    SESSION_COMMANDS,
+    VOICE_COMMANDS,
+    BandLoad,
+    Beats,
+    Choose,
+    Infill,
+    Jump,
+    Load,
+    Progression,
+    SetChord,
+    Tempo,
+)
 
-__all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of"]
+__all__ = ["BUILT_IN", "OWN_ADDRESSES", "OWN_BRANCHES", "Method", "accepted", "methods_of", "taken_as"]
 
 BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
     "/ping": ("anything", "Reply with `/pong` and the same arguments."),
@@ -36,6 +50,8 @@ _NOT_IN_NAMES: Final = frozenset(" #*,/?[]{}")  # OSC 1.0: never in the name of 
 _REQUIRED: Final[Mapping[type, int]] = {
     Tempo: 1,
     Beats: 1,
+    SetChord: 1,
+    Progression: 1,
     Jump: 1,
     Load: 1,
     Infill: 2,
@@ -55,6 +71,7 @@ class Method:
         meaning: one phrase for the documentation.
         default: of a control; None for a command.
         command: type of the command; None for a control.
+        readable: its address without a value asks for the present one.
     """
 
     address: str
@@ -65,6 +82,7 @@ class Method:
     meaning: str
     default: Value | None = None
     command: type | None = None
+    readable: bool = False
 
 
 def accepted(live: Live, kind: type) -> str:
@@ -72,6 +90,17 @@ def accepted(live: Live, kind: type) -> str:
     if kind is int and not live.choices:
         return f"{int(live.low)}..{int(live.high)}" + (f" {live.unit}" if live.unit else "")
     return describe(live, kind)
+
+
+def taken_as(kind: type, live: Live, got: object) -> Value:
+    """`engine.controls.accept` for an OSC argument: a time, a colour or the character 1 is no number.
+
+    Raises:
+        ControlError: wrong type, not finite, or out of range.
+    """
+    if isinstance(got, Code) or (isinstance(got, Character) and kind is not str):
+        raise ControlError(f"takes {accepted(live, kind)}, got {got!r}, which is no number")
+    return accept(kind, live, str(got) if isinstance(got, Character) else got)
 
 
 def methods_of(
@@ -105,7 +134,7 @@ def _controls(owner: str, controls: object) -> list[Method]:
     return [
         Method(
             "/" + "/".join(control.path), "control", control.path, ((control.path[-1], control.kind, control.live),), 1,
-            control.live.meaning, control.value,
+            control.live.meaning, control.value, readable=True,
         )
         for control in walk(controls, (owner,))
     ]  # fmt: skip
@@ -114,4 +143,7 @@ def _controls(owner: str, controls: object) -> list[Method]:
 def _command(path: tuple[str, ...], kind: str, command: type) -> Method:
     meaning = (command.__doc__ or "").strip().splitlines()[0]
     required = _REQUIRED.get(command, 0)
-    return Method("/" + "/".join(path), kind, path, parameters(command), required, meaning, command=command)
+    readable = command in READABLE
+    return Method(
+        "/" + "/".join(path), kind, path, parameters(command), required, meaning, command=command, readable=readable
+    )

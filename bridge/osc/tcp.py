@@ -4,6 +4,7 @@ The framing follows from a connection's first byte: 0 begins a size (OSC 1.0: in
 character of a packet begins SLIP (OSC 1.1, RFC 1055: END before and after, or only after).
 """
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -16,8 +17,11 @@ from bridge.osc.wire import MAX_PACKET, OscError
 __all__ = ["MAX_CONNECTIONS", "Connections", "Frames"]
 
 MAX_CONNECTIONS: Final = 16
-_STALLED_S: Final = 10.0  # to end a packet that has begun, or to say anything at all
+_STALLED_S: Final = 10.0  # to end a packet that has begun
 _IDLE_S: Final = 60.0  # a connection silent for so long gives way to a new one
+_UNUSED_S: Final = 10.0  # and one over which nothing was ever received or sent
+_PROBES: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+"""Socket options, where a system has them: a peer that has gone without a word is noticed within a minute."""
 _MAX_UNSENT: Final = 1 << 18  # bytes for a peer that does not read; then it is let go
 _READ: Final = 1 << 16
 
@@ -100,7 +104,7 @@ class _Connection:
     client: Client
     received_s: float
     frames: Frames = field(default_factory=Frames)
-    packets: int = 0
+    used: bool = False
     waiting_since_s: float | None = None
     unsent: bytearray = field(default_factory=bytearray)
     dead: bool = False
@@ -108,6 +112,10 @@ class _Connection:
 
 class Connections:
     """The TCP connections of a server: bounded in number, in bytes and in patience.
+
+    A peer may be silent for as long as it likes: who only listens has nothing to say. A connection is ended when a
+    packet begins and does not end, when the peer does not read what it is sent or its machine no longer answers, and,
+    where there are too many, when it has been silent longest.
 
     Threads:
         accept, receive, tend, close    the server's receiver
@@ -140,13 +148,14 @@ class Connections:
         except OSError:
             return
         if len(self._connections) >= MAX_CONNECTIONS:
-            number, oldest = min(self._connections.items(), key=lambda row: row[1].received_s)
-            if now_s - oldest.received_s < _IDLE_S:
+            number, oldest = min(self._connections.items(), key=lambda row: (row[1].used, row[1].received_s))
+            if now_s - oldest.received_s < (_IDLE_S if oldest.used else _UNUSED_S):
                 sock.close()
                 return
             self._drop(number)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _watch(sock)
         self._count += 1
         with self._lock:
             self._connections[self._count] = _Connection(sock, Client(peer[0], peer[1], self._count), now_s)
@@ -175,7 +184,7 @@ class Connections:
         except OscError:
             self._drop(number)
             raise
-        connection.packets += len(packets)
+        connection.used = connection.used or bool(packets)
         if packets or not connection.frames.partial:
             connection.waiting_since_s = None
         elif connection.waiting_since_s is None:
@@ -189,6 +198,7 @@ class Connections:
             connection = self._connections.get(number)
             if connection is None or connection.dead:
                 return False
+            connection.used = True
             connection.unsent += connection.frames.wrap(packet)
             _flush(connection)
             if len(connection.unsent) > _MAX_UNSENT:
@@ -201,7 +211,7 @@ class Connections:
         with self._lock:
             for number, connection in self._connections.items():
                 _flush(connection)
-                since = connection.waiting_since_s if connection.packets else connection.received_s
+                since = connection.waiting_since_s
                 if connection.dead or (since is not None and now_s - since > _STALLED_S):
                     stuck.append(number)
             kept = any(connection.unsent for connection in self._connections.values())
@@ -220,6 +230,15 @@ class Connections:
             connection = self._connections.pop(number)
         self._closed(connection.sock, connection.client)
         connection.sock.close()
+
+
+def _watch(sock: socket.socket) -> None:
+    """Have the system ask a silent peer now and then whether it is still there."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _PROBES.items():
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _flush(connection: _Connection) -> None:

@@ -18,8 +18,8 @@ from pythonosc.parsing import osc_types
 
 from engine.errors import EngineError
 
-__all__ = ["MAX_ARGUMENTS", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_PACKET", "Bundle", "Message", "OscError"]
-__all__ += ["decode", "encode", "messages"]
+__all__ = ["MAX_ARGUMENTS", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_PACKET", "Bundle", "Character", "Code", "Message"]
+__all__ += ["OscError", "decode", "encode", "messages"]
 
 MAX_PACKET: Final = 65_507  # bytes: the largest UDP payload over IPv4
 MAX_ARGUMENTS: Final = 1024  # of one message, arrays counted through
@@ -28,7 +28,8 @@ MAX_DEPTH: Final = 8  # bundles in bundles, arrays in arrays
 
 _UNIX_EPOCH: Final = 2_208_988_800  # seconds from 1900-01-01, where OSC time begins, to 1970-01-01
 _BUNDLE: Final = b"#bundle\0"
-_FIXED: Final = {tag: struct.Struct(">" + code) for tag, code in zip("ifhdtr", "ifqdQI", strict=True)}
+_FIXED: Final = {tag: struct.Struct(">" + code) for tag, code in zip("ifhd", "ifqd", strict=True)}
+_RARE_BYTES: Final = {"t": 8, "r": 4, "m": 4, "c": 4, "b": 4}  # of a blob, those of its length
 _EMPTY: Final = {"T": True, "F": False, "N": None, "I": True}
 _INT32: Final = 2**31
 
@@ -37,12 +38,24 @@ class OscError(EngineError, ValueError):
     """Bytes that are no OSC packet, or values that cannot be put into one."""
 
 
+class Code(int):
+    """A time or a colour: bits that are no quantity, and so never the value of a control."""
+
+    __slots__ = ()
+
+
+class Character(str):
+    """A single character: a text, but never the number that it may look like."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """An address and its arguments.
 
-    Received arguments are int, float, str (tags s, S, c), bytes (b; m as its 4 bytes), bool (T, F; I as True), None
-    (N) and tuples (arrays); a timetag or colour is an int.
+    Received arguments are int, float, str (tags s, S), `Character` (c), `Code` (t, r), bytes (b; m as its 4 bytes),
+    bool (T, F; I as True), None (N) and tuples (arrays).
     """
 
     address: str
@@ -155,19 +168,22 @@ def _arguments(tags: str, data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
 
 
 def _rare(tag: str, data: bytes, at: int) -> tuple[Any, int]:
-    """An argument of tag b, c or m, and where the next begins."""
-    word = data[at : at + 4]
-    if tag not in ("b", "c", "m"):
+    """An argument of tag b, c, m, r or t, and where the next begins."""
+    size = _RARE_BYTES.get(tag)
+    if size is None:
         raise OscError(f"type tag {tag!r} is not known")
-    if len(word) < 4:
+    word = data[at : at + size]
+    if len(word) < size:
         raise OscError("the packet ends within an argument")
-    number, at = int.from_bytes(word, "big"), at + 4
+    number, at = int.from_bytes(word, "big"), at + size
     if tag == "m":
         return word, at
+    if tag in "rt":
+        return Code(number), at
     if tag == "c":
         if number > 127:
             raise OscError("a character is ASCII, 0..127")
-        return chr(number), at
+        return Character(chr(number)), at
     end = at + number
     if end + -end % 4 > len(data):
         raise OscError("a blob is longer than its packet")

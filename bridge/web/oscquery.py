@@ -66,7 +66,7 @@ class OscQuery:
 
     def __init__(self, host: str, port: int, tree: Tree, osc_port: int, name: str = "Ripieno") -> None:
         extensions = dict.fromkeys(_OPTIONAL, True) | dict.fromkeys((*_UNSUPPORTED, *_COMMANDS), False)
-        info = {"NAME": name, "OSC_IP": host, "OSC_PORT": osc_port, "OSC_TRANSPORT": "UDP", "EXTENSIONS": extensions}
+        info = {"NAME": name, "OSC_IP": "", "OSC_PORT": osc_port, "OSC_TRANSPORT": "UDP", "EXTENSIONS": extensions}
         try:
             self._server = _Server((host, port), _handler(tree, info))
         except (OSError, OverflowError) as error:
@@ -124,6 +124,12 @@ class _Server(ThreadingHTTPServer):
         """Ignored: a browser that closes its connection is not an error."""
 
 
+def _reached_at(connection: socket.socket) -> str:
+    """The address of ours that an asker has used, which it can therefore send to, even where all are listened at."""
+    host = str(connection.getsockname()[0])
+    return host.removeprefix("::ffff:")
+
+
 def _handler(tree: Tree, info: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _TIMEOUT_S
@@ -131,7 +137,7 @@ def _handler(tree: Tree, info: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
         sys_version = ""
 
         def do_GET(self) -> None:
-            status, content = answer(self.path, tree, info)
+            status, content = answer(self.path, tree, {**info, "OSC_IP": _reached_at(self.connection)})
             body = b"" if content is None else json.dumps(content).encode()
             self.send_response(status)
             if status != 204:

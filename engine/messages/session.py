@@ -16,9 +16,10 @@ from engine.messages.infill import CancelInfill, FilledNote, FillNote, ForgetNot
 from engine.music.units import TEMPO_BPM, TICKS_PER_BEAT
 
 __all__ = [
-    "BAR", "BEAT", "NOW", "SESSION_COMMANDS", "VOICE_COMMANDS", "Applied", "BandCounts", "BandLoad", "BandNote",
-    "BandPlan", "BandStart", "BandStop", "Beats", "Branch", "CancelInfill", "Changed", "Choose", "Command", "Commit",
-    "Continue", "Cover", "Event", "Failed", "FillNote", "FilledNote", "ForgetNotes", "Infill", "InfillDone",
+    "BAR", "BEAT", "NOW", "READABLE", "SESSION_COMMANDS", "VOICE_COMMANDS", "Applied", "BandCounts", "BandLoad",
+    "BandNote", "BandPlan", "BandStart", "BandStop", "Beats", "Branch", "CancelInfill", "Changed", "Choose",
+    "ClearChord", "ClearProgression", "ClearWaiting", "Command", "Commit", "Continue", "Cover", "Event", "Failed",
+    "FillNote", "FilledNote", "ForgetNotes", "Infill", "InfillDone",
     "InfillProgress", "Jump", "Keep", "Keys", "Load", "Locate", "Panic", "Play", "Prepared", "Progression", "Record",
     "RecordStop", "Recorded", "Rewind", "Set", "SetChord", "Stop", "Swapped", "Telemetry", "Tempo", "Thawed",
     "Unload", "VoiceDown", "VoiceTelemetry", "VoiceUp", "When",
@@ -149,6 +150,21 @@ class Progression:
     chords: Annotated[str, Live(0, 1024, "chords, one per bar, such as Am F C G; or Am F | C G | Dm")] = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClearChord:
+    """Clear the present chord: the progression is followed again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClearProgression:
+    """Clear the progression: chords come only from `/harmony/chord` and from keys."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClearWaiting:
+    """Drop all commands that wait for their beat, bar or time; each is answered at `/error`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The set of keys held on a MIDI keyboard has changed; empty: all released (the last chord stays)."""
@@ -193,6 +209,9 @@ Command = (
     | Locate
     | SetChord
     | Progression
+    | ClearChord
+    | ClearProgression
+    | ClearWaiting
     | Keys
     | Record
     | RecordStop
@@ -225,6 +244,9 @@ SESSION_COMMANDS: Final[Mapping[str, type]] = {
     "transport/locate": Locate,
     "harmony/chord": SetChord,
     "harmony/progression": Progression,
+    "harmony/chord/clear": ClearChord,
+    "harmony/progression/clear": ClearProgression,
+    "waiting/clear": ClearWaiting,
     "record/start": Record,
     "record/stop": RecordStop,
     "record/keep": Keep,
@@ -238,6 +260,9 @@ SESSION_COMMANDS: Final[Mapping[str, type]] = {
     "panic": Panic,
 }
 """Commands of the whole session, by address below the root."""
+
+READABLE: Final = frozenset({Tempo, Beats, SetChord, Progression})
+"""Commands of one value whose address without it asks for the present one, as the address of a control does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ __all__ = [
     "Chord",
     "HarmonyError",
     "Key",
+    "format_progression",
     "parse_chord",
     "parse_key",
     "parse_progression",
@@ -216,6 +217,14 @@ def parse_progression(text: str) -> tuple[tuple[Chord, ...], ...]:
     if not bars or not all(bars):
         raise HarmonyError(f"got progression {text!r}, wanted chords in every bar: write N for a bar without one")
     return bars
+
+
+def format_progression(bars: Iterable[Iterable[Chord]]) -> str:
+    """A progression as text that `parse_progression` reads back; empty for no bars."""
+    texts = [" ".join(map(str, bar)) for bar in bars]
+    if all(" " not in text for text in texts):
+        return " ".join(texts)
+    return " | ".join(texts) if len(texts) > 1 else f"{texts[0]} |"
 
 
 def recognise(pitches: Iterable[int]) -> Chord | None:

@@ -4,12 +4,19 @@ A command for a bar line waits as a tick; its sample is fixed only when it is ne
 it along.
 """
 
+import heapq
+import itertools
 from dataclasses import dataclass
+from typing import Final
 
 from engine.conductor import Conductor
+from engine.errors import ControlError
 from engine.messages.session import NOW, Command, When
 
-__all__ = ["Scheduled", "Scheduler", "Target", "target_of"]
+__all__ = ["MOST_WAITING", "Scheduled", "Scheduler", "Target", "target_of"]
+
+MOST_WAITING: Final = 4096
+"""Commands that may wait for their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +60,53 @@ class Scheduled:
     when: When = NOW
 
 
+_Queue = list[tuple[float, int, int, Scheduled]]  # heaps: key, number, a count for equal ones
+
+
 class Scheduler:
-    """Commands in the order of their posting, given out when near. Threads: the session's housekeeping."""
+    """Commands that wait, ordered by time: asking for those that are near costs next to nothing while none is.
+
+    Commands for a tick and commands for a sample wait apart, as a change of tempo moves the one against the other.
+    Among ticks the order stays: a later tick is never reached at an earlier sample.
+
+    Threads: the session's housekeeping.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[Scheduled] = []
+        self._by_tick: _Queue = []
+        self._by_sample: _Queue = []
+        self._count = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._by_tick) + len(self._by_sample)
 
     def add(self, due: Scheduled) -> None:
-        self._waiting.append(due)
+        """Have a command wait.
+
+        Raises:
+            ControlError: too many wait already; what is to be done at once is always taken.
+        """
+        target = due.target
+        if not target.at_once and len(self) >= MOST_WAITING:
+            raise ControlError(
+                f"{MOST_WAITING} commands wait for their time, which is the most: wait for some, or send /waiting/clear"
+            )
+        queue, key = (self._by_sample, target.sample) if target.tick is None else (self._by_tick, target.tick)
+        heapq.heappush(queue, (key, due.number, next(self._count), due))
 
     def take_near(self, conductor: Conductor, after: float, horizon: float) -> list[tuple[Scheduled, float]]:
         """Those whose sample, by what is known now, lies before `horizon`, with that sample; they are given out once.
 
         The earliest comes first, so that what it changes is known to the next.
         """
-        near = [(due, due.target.near(conductor, after)) for due in self._waiting]
-        near = sorted((row for row in near if row[1] <= horizon), key=lambda row: (row[1], row[0].number))
-        taken = {due.number for due, _ in near}
-        self._waiting = [due for due in self._waiting if due.number not in taken]
-        return near
+        near = []
+        for queue in (self._by_tick, self._by_sample):
+            while queue and (sample := queue[0][-1].target.near(conductor, after)) <= horizon:
+                near.append((heapq.heappop(queue)[-1], sample))
+        return sorted(near, key=lambda row: (row[1], row[0].number))
+
+    def clear(self) -> list[Scheduled]:
+        """Drop all; gives them in the order of their posting."""
+        dropped = sorted((row[-1] for row in (*self._by_tick, *self._by_sample)), key=lambda due: due.number)
+        self._by_tick, self._by_sample = [], []
+        return dropped

@@ -1,8 +1,6 @@
 """A performance: post commands, read audio, poll events; and let it hear."""
 
-import importlib.metadata
 import itertools
-import platform
 import threading
 import time
 from collections import deque
@@ -21,6 +19,7 @@ from engine.conductor import Conductor
 from engine.errors import ControlError, EngineError, ShapeError
 from engine.messages.session import (
     NOW,
+    ClearWaiting,
     Command,
     Event,
     Failed,
@@ -41,7 +40,7 @@ from engine.session.recordings import Recordings
 from engine.session.schedule import Scheduled, Scheduler, target_of
 from engine.session.slot import SessionContext, VoiceSpec, VoiceStatus
 from engine.session.sources import Sources
-from engine.session.take import TakeWriter, new_take
+from engine.session.take import TakeWriter, machine, new_take
 from engine.session.telemetry import TelemetryReporter
 from engine.session.voice import Voice
 from engine.worker.orders import AT_ONCE, Order, applies_within_chunk, conduct, conducts, needs_preparation
@@ -54,6 +53,7 @@ _PIECE: Final = 512  # an in-process session mixes this many samples at a time, 
 _TEND_S: Final = 0.005
 _LEAD_S: Final = 0.005  # a conductor's change is put this far beyond what is made, so that no worker overtakes it
 _HORIZON_S: Final = 0.1  # a command's sample is fixed when it is this near to what is made
+_DROPPED: Final = "dropped by /waiting/clear; send it again if it is still wanted"
 _EVENTS_KEPT: Final = 10_000  # for a host that does not poll
 
 
@@ -123,17 +123,13 @@ class Session:
         self._stage = SessionContext(
             sample_rate=sample_rate,
             fades=fades,
-            pacing=Pacing(
-                fill=fill,
-                lead=0 if in_process else fill,
-                tail=fades.end + 2 * fades.cover + block,
-            ),
+            pacing=Pacing(fill=fill, lead=0 if in_process else fill, tail=fades.end + 2 * fades.cover + block),
             conductor=conductor,
             opener=opener,
             start=LocalWorker if in_process else ProcessWorker,
             clock=self._fake_clock if in_process else time.perf_counter,
             position=lambda: self._mixer.position,
-            take=TakeWriter(None if folder is None else new_take(folder), {**facts, **_machine(), **(header or {})}),
+            take=TakeWriter(None if folder is None else new_take(folder), {**facts, **machine(), **(header or {})}),
             folder=folder,
             find=Sources(folder, conductor, self._mixer, self.hearing, keep_s, threaded=not in_process).find,
         )
@@ -142,6 +138,7 @@ class Session:
         self._studio = Recordings(folder, self._stage, self._mixer, self.hearing, keep_s)
         self._jobs = Infills(folder, self._stage, in_process=in_process)
         self._voices: dict[str, Voice] = {}
+        self._places: dict[str, int] = {}
         for spec in voices:
             self._add(spec)
 
@@ -279,7 +276,7 @@ class Session:
             self._jobs.tend()
             self._mind_take()
             self._teller.tell(self._voices.values(), *self._mark)
-            self._status = tuple(self._status_of(voice) for voice in self._voices.values())
+            self._status = tuple(VoiceStatus.of(voice) for voice in self._voices.values())
             while len(self._stage.events) > _EVENTS_KEPT:
                 self._stage.events.popleft()
         finally:
@@ -301,8 +298,11 @@ class Session:
         due = Scheduled(number, command, target, posted_s, when)
         if isinstance(command, Load) or needs_preparation(command):
             self._obey(due, 0.0)  # it is made ready from now on; only the change waits
-        else:
+            return
+        try:
             self._agenda.add(due)
+        except ControlError as error:
+            stage.failed(due, str(error))
 
     def _voice_of(self, command: Command) -> Voice | None:
         if isinstance(command, Set):
@@ -318,6 +318,7 @@ class Session:
         else:
             return None
         if name not in self._voices and isinstance(command, Load) and name:
+            self._forget_unloaded()
             self._add(VoiceSpec(name=name, bundle=command.bundle, seed=command.seed))
         if name not in self._voices:
             raise ControlError(f"no voice '{name}'; there are: {', '.join(self._voices) or 'none'}")
@@ -347,6 +348,12 @@ class Session:
         stage, command = self._stage, due.command
         if conducts(command):
             self._conduct(due, sample)
+            return
+        if isinstance(command, ClearWaiting):
+            stage.fail_all(self._agenda.clear(), _DROPPED)
+            for each in self._voices.values():
+                each.drop_waiting(_DROPPED)
+            stage.applied(due, "", self.position)
             return
         if isinstance(command, Panic):
             for each in self._voices.values():
@@ -384,23 +391,24 @@ class Session:
             self._take_missed = True
             self._stage.events.append(Failed(number=0, command=Record(), reason=f"no take is kept: {take.failed}"))
 
-    def _status_of(self, voice: Voice) -> VoiceStatus:
-        return VoiceStatus(
-            name=voice.name,
-            bundle=voice.bundle,
-            seed=voice.seed,
-            playing=voice.playing,
-            loaded=voice.loaded,
-            loading=voice.loading,
-            controls=voice.controls,
-        )
-
     # inside
 
     def _add(self, spec: VoiceSpec) -> None:
         lane = Lane(self.sample_rate, self._stage.fades, self._bar_at)
         self._voices[spec.name] = Voice(self._stage, spec, lane)
-        self._mixer.lanes = (*self._mixer.lanes, lane)
+        self._places.setdefault(spec.name, len(self._places))
+        self._set_lanes()
+
+    def _forget_unloaded(self) -> None:
+        """Give up the places of voices that were unloaded: names are used up at one time, not for good."""
+        for name in [voice.name for voice in self._voices.values() if voice.unloaded]:
+            del self._voices[name]
+        self._set_lanes()
+
+    def _set_lanes(self) -> None:
+        """Mix voices in the order in which their names first came, as a replay does: sums differ by order."""
+        rows = sorted(self._voices.items(), key=lambda row: self._places[row[0]])
+        self._mixer.lanes = tuple(voice.lane for _, voice in rows)
 
     def _bar_at(self, sample: int) -> int:
         """Samples in a bar at a sample, for a lane that covers."""
@@ -426,15 +434,6 @@ class Session:
                     pass
         self._tend()
         return self._mix(frames)
-
-
-def _machine() -> dict[str, str]:
-    """What made a take: sound is bit for bit the same only where all of this is."""
-    try:
-        version = importlib.metadata.version("ripieno")
-    except importlib.metadata.PackageNotFoundError:
-        version = "source"
-    return {"engine": version, "machine": platform.platform(), "processor": platform.machine(), "numpy": np.__version__}
 
 
 def _joined(pieces: list[Audio]) -> Audio:

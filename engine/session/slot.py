@@ -2,9 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from engine.audio.mixer import Fades
 from engine.audio.ring import Ring
@@ -58,6 +58,11 @@ class VoiceStatus:
     loaded: bool
     loading: bool
     controls: Any
+
+    @classmethod
+    def of(cls, voice: Any) -> Self:
+        """What a `engine.session.voice.Voice` is now."""
+        return cls(**{each.name: getattr(voice, each.name) for each in fields(cls)})
 
 
 @dataclass(kw_only=True, slots=True)
@@ -133,6 +138,12 @@ class Slot:
                 self.controls = with_value(self.controls, (name,), value)
                 yield Changed(path=(voice, name), value=getattr(self.controls, name))
 
+    def watch(self, stage: SessionContext, playing: bool) -> None:
+        """Kill a player that hangs; its end is then reported like any other."""
+        starving = playing and self.player.ring.written < stage.position() + stage.fades.cover
+        if self.hangs(stage.clock(), starving):
+            self.player.kill()
+
     def hangs(self, now_s: float, starving: bool) -> bool:
         """Whether its player gives no sign of life while its ring runs empty, or takes too long to open; said once."""
         ring = self.player.ring
@@ -157,6 +168,9 @@ class Retired:
     def __init__(self, uses: Callable[[Ring], bool]) -> None:
         self._uses = uses
         self._rows: list[tuple[Slot, float | None]] = []  # and the time at which its ring was first seen unused
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def add(self, cast: Slot) -> None:
         """End a player at once; its ring stays."""

@@ -99,7 +99,7 @@ class Sources:
         """A copy of the mix before `end`. Any thread."""
         sound, kept = self._mixer.kept.get(end - samples, samples), self._mixer.kept.capacity
         if self._mixer.position - (end - samples) > kept:
-            raise ControlError("the mix was overwritten before it was copied: this machine is too busy, ask again")
+            raise ControlError("the mix was overwritten before it was copied: this machine is too busy; ask again")
         return sound
 
     def _written(self, folder: Path, command: Continue, copy: Callable[[], Audio]) -> Continue:
@@ -116,7 +116,7 @@ class Sources:
 
 
 def _nothing_in(source: str) -> ControlError:
-    return ControlError(f"nothing has come from the {source} yet: name a file, or wait for sound")
+    return ControlError(f"nothing has come from the {source} yet; name a file, or wait for sound")
 
 
 def _new_file(folder: Path, end: int) -> Path:

@@ -5,13 +5,17 @@ whatever ends the session.
 """
 
 import contextlib
+import importlib.metadata
 import json
 import math
+import platform
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, Final
+
+import numpy as np
 
 from engine.audio.mixer import LaneChange
 from engine.conductor import Conductor, Stretch
@@ -22,7 +26,7 @@ from engine.music.harmony import Chord
 from engine.worker.orders import Began, Order, Took
 from engine.worker.process import Setup
 
-__all__ = ["PlayerLog", "Take", "TakeWriter", "new_take", "read_take"]
+__all__ = ["PlayerLog", "Take", "TakeWriter", "machine", "new_take", "read_take"]
 
 FORMAT: Final = 1
 _STEP: Final = 48_000
@@ -30,7 +34,7 @@ _RATES: Final = range(1_000, 1_000_000)
 _WRONG: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, EngineError)
 _LOGGED: Final = (
     "Set", "Jump", "Tempo", "Beats", "Locate", "SetChord", "Progression", "Keys", "Continue", "Rewind", "Branch",
-    "Choose", "Commit",
+    "Choose", "Commit", "ClearChord", "ClearProgression",
 )  # fmt: skip
 _WRITTEN: Final[Mapping[str, str]] = {"SetChord": "Chord", "Commit": "Land"}
 """Commands whose name in a take is another one than in the code: the format does not change with the code."""
@@ -119,6 +123,15 @@ class TakeWriter:
             file, self._file = self._file, None
             with contextlib.suppress(OSError):
                 file.close()
+
+
+def machine() -> dict[str, str]:
+    """What made a take: sound is bit for bit the same only where all of this is."""
+    try:
+        version = importlib.metadata.version("ripieno")
+    except importlib.metadata.PackageNotFoundError:
+        version = "source"
+    return {"engine": version, "machine": platform.platform(), "processor": platform.machine(), "numpy": np.__version__}
 
 
 def new_take(folder: Path) -> Path:

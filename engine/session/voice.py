@@ -63,6 +63,7 @@ class Voice:
         self._starting: list[Scheduled] = []
         self._stopping: list[Scheduled] = []
         self._covered = 0
+        self._left = False
         self._restarts = Restarts()
         self._unsent: dict[int, Scheduled] = {}
         self._retired = Retired(lane.uses)
@@ -78,8 +79,7 @@ class Voice:
     @property
     def players(self) -> list[WorkerHandle]:
         """All players that are at work."""
-        casts = [self._cast, self._next[0] if self._next else None]
-        return [cast.player for cast in casts if cast is not None]
+        return [cast.player for cast in (self._cast, self._next[0] if self._next else None) if cast is not None]
 
     @property
     def loaded(self) -> bool:
@@ -96,8 +96,13 @@ class Voice:
 
     @property
     def gone(self) -> bool:
-        """Whether it is unloaded, or was given up."""
+        """Whether it has no bundle: it is unloaded, or was given up."""
         return self._cast is None and self._restarts.due_s is None and self._next is None
+
+    @property
+    def unloaded(self) -> bool:
+        """Whether it was unloaded or given up, and nothing of it is left."""
+        return self._left and self.gone and self.lane.silent and not len(self._retired)
 
     def open_sample(self) -> int:
         """The earliest sample that a command to this voice can still change."""
@@ -159,7 +164,7 @@ class Voice:
             with_value(self.controls, command.path[1:], command.value)
         cast, continuing = self._cast, needs_preparation(command) or applies_within_chunk(command)
         if continuing and cast is not None and cast.ready and not cast.continues:
-            raise ControlError(f"{self.bundle} cannot continue: load a bundle of MusicGen")
+            raise ControlError(f"{self.bundle} cannot continue sound; load a bundle of MusicGen, such as musicgen-live")
 
     def tend(self) -> None:
         """Housekeeping: reports, turns, restarts, changes of bundle. Called often."""
@@ -169,7 +174,8 @@ class Voice:
             self._hear(self._next[0])
         for turn in self.lane.take_turns():
             self._note(turn)
-        self._watch()
+        if self._cast is not None:
+            self._cast.watch(self._stage, self.playing)
         if self._restarts.due(self._stage.clock()):
             self._restart()
         if self._next is not None and self._next[0].ready:
@@ -186,6 +192,12 @@ class Voice:
             player.close()
         self._cast = self._next = None
         self._retired.close()
+
+    def drop_waiting(self, reason: str) -> None:
+        """Drop a continuation, and a bundle, that wait for their time."""
+        self._futures.drop(reason)
+        if self._next is not None and self._swap_at is None:
+            self._cancel_load(reason)
 
     # commands
 
@@ -214,28 +226,29 @@ class Voice:
             self._cast.player.send(Order(0, sample, Play(voice=self.name)))
 
     def _load(self, due: Scheduled, bundle: str, seed: int) -> None:
-        if self._next is not None:
-            cast, earlier = self._next
-            self._stage.failed(earlier, "another load came after it")
-            self._retired.add(cast)
-        self._swap_at = None
+        self._cancel_load("another load came after it")
+        self._swap_at, self._left = None, False
         if self.controls is not None:
             self._values = {control.path: control.value for control in walk(self.controls)}
-        # A name from outside the machine may not point to just any folder.
-        self._next = self._start(bundle, seed, None, {**self._options, "paths": False}), due
+        options = {**self._options, "paths": False}  # a name from outside may not point to just any folder
+        self._next = self._start(bundle, seed, None, options), due
 
     def _unload(self, due: Scheduled) -> None:
         self.stop(due, AT_ONCE, self._stage.fades.end)
-        if self._next is not None:
-            self._stage.failed(self._next[1], "unloaded")
-            self._retired.add(self._next[0])
-            self._next = None
+        self._cancel_load("unloaded; load a bundle first")
         if self._cast is not None:
-            self._stage.give_up(self._cast.unanswered, "unloaded")
+            self._stage.give_up(self._cast.unanswered, "unloaded; load a bundle first")
             self._retired.add(self._cast)
             self._cast = None
         self._restarts.cancel()
+        self._left = True
         self.lane.ask(LaneRequest("drop"))
+
+    def _cancel_load(self, reason: str) -> None:
+        if self._next is not None:
+            self._stage.failed(self._next[1], reason)
+            self._retired.add(self._next[0])
+            self._next = None
 
     # players
 
@@ -350,6 +363,7 @@ class Voice:
     def _abandon(self) -> None:
         self._stage.give_up(self._unsent, "the voice has failed; load a bundle")
         self._stage.fail_all(self._starting, "the voice has failed; load a bundle")
+        self._left = True
         self.lane.ask(LaneRequest("stop", fade=self._stage.fades.end))
         self.lane.ask(LaneRequest("drop"))
 
@@ -361,21 +375,15 @@ class Voice:
             self._cast.player.send(Order(due.number, AT_ONCE, due.command))
         self._cast.unanswered, self._unsent = self._unsent, {}
 
-    def _watch(self) -> None:
-        """Kill a player that hangs; its end is then reported like any other."""
-        cast, stage = self._cast, self._stage
-        if cast is not None:
-            starving = self.playing and cast.player.ring.written < stage.position() + stage.fades.cover
-            if cast.hangs(stage.clock(), starving):
-                cast.player.kill()
-
     # change of bundle
 
     def _take_over(self, cast: Slot, due: Scheduled) -> None:
         """Fix the sample of a change of bundle once it is near, or change at once where nothing sounds."""
         if not self.playing:
             if self.lane.silent:
-                self._stop_short(cast)
+                if self._swap_at is not None:  # stopped between the fixing of a change and the change: take it back
+                    self.lane.ask(LaneRequest("swap"))
+                    cast.player.send(Order(0, AT_ONCE, Stop(voice=self.name)))
                 self._cast_anew()
             return
         if self._swap_at is not None:
@@ -392,12 +400,6 @@ class Voice:
         cast.player.send(Order(0, self._swap_at, Play(voice=self.name)))
         self.lane.ask(LaneRequest("play"))
         self.lane.ask(LaneRequest("swap", sample=self._swap_at, player=cast.number, ring=cast.player.ring))
-
-    def _stop_short(self, cast: Slot) -> None:
-        """The voice was stopped between the fixing of a change and the change: take it back."""
-        if self._swap_at is not None:
-            self.lane.ask(LaneRequest("swap"))
-            cast.player.send(Order(0, AT_ONCE, Stop(voice=self.name)))
 
     def _cast_anew(self) -> None:
         """The loaded player becomes the one that plays; the old one ends."""

@@ -9,6 +9,8 @@ from engine.messages.session import (
     Beats,
     Branch,
     Choose,
+    ClearChord,
+    ClearProgression,
     Command,
     Commit,
     Continue,
@@ -40,7 +42,7 @@ __all__ = [
 AT_ONCE = -1.0
 """An order's sample when it is to take effect as soon as it can."""
 
-_CONDUCTING = (Tempo, Beats, Locate, SetChord, Progression, Keys)
+_CONDUCTING = (Tempo, Beats, Locate, SetChord, Progression, ClearChord, ClearProgression, Keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,10 @@ def conduct(conductor: Conductor, command: Command, sample: float) -> None:
             bars = parse_progression(text) if text.strip() else ()
             # A bar line is a float: a hair before it counts as on it.
             conductor.set_progression(bars, conductor.bar_at(sample + 1.0)[0], sample)
+        case ClearChord():
+            conductor.set_chord(None, sample)
+        case ClearProgression():
+            conductor.set_progression((), 0, sample)
         case Keys(pitches=pitches):
             chord = recognise(pitches)
             if chord is not None:

@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
+from bridge.__main__ import settings_from
 from bridge.app import App
 from bridge.settings import Settings
+from bridge.voices import FIRST_VOICE, voices_of
 from engine.errors import ControlError
-from engine.messages.session import NOW, BandStart, Command, Load, Panic, Set, When
+from engine.messages.session import NOW, Applied, BandStart, Command, Failed, Load, Panic, Set, Unload, When
+from engine.models.tone import ToneControls
+from engine.session.slot import VoiceStatus
 
 
 class _Faulty:
@@ -125,3 +129,59 @@ def test_commands_of_the_band_reach_it_alone() -> None:
     assert (len(app.band.calls), app.session.commands) == (2, [])
     app.post(Set(("musika", "gain"), 0.0))
     assert (len(app.band.calls), len(app.session.commands)) == (2, 1)
+
+
+class _Voices(_Posted):
+    """A session with these voices."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = set(names)
+
+    def voices(self) -> list[VoiceStatus]:
+        return [
+            VoiceStatus(name=name, bundle="tone", seed=0, playing=True, loaded=True, loading=False, controls=None)
+            for name in self.names
+        ]
+
+
+def test_the_name_of_a_voice_is_free_once_it_is_unloaded() -> None:
+    """Eight at one time, not for good."""
+    names = [f"v{n}" for n in range(8)]
+    app = app_of(*names)
+    app.session, app._controls = _Voices(*names), dict.fromkeys(names, ToneControls())
+    for _ in range(20):
+        with pytest.raises(ControlError, match="unload one"):
+            app.post(Load(voice="another", bundle="tone"))
+        app._note(Applied(number=1, command=Unload(voice="v3"), voice="v3", sample=0, latency_ms=0.0))
+        assert "v3" in app._names, "it is loaded again, or still"
+        app.session.names.discard("v3")
+        app._note(Applied(number=1, command=Unload(voice="v3"), voice="v3", sample=0, latency_ms=0.0))
+        assert "v3" not in app._space.voices
+        app.post(Load(voice="v3", bundle="tone"))
+        app.session.names.add("v3")
+        app._controls["v3"] = ToneControls()
+
+
+def test_the_name_of_a_voice_that_never_came_up_is_free() -> None:
+    app = app_of(*(f"v{n}" for n in range(7)))
+    for _ in range(3):
+        app.post(Load(voice="typo", bundle="tone"))
+        app._note(Failed(number=1, command=Load(voice="typo", bundle="tone"), reason="no memory"))
+    app.post(Load(voice="v8", bundle="tone"))
+    assert "typo" not in app._names
+
+
+def test_without_a_bundle_the_voice_plays_that_help_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where a published bundle of another family comes first."""
+    starters = Path(__file__).parents[3] / "engine" / "starter"
+    for name in ("aaa", "musika-44k"):
+        (tmp_path / name).symlink_to(starters / "musika-live")
+    monkeypatch.setenv("RIPIENO_BUNDLES", str(tmp_path))
+    ((voice, info),) = voices_of(Settings())
+    assert (voice, info.name) == ("musika", FIRST_VOICE)
+    with pytest.raises(SystemExit):
+        settings_from(["--help"])
+    assert f"default: {FIRST_VOICE}" in capsys.readouterr().out

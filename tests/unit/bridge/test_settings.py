@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.__main__ import settings_from
-from bridge.settings import Settings, SettingsError, from_file, host_and_port, with_values
+from bridge.settings import Settings, SettingsError, from_file, host_and_port, shown_address, with_values
 
 
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
@@ -71,3 +71,9 @@ def test_a_file_that_is_not_toml_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_port_alone_listens_to_this_machine_only() -> None:
     assert host_and_port("9000") == ("127.0.0.1", 9000)
     assert host_and_port("0.0.0.0:8000") == ("0.0.0.0", 8000)
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert host_and_port("[::1]:9000") == ("::1", 9000)
+    assert shown_address(*host_and_port("[::1]:9000")) == "[::1]:9000"
+    assert shown_address("127.0.0.1", 9000) == "127.0.0.1:9000"

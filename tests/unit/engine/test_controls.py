@@ -1,6 +1,7 @@
 """Controls: declared once, checked at the border."""
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -90,3 +91,16 @@ def test_a_long_value_is_not_repeated_in_full() -> None:
 def test_a_commands_arguments_are_declared_alike() -> None:
     ((name, kind, live),) = parameters(Tempo)
     assert (name, kind, describe(live, kind)) == ("bpm", float, "20..400 bpm")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.01, 3.9), (-0.7, 0.1), (20.0, 400.0), (0.05, 1e39)])
+def test_a_bound_is_taken_as_a_32_bit_float_spells_it(low: float, high: float) -> None:
+    """0.01 arrives over OSC as 0.0099999998, which is below 0.01."""
+    live = Live(low, high, "share")
+    for bound in (low, high):
+        if abs(bound) < 1e38:
+            arrived = struct.unpack(">f", struct.pack(">f", bound))[0]
+            assert accept(float, live, arrived) == bound
+    with pytest.raises(ControlError):
+        accept(float, live, low - 1e-4)
+    assert accept(float, live, low + 1e-4) == low + 1e-4

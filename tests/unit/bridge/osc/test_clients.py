@@ -1,5 +1,7 @@
 """Who is answered where, and how often."""
 
+import pytest
+
 from bridge.osc.clients import ERRORS_PER_S, Client, Clients
 
 OWN, FIRST = Client("127.0.0.1", 9000), Client("127.0.0.1", 9001)
@@ -72,3 +74,28 @@ def test_no_table_grows_without_end() -> None:
     assert len(table.for_telemetry(1e9)) <= 32
     assert table.asker(1) is None
     assert table.asker(9_999) == HERE
+
+
+@pytest.fixture
+def lan(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A sender on this machine by its address in the network, 192.168.1.7."""
+    monkeypatch.setattr("bridge.osc.clients.is_of_this_machine", lambda host: host in ("127.0.0.1", "192.168.1.7"))
+    return Client("192.168.1.7", 50_000)
+
+
+def test_all_addresses_of_this_machine_are_one_machine(lan: Client) -> None:
+    table = clients()
+    assert table.for_answer(lan) == [lan, FIRST]
+    table.register("192.168.1.7", 9001)
+    assert table.for_event(None) == [FIRST], "a port that is registered already is not told twice"
+    table.register("192.168.1.7", 9005)
+    assert table.for_answer(HERE) == [HERE, FIRST, Client("192.168.1.7", 9005)]
+    table.drop("127.0.0.1", 9005)
+    assert table.for_event(None) == [FIRST]
+    assert table.for_answer(THERE) == [THERE]
+
+
+def test_the_server_is_known_by_any_address_of_this_machine(lan: Client) -> None:
+    table = Clients(Client("0.0.0.0", 9000), FIRST)
+    assert table.for_answer(Client(lan.host, 9000)) == [FIRST]
+    assert Client("10.0.0.7", 9000) in table.for_answer(Client("10.0.0.7", 9000))

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -23,6 +23,7 @@ from engine.messages.session import (
     Applied,
     Changed,
     Command,
+    Continue,
     Cover,
     Failed,
     Keys,
@@ -180,7 +181,7 @@ def test_a_refusal_is_told_and_counted(stand: Stand) -> None:
 def test_what_the_session_turns_down_is_told(stand: Stand) -> None:
     stand.send(Message("/tone/load", ("nothing",)))
     address, got, wanted, remedy = stand.ear.hear().args
-    assert (address, got, remedy) == ("/tone/load", "nothing 0", "nothing was changed")
+    assert (address, got, remedy) == ("/tone/load", "nothing", "see ripieno list")
     assert "no bundle has this name" in wanted
     assert stand.server.counters["failed"] == 1
 
@@ -511,3 +512,20 @@ def test_liblo_is_understood(stand: Stand, address: str) -> None:
         SetChord(name="Am7"),
     ]
     assert [when for _, when in stand.posted] == [NOW, NOW, NOW, BAR, NOW, When("at", 16)]
+
+
+def test_a_refusal_shows_what_was_sent_and_what_to_do(stand: Stand) -> None:
+    """Not the command as the session has filled it in since."""
+    stand.send(Message("/tone/continue", ("input", 0, 2, "slow ambient", "bar")))
+    wait(lambda: len(stand.posted) == 1)
+    command = stand.posted[0][0]
+    assert isinstance(command, Continue)
+    command = replace(command, seconds=4.0, heard_until=96000)
+    stand.server.publish([Failed(number=1, command=command, reason="nothing has come from the input yet; play first")])
+    want = ("/tone/continue", "input 0 2 slow ambient bar", "nothing has come from the input yet", "play first")
+    assert stand.ear.hear() == Message("/error", want)
+
+
+def test_a_refusal_of_what_nobody_sent_shows_only_what_is_not_the_default(stand: Stand) -> None:
+    stand.server.publish([Failed(number=99, command=Continue(voice="tone", bars=2), reason="no; yes")])
+    assert stand.registered.hear() == Message("/error", ("/tone/continue", "2", "no", "yes"))

@@ -6,6 +6,7 @@ from typing import Annotated
 import pytest
 
 from bridge.osc.space import AddressSpace, Query, Refused, Routed, address_of, is_own
+from bridge.osc.wire import Character, Code
 from engine.audio.input import InputControls
 from engine.controls import Live, Value, parameters
 from engine.errors import ControlError
@@ -13,8 +14,12 @@ from engine.messages.session import (
     BAR,
     BEAT,
     NOW,
+    READABLE,
     SESSION_COMMANDS,
     VOICE_COMMANDS,
+    Beats,
+    ClearChord,
+    ClearProgression,
     Continue,
     Jump,
     Keep,
@@ -94,11 +99,9 @@ def test_a_text_control_may_take_a_word_that_also_means_a_time(space: AddressSpa
 
 
 def test_what_has_a_safe_default_may_be_left_out(space: AddressSpace) -> None:
-    assert one(space, "/harmony/chord") == Routed("/harmony/chord", SetChord(), NOW)
+    assert one(space, "/record/keep") == Routed("/record/keep", Keep(), NOW)
     assert one(space, "/record/start", "bar") == Routed("/record/start", Record(), BAR)
     assert one(space, "/record/keep") == Routed("/record/keep", Keep(), NOW)
-    assert isinstance(one(space, "/transport/tempo"), Refused)
-    assert isinstance(one(space, "/transport/beats"), Refused)
     assert isinstance(one(space, "/tone/jump"), Refused)
     assert isinstance(one(space, "/tone/load"), Refused)
 
@@ -264,3 +267,52 @@ def test_the_tree_tells_type_range_unit_and_value(space: AddressSpace) -> None:
     assert tree["CONTENTS"]["tone"]["CONTENTS"]["load"]["TYPE"] == "si"
     assert tree["CONTENTS"]["panic"]["TYPE"] == "I"
     assert tree["CONTENTS"]["tone"]["CONTENTS"]["mute"]["TYPE"] == "T"
+
+
+def test_an_address_of_one_setting_without_a_value_is_a_question(space: AddressSpace) -> None:
+    for name, command in SESSION_COMMANDS.items():
+        if command in READABLE:
+            assert one(space, f"/{name}") == Query(f"/{name}", tuple(name.split("/")))
+    assert one(space, "/harmony/chord/clear") == Routed("/harmony/chord/clear", ClearChord(), NOW)
+    assert one(space, "/harmony/progression/clear", "bar") == Routed(
+        "/harmony/progression/clear", ClearProgression(), BAR
+    )
+    assert isinstance(one(space, "/harmony/chord", "bar"), Refused), "a time is no chord"
+
+
+def test_settings_of_the_session_are_readable_in_the_tree(space: AddressSpace) -> None:
+    tree = space.as_oscquery(lambda path: "/".join(path))
+    chord = tree["CONTENTS"]["harmony"]["CONTENTS"]["chord"]
+    assert (chord["ACCESS"], chord["VALUE"]) == (3, ["harmony/chord"])
+    assert chord["CONTENTS"]["clear"]["ACCESS"] == 2
+    tempo = tree["CONTENTS"]["transport"]["CONTENTS"]["tempo"]
+    assert (tempo["ACCESS"], tempo["VALUE"]) == (3, ["transport/tempo"])
+
+
+@pytest.mark.parametrize(
+    ("address", "args"),
+    [("/transport/beats", (6.5,)), ("/transport/locate", (0.25,)), ("/record/keep", (3.5,)), ("/musika/jump", (1.2,))],
+)
+def test_a_command_refuses_a_fraction_of_a_whole_number(space: AddressSpace, address: str, args: tuple[float]) -> None:
+    refused = one(space, address, *args)
+    assert isinstance(refused, Refused)
+    assert refused.got == str(args[0])
+    assert "a whole number" in refused.wanted
+
+
+def test_a_whole_number_may_be_a_float(space: AddressSpace) -> None:
+    assert one(space, "/transport/beats", 6.0) == Routed("/transport/beats", Beats(count=6), NOW)
+    assert isinstance(one(space, "/musika/play", "at", 4.5), Refused)
+
+
+def test_a_time_a_colour_or_a_character_is_no_number(space: AddressSpace) -> None:
+    for value in (Code(1), Character("1")):
+        for address in ("/musika/gain", "/musika/style/seed", "/transport/tempo", "/musika/mute", "/panic"):
+            assert isinstance(one(space, address, value), Refused), (address, value)
+    assert one(space, "/harmony/chord", Character("A")) == Routed("/harmony/chord", SetChord(name="A"), NOW)
+
+
+def test_a_command_keeps_what_was_sent_for_a_later_refusal(space: AddressSpace) -> None:
+    routed = one(space, "/musika/continue", "input", 0, 2, "bar")
+    assert isinstance(routed, Routed)
+    assert routed.got == "input 0 2 bar"

@@ -1,10 +1,11 @@
 """Packets in a stream of bytes, however it is cut."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from bridge.osc.tcp import Frames
+from bridge.osc.tcp import MAX_CONNECTIONS, Connections, Frames
 from bridge.osc.wire import MAX_PACKET, OscError
 
 Frame = Callable[[bytes], bytes]
@@ -56,3 +57,65 @@ def test_answers_are_framed_as_the_peer_frames(frame: Frame) -> None:
 def test_what_is_no_framed_osc_is_an_error(stream: bytes) -> None:
     with pytest.raises(OscError):
         Frames().feed(stream)
+
+
+@pytest.fixture
+def connections() -> Iterator[Connections]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    made = Connections(listener, lambda sock, number: None, lambda sock, client: None)
+    yield made
+    made.close()
+
+
+def connected(connections: Connections, now_s: float) -> socket.socket:
+    peer = socket.create_connection(connections.listener.getsockname())
+    connections.accept(now_s)
+    return peer
+
+
+def test_a_peer_that_only_listens_is_kept_and_can_be_told(connections: Connections) -> None:
+    with connected(connections, 0.0) as peer:
+        for now_s in (9.0, 11.0, 3600.0):
+            connections.tend(now_s)
+        assert connections.send(1, PACKETS[0])
+        assert peer.recv(100) == slip(PACKETS[0])
+
+
+def test_a_peer_that_stops_within_its_first_packet_is_let_go(connections: Connections) -> None:
+    with connected(connections, 0.0) as peer:
+        peer.sendall(b"/stat")
+        connections.receive(1, 1.0)
+        connections.tend(10.0)
+        assert len(connections) == 1
+        connections.tend(11.5)
+        assert len(connections) == 0
+
+
+def test_a_peer_that_does_not_read_is_let_go(connections: Connections) -> None:
+    with connected(connections, 0.0):
+        sent = 0
+        while connections.send(1, bytes(60_000)) and sent < 1000:
+            sent += 1
+        connections.tend(0.1)
+        assert len(connections) == 0
+        assert sent < 1000
+
+
+def test_of_too_many_the_one_that_was_never_used_gives_way_first(connections: Connections) -> None:
+    peers = [connected(connections, float(n)) for n in range(MAX_CONNECTIONS)]
+    peers[0].sendall(slip(PACKETS[0]))
+    connections.receive(1, 0.5)
+    with connected(connections, 5.0) as refused:
+        assert refused.recv(1) == b"", "all of them are young"
+    with connected(connections, 20.0):
+        assert connections.send(1, PACKETS[0]), "who has spoken is kept"
+        assert not connections.send(2, PACKETS[0])
+    for peer in peers:
+        peer.close()
+
+
+def test_the_system_is_asked_to_notice_a_peer_that_is_gone(connections: Connections) -> None:
+    opened: list[socket.socket] = []
+    connections._opened = lambda sock, number: opened.append(sock)
+    with connected(connections, 0.0):
+        assert opened[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1

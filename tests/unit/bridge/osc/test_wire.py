@@ -7,7 +7,19 @@ import pytest
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from bridge.osc.wire import MAX_ARGUMENTS, MAX_ELEMENTS, MAX_PACKET, Bundle, Message, OscError, decode, encode, messages
+from bridge.osc.wire import (
+    MAX_ARGUMENTS,
+    MAX_ELEMENTS,
+    MAX_PACKET,
+    Bundle,
+    Character,
+    Code,
+    Message,
+    OscError,
+    decode,
+    encode,
+    messages,
+)
 
 
 def text(value: bytes) -> bytes:
@@ -156,3 +168,12 @@ def test_a_text_with_a_nul_or_a_lone_surrogate_still_arrives() -> None:
 def test_what_is_too_long_for_a_datagram_cannot_be_sent() -> None:
     with pytest.raises(OscError, match="65507"):
         encode(Message("/a", ("x" * 70_000,)))
+
+
+def test_codes_and_characters_are_told_from_numbers_and_texts() -> None:
+    kinds = {"t": Code, "r": Code, "c": Character, "h": int, "s": str}
+    data = {"t": bytes(8), "r": bytes(4), "c": b"\0\0\0A", "h": bytes(8), "s": b"A\0\0\0"}
+    for tag, kind in kinds.items():
+        message = decode(packet(f",{tag}", data[tag]))
+        assert isinstance(message, Message)
+        assert type(message.args[0]) is kind

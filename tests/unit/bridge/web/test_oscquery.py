@@ -114,3 +114,16 @@ def test_a_page_that_was_never_started_can_be_stopped() -> None:
     page = OscQuery("127.0.0.1", 0, tree, 9000)
     page.stop()
     page.stop()
+
+
+def test_the_address_to_send_to_is_the_one_that_was_asked() -> None:
+    """The server listens at all of them: 0.0.0.0 is no address to send to."""
+    page = OscQuery("0.0.0.0", 0, tree, 9000)
+    page.start()
+    for host in ("127.0.0.1", "127.0.0.2"):
+        connection = http.client.HTTPConnection(host, page.port, timeout=5)
+        connection.request("GET", "/?HOST_INFO")
+        info = json.loads(connection.getresponse().read())
+        assert (info["OSC_IP"], info["OSC_PORT"]) == (host, 9000)
+        connection.close()
+    page.stop()

@@ -11,6 +11,7 @@ from engine.music.harmony import (
     Chord,
     HarmonyError,
     Key,
+    format_progression,
     parse_chord,
     parse_key,
     parse_progression,
@@ -174,3 +175,10 @@ def test_unknown_keys_modes_and_degrees_are_refused() -> None:
         Key(0, "Major")
     with pytest.raises(HarmonyError, match="degree"):
         Key(0, "major").diatonic(8)
+
+
+@pytest.mark.parametrize("text", ["", "Am", "Am F C G", "Am F |", "Am F | C | G7 G7/F", "N Bb F#m7b5/C"])
+def test_a_progression_as_text_is_read_back_as_it_was(text: str) -> None:
+    bars = parse_progression(text) if text else ()
+    shown = format_progression(bars)
+    assert (parse_progression(shown) if shown else ()) == bars
