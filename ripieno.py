@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 __all__ = ["VERBS", "main"]
@@ -69,12 +70,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:
             raise
-        print(f"ripieno {arguments[0]} needs {error.name}: pip install 'ripieno[{extra}]'", file=sys.stderr)
+        print(f"ripieno {arguments[0]} needs {error.name}: {_install(extra)}", file=sys.stderr)
     except EngineError as error:
         print(f"ripieno {arguments[0]}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"ripieno {arguments[0]}: interrupted", file=sys.stderr)
     return 1
+
+
+def _install(extra: str) -> str:
+    """The command that installs an extra: from the clone that this file is in, if there is one."""
+    folder = Path(__file__).resolve().parent
+    if not (folder / "pyproject.toml").is_file():
+        return f"pip install 'ripieno[{extra}]'"
+    return f"{sys.executable} -m pip install -c '{folder / 'constraints.txt'}' -e '{folder}[{extra}]'"
 
 
 if __name__ == "__main__":

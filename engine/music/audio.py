@@ -28,6 +28,8 @@ def read_audio(path: str | Path, *, most_samples: int | None = None) -> tuple[Au
     """
     import soundfile
 
+    if Path(path).is_dir() or not Path(path).exists():  # the library calls both a system error
+        raise FileNotFoundError(f"{path}: {'a folder' if Path(path).is_dir() else 'no such file'}; give a sound file")
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate, samples = file.samplerate, file.frames * file.channels

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +36,17 @@ def test_long_work_begins_again_with_large_pages_and_only_once(monkeypatch: pyte
     with pytest.raises(SystemExit):
         main(["render", "--help"])  # called from within: the caller's process is not ours to begin again
     assert len(begun) == 1
+
+
+def test_a_missing_extra_is_named_as_it_is_installed_from_this_clone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'lightning'", name="lightning.fabric")
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    assert main(["train"]) == 1
+    said = capsys.readouterr().err
+    root = Path(__file__).parents[2]
+    assert f"needs lightning.fabric: {sys.executable} -m pip install -c '{root / 'constraints.txt'}'" in said
+    assert said.strip().endswith(f"-e '{root}[train]'")

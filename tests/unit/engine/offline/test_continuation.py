@@ -364,6 +364,7 @@ def test_the_command_says_what_it_made_and_draws_it(capsys: pytest.CaptureFixtur
         ("in.wav out.wav --bundle plain --melody in.wav", "takes no melody"),
         ("short.wav out.wav --bundle plain", "too few to be continued"),
         ("text.wav out.wav --bundle plain", "not readable as sound"),
+        ("nowhere.wav out.wav --bundle plain", "nowhere.wav: no such file"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(words: str, wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
