@@ -22,14 +22,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ripieno infill",
         description="Write new parts for tracks of a MIDI file, fitting the other tracks. IN.mid is not changed; "
-        "OUT.mid differs from it only in the target tracks and bars. Ctrl-C cancels and writes nothing.",
+        "in OUT.mid every event outside the target tracks and bars is as it was. Ctrl-C cancels and writes nothing.",
         epilog="Example: ripieno infill song.mid new.mid --targets bass,drum --bars 9-16 --variations 4",
     )
     add = parser.add_argument
     add("source", metavar="IN.mid", help="MIDI file to read")
     add("out", metavar="OUT.mid", help="MIDI file to write; with --variations OUT-1.mid, OUT-2.mid, ...")
     add("--targets", required=True, help=f"tracks to write, such as bass,drum; any of {', '.join(ROLES)}")
-    add("--bars", default="", help="bars to write, counted from 1, such as 9-16; may reach past the end; default: all")
+    add(
+        "--bars",
+        default="",
+        help="bars to write, counted from 1, such as 9-16; may reach past the end; default: all with music",
+    )
+    add("--song", type=int, help="which song of a file that holds several (type 2), from 1")
     add("--variations", type=int, default=1, help="number of versions to make; default 1")
     add("--picture", metavar="OUT.png", help="also draw the given and the new notes as piano rolls to this file")
     add("--bundle", default="", help="bundle that makes notes; default: the first one")
@@ -65,6 +70,9 @@ def infill_main(argv: Sequence[str]) -> int:
     except EngineError as error:
         print(f"ripieno infill: {error}", file=sys.stderr)
         return 1
+    except FileNotFoundError as error:
+        print(f"ripieno infill: no such file: {error.filename}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"ripieno infill: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 1
@@ -90,6 +98,7 @@ def _task(parsed: argparse.Namespace) -> InfillTask:
         out=Path(parsed.out),
         targets=targets_of(parsed.targets),
         bars=written_bars(parsed.bars),
+        song=parsed.song,
         bundle=parsed.bundle,
         chords=parsed.chords,
         picture=None if parsed.picture is None else Path(parsed.picture),

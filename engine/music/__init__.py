@@ -12,8 +12,11 @@
 - ``harmony``: chords, keys and progressions; the chord of a set of held keys.
 - ``settling``: held keys to those that a hand means, once it has come to rest.
 - ``score``: notes, tracks, tempo and meter maps.
-- ``midievents``: the bytes of a MIDI file as events.
-- ``midifile``: a score from a MIDI file and back, with all else that the file holds.
+- ``midievents``: the bytes of a MIDI file as chunks of events.
+- ``midimaps``: tempo and meter maps from the events of a MIDI file.
+- ``midifile``: a score from a MIDI file, with the place of each note in it; a file from a score.
+- ``midiedit``: some events of a MIDI file changed, all others kept as they are.
+- ``swing``: how far a score swings its eighths; ticks of swung music to straight ones and back.
 - ``bars``: bars of any meter as bars of sixteen columns.
 - ``roles``: the part of the band that each track of a MIDI file plays.
 - ``vocabulary``: the tokens of a GETMusic grid.

@@ -2,16 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from engine.music.score import ROLES, Note, Score, Track
 
-__all__ = ["PROGRAMS", "assign_roles", "melody_score", "roles_of"]
+__all__ = ["PROGRAMS", "RANGES", "assign_roles", "melody_score", "roles_of"]
 
 PROGRAMS: Final = (80, 32, 0, 25, 0, 48)
 """The General MIDI program that stands for each role, in the order of `ROLES`; of the drums, the kit."""
+
+RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {"lead": (48, 96), "bass": (28, 60), "drum": (35, 81), "guitar": (40, 84), "piano": (21, 108), "string": (28, 96)}
+)
+"""The usual sounding pitches of each role, lowest and highest; of the drums, those that General MIDI names."""
 
 # First program of a run of them -> role. "voice" may be the melody and else joins the strings; None is no part of a
 # band.
@@ -22,7 +28,8 @@ _FAMILIES: Final = (
 )  # fmt: skip
 
 _LEAD: Final = re.compile(r"melod|lead|vocal|voice|voix|voce|solo|sing(stimme|er)|gesang|canto|sopran|cantus", re.I)
-_NAMED: Final = (  # asked only where the program says nothing (piano is what files without a program have)
+_SAYS_NOTHING: Final = (0, 44, 45)  # piano is what files without a program have; any strings play tremolo or pizzicato
+_NAMED: Final = (  # asked only where the program says nothing
     (re.compile(r"drum|perc|batter|schlag", re.I), None),
     (re.compile(r"contrab|kontrab|double ?bass|\bbass?\b|basso?\b|bassi", re.I), "bass"),
     (re.compile(r"guit|gitar|chitarr|banjo|mandol|lute|laute", re.I), "guitar"),
@@ -64,7 +71,7 @@ def melody_score(track: Track) -> float:
 def _family(track: Track) -> str | None:
     if track.drums:
         return "drum"
-    if track.program == 0:
+    if track.program in _SAYS_NOTHING:
         for pattern, role in _NAMED:
             if pattern.search(track.name):
                 return role

@@ -83,14 +83,14 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class TempoChange:
-    """From `tick` on, `bpm` quarter notes a minute (1..1000)."""
+    """From `tick` on, `bpm` quarter notes a minute (above 0; 60,000,000 is the most that a MIDI file can say)."""
 
     tick: int
     bpm: float
 
     def __post_init__(self) -> None:
-        if self.tick < 0 or not 1.0 <= self.bpm <= 1000.0:
-            raise ScoreError(f"got {self!r}, wanted a tick of 0 or more and 1..1000 quarter notes a minute")
+        if self.tick < 0 or not 0.0 < self.bpm <= 60e6:
+            raise ScoreError(f"got {self!r}, wanted a tick of 0 or more and up to 60e6 quarter notes a minute")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
 """A MIDI file in, MIDI files out: one infill, with its progress.
 
 What is asked for is taken out of the score; what is left says key and chords and is what the network sees. Of what
-comes back only the tracks and bars asked for are new: everything else of the file stays note for note, and the file
-itself is not touched.
+comes back only the tracks and bars asked for are new: every other event of the file stays as it is, and the file itself
+is not touched.
 """
 
 import re
 import time
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +16,12 @@ from engine.errors import ControlError, RecordError
 from engine.models.getmusic.model import Getmusic
 from engine.models.getmusic.sheet import Sheet, Wanted
 from engine.music.harmony import Chord, parse_progression
-from engine.music.midifile import MidiFile, open_midi, write_midi
-from engine.music.roles import roles_of
-from engine.music.score import ROLES, Note, Score, Track
+from engine.music.midifile import MidiFile, open_midi
+from engine.music.roles import RANGES, roles_of
+from engine.music.score import ROLES, Note, Score
 from engine.offline.infill_options import InfillOptions
-from engine.protocols.accompanist import PROGRAMS
+from engine.offline.infill_parts import InfillParts
+from engine.offline.infill_retry import Attempt, attempts
 from engine.protocols.streamer import Job
 
 __all__ = ["InfillTask", "Infilled", "infill", "targets_of", "written_bars"]
@@ -36,7 +36,8 @@ class InfillTask:
 
     Args:
         source, out: MIDI files; of several variations `out` gets numbers.
-        targets: roles to make. bars: first and last, from 1; None for all there are.
+        targets: roles to make. bars: first and last, from 1; None for those with music.
+        song: which song of a file of several (type 2), from 1; None refuses such a file.
         bundle: name or path (if `paths`); empty for the first that makes notes.
         chords: a progression from bar 1 on; empty: detected in the file.
         options: how to infill, and which notes are allowed.
@@ -47,6 +48,7 @@ class InfillTask:
     out: Path
     targets: tuple[str, ...]
     bars: tuple[int, int] | None = None
+    song: int | None = None
     bundle: str = ""
     paths: bool = True
     chords: str = ""
@@ -63,6 +65,7 @@ class Infilled:
         paths: one file a variation. notes: of each, the new notes by role.
         passes, seconds: of the network.
         lost: what of the input the network cannot represent, in words; empty if nothing.
+        remarks: what else there is to know, a sentence each: bars chosen, parts without a note, damaged tracks.
     """
 
     paths: tuple[str, ...]
@@ -70,6 +73,7 @@ class Infilled:
     passes: int
     seconds: float
     lost: str = ""
+    remarks: tuple[str, ...] = ()
 
     def summary(self) -> Iterator[str]:
         """The result in lines of text."""
@@ -78,6 +82,7 @@ class Infilled:
         yield f"{self.passes} network passes in {self.seconds:.1f} s"
         if self.lost:
             yield self.lost
+        yield from self.remarks
 
 
 def targets_of(text: str) -> tuple[str, ...]:
@@ -118,42 +123,67 @@ def infill(task: InfillTask) -> Job[Infilled]:
     """
     from engine.bundles.bundle import first_for, open_model
 
-    file = open_midi(task.source)
-    score = file.score
-    if not any(track.notes for track in score.tracks):
-        raise ControlError(f"{task.source.name} holds no notes: choose another file")
-    last = score.bar_at(max(0, score.end - 1))[0]
-    bars = (0, last) if task.bars is None else (task.bars[0] - 1, task.bars[1] - 1)
-    if bars[0] > last + 1:
-        raise ControlError(
-            f"{task.source.name} ends with bar {last + 1}: bars to make begin at {last + 2} at the latest"
-        )
-    roles = roles_of(score)
+    file = open_midi(task.source, task.song)
+    bars, remark = _bars(task, file)
+    roles = roles_of(file.score)
+    parts = InfillParts(file, roles, task.targets, bars)
     bundle = task.bundle or first_for(_VERB)
     model: Getmusic = open_model(bundle, _VERB, threads=task.threads, paths=task.paths)
     wanted = Wanted(
-        targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges=task.options.ranges,
+        targets=task.targets, bars=bars, chords=chords_of(task.chords), ranges={**RANGES, **task.options.ranges},
         chord_tones=task.options.chord_tones, scale_tones=task.options.scale_tones, pull=task.options.pull,
         seed=task.options.settings.seed,
     )  # fmt: skip
-    sheet = Sheet(model, score, roles, wanted)
+    sheet = Sheet(model, file.score, roles, wanted, _left(file.score, parts))
     began_s = time.perf_counter()
-    filled = yield from model.fill(
-        sheet.grid,
-        sheet.targets,
-        task.options.settings,
-        limits=sheet.limits,
-        features=sheet.features,
-        first_bar=sheet.first_bar,
-    )
-    homes = _homes(roles, score, sheet.ticks)
-    made = [_fitted(sheet.notes(grid), sheet, homes) for grid in filled.grids]
-    paths = _write(task, file, sheet, made, homes)
+    made = yield from attempts(model, sheet, parts, task.targets, bars, task.options.settings)
+    notes = tuple({role: tuple(note for note, _, _ in rows) for role, rows in one.parts.items()} for one in made)
+    paths = _write(task, parts, made)
     if task.picture is not None:
-        _draw(task, sheet, made, roles)
+        _draw(task, sheet, notes, roles)
+    swing = [f"the eighths swing ({100 * sheet.swing.ratio:.0f} %): new notes follow"] if sheet.swing.swings else []
     return Infilled(
-        paths=paths, notes=tuple(made), passes=filled.passes, seconds=time.perf_counter() - began_s, lost=sheet.lost
+        paths=paths, notes=notes, passes=sum(one.passes for one in made), seconds=time.perf_counter() - began_s,
+        lost=sheet.lost,
+        remarks=(*remark, *swing, *file.source.remarks, *(line for one in made for line in one.remarks)),
     )  # fmt: skip
+
+
+def _bars(task: InfillTask, file: MidiFile) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """First and last bar to make, from 0, and what there is to say about them.
+
+    Where none are asked for they are those from the first note to the end of the file, or to the last note if the file
+    is silent for longer after it than it has music.
+    """
+    score = file.score
+    starts = [track.notes[0].start for track in score.tracks if track.notes]
+    if not starts:
+        raise ControlError(f"{task.source.name} holds no notes: choose another file")
+    begin = min(starts)
+    end = file.end if file.end - score.end <= score.end - begin else score.end
+    first, last = score.bar_at(begin)[0], score.bar_at(max(begin, end - 1))[0]
+    there = score.bar_at(max(begin, score.end - 1, file.end - 1))[0]
+    if task.bars is None:
+        silent = (first, there - last)
+        remark = f"bars {first + 1}-{last + 1} are made: the other bars are silent; --bars 1-{there + 1} asks for all"
+        return (first, last), (remark,) if any(silent) else ()
+    if task.bars[0] > there + 2:
+        raise ControlError(
+            f"{task.source.name} ends with bar {there + 1}: bars to make begin at {there + 2} at the latest"
+        )
+    return (task.bars[0] - 1, task.bars[1] - 1), ()
+
+
+def _left(score: Score, parts: InfillParts) -> Score:
+    """The score without the notes that are replaced."""
+    rows = zip(score.tracks, parts.gone, strict=True)
+    return replace(
+        score,
+        tracks=tuple(
+            replace(track, notes=tuple(note for number, note in enumerate(track.notes) if number not in gone))
+            for track, gone in rows
+        ),
+    )
 
 
 def chords_of(text: str) -> tuple[Chord, ...] | None:
@@ -165,13 +195,7 @@ def chords_of(text: str) -> tuple[Chord, ...] | None:
     return tuple(bar[0] for bar in parse_progression(text)) if text.strip() else None
 
 
-def _write(
-    task: InfillTask,
-    file: MidiFile,
-    sheet: Sheet,
-    made: Sequence[Mapping[str, tuple[Note, ...]]],
-    homes: Mapping[str, int],
-) -> tuple[str, ...]:
+def _write(task: InfillTask, parts: InfillParts, made: Sequence[Attempt]) -> tuple[str, ...]:
     """Write all variations, or none."""
     many = len(made) > 1
     paths = [task.out.with_stem(f"{task.out.stem}-{n}") if many else task.out for n in range(1, len(made) + 1)]
@@ -179,9 +203,8 @@ def _write(
     if any(path.exists() and path.samefile(task.source) for path in paths):
         raise ControlError(f"{task.out} is the file that is read, which stays as it is: choose another name")
     try:
-        for draft, notes in zip(drafts, made, strict=True):
-            whole = _joined(sheet.left, notes, homes)
-            draft.write_bytes(write_midi(whole, file))
+        for draft, one in zip(drafts, made, strict=True):
+            draft.write_bytes(parts.written(one.parts))
         for draft, path in zip(drafts, paths, strict=True):
             draft.replace(path)
     except OSError as error:
@@ -190,61 +213,6 @@ def _write(
         for draft in drafts:
             draft.unlink(missing_ok=True)
     return tuple(map(str, paths))
-
-
-def _joined(left: Score, new: Mapping[str, tuple[Note, ...]], homes: Mapping[str, int]) -> Score:
-    """What is left of a score and new notes by role, in the tracks where they are at home or in tracks of their own."""
-    tracks = list(left.tracks)
-    for role, notes in new.items():
-        if role in homes:
-            home = tracks[homes[role]]
-            tracks[homes[role]] = replace(home, notes=tuple(sorted((*home.notes, *notes))))
-        elif notes:
-            tracks.append(Track(tuple(sorted(notes)), PROGRAMS[role], role == "drum", role))
-    return replace(left, tracks=tuple(tracks))
-
-
-def _homes(roles: Sequence[str | None], score: Score, ticks: tuple[int, int]) -> dict[str, int]:
-    """Of each role the track that takes its new notes: the one that had most there, else most of all."""
-
-    def worth(number: int) -> tuple[int, int]:
-        notes = score.tracks[number].notes
-        return sum(ticks[0] <= note.start < ticks[1] for note in notes), len(notes)
-
-    numbers: dict[str, list[int]] = {}
-    for number, role in enumerate(roles):
-        if role is not None:
-            numbers.setdefault(role, []).append(number)
-    return {role: max(own, key=worth) for role, own in numbers.items()}
-
-
-def _fitted(
-    made: Mapping[str, tuple[Note, ...]], sheet: Sheet, homes: Mapping[str, int]
-) -> dict[str, tuple[Note, ...]]:
-    """New notes made to fit among those that stay, so that no key is struck while it is held.
-
-    A note ends where its key is struck again, and where the bars that are made end, if the track goes on there; where
-    its key is held by a note from before, it is left out.
-    """
-    fitted = {}
-    for role, notes in made.items():
-        kept = sheet.left.tracks[homes[role]].notes if role in homes else ()
-        continues = any(note.start >= sheet.ticks[1] for note in kept)
-        held: dict[int, int] = {}
-        for note in kept:
-            if note.start < sheet.ticks[0]:
-                held[note.pitch] = max(note.end, held.get(note.pitch, 0))
-        struck: dict[int, list[int]] = {}
-        for note in notes:
-            struck.setdefault(note.pitch, []).append(note.start)
-        rows = []
-        for note in notes:
-            if note.start >= held.get(note.pitch, 0):
-                again = struck[note.pitch][bisect_right(struck[note.pitch], note.start) :][:1]
-                ends = [note.end, *again, *([sheet.ticks[1]] if continues else [])]
-                rows.append(replace(note, length=min(ends) - note.start))
-        fitted[role] = tuple(rows)
-    return fitted
 
 
 def _draw(

@@ -4,7 +4,7 @@ The notes to be made are removed first: key and chords are those of the rest. Of
 to be made are used, as many as the network's context.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,12 +21,13 @@ from engine.music.chords import chord_of
 from engine.music.grid import Encoded, decode, encode
 from engine.music.harmony import Chord
 from engine.music.score import ROLES, Meter, Note, Score, Track
+from engine.music.swing import swing_of
 from engine.music.vocabulary import PAD
 
 __all__ = ["Sheet", "Wanted"]
 
 
-_MOST_BARS: Final = 512
+_MOST_BARS: Final = 4096
 _VELOCITIES: Final = {"lead": 100, "bass": 92, "drum": 92, "guitar": 78, "piano": 84, "string": 64}
 _STROKE: Final = 120  # ticks of a drum's stroke: their lengths have no meaning
 _MOST_PARTS: Final = 8  # bars of a grid that one bar of a score may become
@@ -60,15 +61,24 @@ class Sheet:
     Args:
         model: the model that fills the grid.
         score: the music. roles: of each of its tracks.
+        left: the score without the notes to be replaced; None: those that start in the bars to make.
     Attributes:
         grid, targets, limits, features, first_bar: see `Getmusic.fill`.
         ticks: start and end of the bars to make.
         left: the score without the notes to be replaced.
+        swing: that of the score, which the grid has not: notes are straightened for the network.
     Raises:
         ControlError: no notes to go by, or too many bars.
     """
 
-    def __init__(self, model: Getmusic, score: Score, roles: Sequence[str | None], wanted: Wanted) -> None:
+    def __init__(
+        self,
+        model: Getmusic,
+        score: Score,
+        roles: Sequence[str | None],
+        wanted: Wanted,
+        left: Score | None = None,
+    ) -> None:
         first, last = wanted.bars
         if last - first >= _MOST_BARS:
             raise ControlError(
@@ -77,12 +87,13 @@ class Sheet:
         self._model, self._score, self._roles, self._wanted = model, score, tuple(roles), wanted
         self.ticks = score.tick_of_bar(first), score.tick_of_bar(last + 1)
         tracks = zip(score.tracks, roles, strict=True)
-        self.left = replace(score, tracks=tuple(self._without(track, role) for track, role in tracks))
+        self.left = left or replace(score, tracks=tuple(self._without(track, role) for track, role in tracks))
         self._check()
+        self.swing = swing_of(score, (note for track in score.tracks for note in track.notes))
         context = model.network.context // COLUMNS
         ends = score.bar_at(max(0, score.end - 1))[0]
         self.first_bar, self.last_bar = max(0, first - context), max(last, min(ends, last + context))
-        self._start = score.tick_of_bar(self.first_bar)
+        self._start, self._end = (score.tick_of_bar(bar) for bar in (self.first_bar, self.last_bar + 1))
         self._encoded = self._encode()
         self.grid, self.targets = self._encoded.grid, self._targets()
         chords = self._harmony()
@@ -116,9 +127,11 @@ class Sheet:
         for role in self._wanted.targets:
             velocity = self._velocity(role)
             made[role] = tuple(
-                replace(
-                    note, start=note.start + self._start, velocity=velocity,
-                    length=_STROKE if role == "drum" else note.length,
+                self.swing.swung(
+                    replace(
+                        note, start=note.start + self._start, velocity=velocity,
+                        length=_STROKE if role == "drum" else note.length,
+                    )
                 )
                 for note in whole.tracks[ROLES.index(role)].notes
             )  # fmt: skip
@@ -141,13 +154,11 @@ class Sheet:
 
     def _encode(self) -> Encoded:
         """The remaining notes of the bars in the grid, from tick 0 on."""
-        start, end = self._start, self._score.tick_of_bar(self.last_bar + 1)
+        start, end = self._start, self._end
         tracks = tuple(
-            replace(
-                track, notes=tuple(replace(n, start=n.start - start) for n in track.notes if start <= n.start < end)
-            )
+            replace(track, notes=tuple(replace(n, start=n.start - start) for n in sorted(self._straight(track))))
             for track in self.left.tracks
-        )  # fmt: skip
+        )
         here = self._score.meter_at(start)
         later = [replace(meter, tick=meter.tick - start) for meter in self._score.meters if start < meter.tick < end]
         piece = Score(tracks, meters=(Meter(0, here.beats, here.unit), *later))
@@ -160,6 +171,10 @@ class Sheet:
             lag=facts.lagged_chords,
             chords=None if wanted is None else [wanted[bar % len(wanted)] for bar in bars],
         )  # fmt: skip
+
+    def _straight(self, track: Track) -> Iterator[Note]:
+        """The notes of the bars in the grid, without swing."""
+        return (self.swing.straight(note) for note in track.notes if self._start <= note.start < self._end)
 
     def _harmony(self) -> list[Chord]:
         """One chord a bar of the grid, in its key."""
@@ -183,6 +198,8 @@ class Sheet:
         bars = self._encoded.bars
         ticks = bars.ticks_of(np.arange(bars.columns)) + self._start
         inside = (ticks >= self.ticks[0]) & (ticks < self.ticks[1]) & bars.used
+        if self.swing.swings and not self.swing.sixteenths:
+            inside &= (np.arange(bars.columns) % COLUMNS) % 2 == 0
         chosen = np.array([role in self._wanted.targets for role in ROLES])
         return np.asarray(chosen[:, None] & inside, np.bool_)
 

@@ -180,7 +180,7 @@ def test_the_former_name_of_option_works_and_says_the_new_one(room: Path, capsys
         (("--targets", "flute"), "one or more of lead, bass"),
         (("--targets", "bass", "--bars", "9-3"), "bars are such as 9-16"),
         (("--targets", "bass", "--bars", "99"), "begin at 13 at the latest"),
-        (("--targets", "bass", "--bars", "1-999"), "at most 512"),
+        (("--targets", "bass", "--bars", "1-9999"), "at most 4096"),
         (("--targets", "lead,bass,drum,string,guitar,piano"), "nothing is left"),
         (("--targets", "lead,bass,string"), "only drums are left"),
         (("--targets", "bass", "--bundle", "nobody"), "no bundle 'nobody'"),
@@ -206,7 +206,7 @@ def test_what_cannot_be_done_is_said_in_a_line(
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "No such file"), (b"", "MIDI"), (b"RIFF....", "MIDI"), (write_midi(Score(())), "no notes")],
+    [(None, "no such file: "), (b"", "MIDI"), (b"RIFF....", "MIDI"), (write_midi(Score(())), "no notes")],
 )
 def test_files_that_are_no_music_are_refused_in_a_line(
     room: Path, content: bytes | None, says: str, capsys: pytest.CaptureFixture[str]
