@@ -71,7 +71,8 @@ def tracks_in(data: bytes) -> list[tuple[list[Event], int]]:
 
 
 def _events_in(body: bytes) -> tuple[list[Event], int]:
-    at, tick, status, made = 0, 0, 0, []
+    at, tick, status = 0, 0, 0
+    made: list[Event] = []
 
     def value() -> int:
         nonlocal at
@@ -121,7 +122,7 @@ def _track(draw: st.DrawFn, beat: int, channels: tuple[int, ...]) -> Chunk:
         channel = draw(st.sampled_from(channels))
         key = channel, draw(st.integers(36, 60))
         here: list[bytes] = []
-        if down and draw(st.booleans()):
+        if draw(st.booleans()) and down:
             old = down.pop(0)
             here.append(bytes((0x80 | old[0], old[1], 17)))
         here.append(bytes((0x90 | key[0], key[1], draw(st.integers(1, 127)))))
