@@ -60,9 +60,9 @@ def keeps_listening(line: Connection) -> None:
     from bridge.midi import driver
 
     changed: Any = driver
-    changed.api_of = lambda source: 0
-    changed._open = lambda name, timing, hand_on: (None, LoggedPort(os.devnull))
-    driver.driver_main(None, False, False, line)
+    changed.api_of, changed.names = (lambda source: 0), (lambda api: [])
+    changed._open = lambda name, timing, lost, hand_on: (None, LoggedPort(os.devnull))
+    driver.driver_main(None, False, False, None, line)
 
 
 def keeps_sounding(line: Connection) -> None:

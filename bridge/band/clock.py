@@ -149,11 +149,12 @@ class MidiTime:
         if self._fed:
             self._fed = False
             jumped, pulse = self._clock.jumped(), self._clock.pulse()
+            line = "; ".join(self._clock.remarks())
             if pulse is None and not self._rolling:
-                return None
+                return ClockReading(None, line=line) if line else None
             jumped = jumped or not self._rolling
             self._rolling = pulse is not None
-            return ClockReading(pulse, jumped)
+            return ClockReading(pulse, jumped, line)
         if self._rolling and self._clock.silence_s(now_s) > _HOLD_S:
             self._rolling = False
             return ClockReading(None, line="the MIDI clock is lost: the band stops until it is back")

@@ -1,5 +1,6 @@
 """MIDI: devices, each in a process of its own, because drivers may end the process they are in.
 
+- ``clockfit``: the line through clocks that come late, in steps or in bursts (pure).
 - ``clock``: MIDI clock in and out, as a line of musical time (pure).
 - ``notes``: messages to held keys and control values (pure).
 - ``pedals``: foot switches mapped to OSC addresses (pure).

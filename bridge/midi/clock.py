@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from bridge.midi.clockfit import fit, steady, two_trains
 from engine.music.pulse import Pulse
 from engine.music.units import TEMPO_BPM, TICKS_PER_BEAT
 
@@ -20,13 +21,12 @@ LOST_S: Final = 0.5
 _POSITION, _CLOCK, _START, _CONTINUE, _STOP = 0xF2, 0xF8, 0xFA, 0xFB, 0xFC
 _TICKS: Final = TICKS_PER_BEAT // CLOCKS_PER_BEAT
 _CLOCKS_PER_STEP: Final = 6  # song position counts sixteenths
-_WINDOW: Final = 36  # clocks a line is drawn through: one and a half beats
-_PRIOR: Final = 6.0  # clocks that a known tempo weighs against what a few new ones say
-_ODD_S: Final = 0.009  # a clock this far off the line is an outlier, not jitter
-_MISSED: Final = 1.5  # intervals between two clocks that mean one is missing
-_TURN: Final = 3  # that many odd clocks on the same side are a new tempo
-_JITTER_S: Final = 0.005
-_JITTER_SHARE: Final = 0.35  # of an interval: the most that is attributed to jitter
+_FEWEST, _MOST = 36, 240  # clocks that a line is fitted to: few where they are regular, many where they spread
+_REGULAR_S, _SPREAD_S = 0.002, 0.022  # spreads at which the fewest and the most are taken
+_LOST_CLOCKS: Final = 12  # so many intervals without a clock are a loss, if they are longer than `LOST_S`
+_DRAW: Final = 6  # clocks for which a line that is sure is kept
+_CHECK: Final = 96  # clocks between two looks for a second sender
+_NO_START: Final = 48  # clocks without a start that are remarked on
 _LONGEST_S, _SHORTEST_S = (60.0 / CLOCKS_PER_BEAT / bpm for bpm in TEMPO_BPM)
 
 
@@ -41,33 +41,31 @@ class ClockState:
 
 
 class ClockFollower:
-    """Follows a MIDI clock: filters jitter, follows tempo changes, bridges drop-outs.
+    """Follows a MIDI clock through jitter, steps and bursts, through changes of tempo and through losses.
 
-    A straight line is fitted to the last clocks; a few outliers are left out, several on one side start a new line.
-    The number of missing clocks is estimated from the time that has passed, so beats keep their place.
+    Clocks are counted, and a line is fitted to the times of all that lie on one (see `bridge.midi.clockfit`). Only in
+    a gap of more than `LOST_S` are missing clocks estimated from the time that has passed, so bars keep their place.
 
     Args:
         latency_s: how long a message takes to arrive; subtracted from every time.
-    Source:
-        Least squares. The end of a line through n points with jitter s has the deviation 2 s / sqrt(n).
     """
 
     def __init__(self, *, latency_s: float = 0.0) -> None:
         self._latency_s = latency_s
-        self._seen: deque[tuple[int, float]] = deque(maxlen=_WINDOW)  # (clock, seconds)
-        self._odd: list[tuple[int, float]] = []
-        self._skipped: list[int] = []  # clocks taken for missing in the latest gaps, one after the other
+        self._seen: deque[tuple[int, float]] = deque(maxlen=_MOST)  # (clock, seconds)
+        self._latest: deque[tuple[int, float]] = deque(maxlen=_FEWEST)  # whatever line they lie on
+        self._spread_s = 0.0  # of the clocks seen
         self._before: tuple[float, float, float] | None = None  # the line before a loss, see `_centre`
         self._heard_s = -math.inf  # when the last clock came
-        self._last = -1  # number of the clock before the one in hand
         self._interval: float | None = None  # seconds a clock, as far as known
         self._index = -1  # of the last clock; its tick is 20 times that
         self._next = 0  # index of the clock that comes after start or continue
-        self._armed = False
-        self._playing = False
-        self._losses = 0
+        self._armed = self._playing = self._jumped = False
+        self._losses = self._unstarted = self._unchecked = 0
+        self._started = False  # a start, continue or stop has come
+        self._remarks: list[str] = []
+        self._remarked = False  # on two senders
         self._pulse: Pulse | None = None
-        self._jumped = False
 
     def state(self, now_s: float) -> ClockState:
         """The state at `now_s`."""
@@ -88,6 +86,11 @@ class ClockFollower:
         jumped, self._jumped = self._jumped, False
         return jumped
 
+    def remarks(self) -> list[str]:
+        """Lines for people on what is odd about the clock, since the last call."""
+        remarks, self._remarks = self._remarks, []
+        return remarks
+
     def feed(self, message: Sequence[int], at_s: float) -> bool:
         """Take a message that arrived at `at_s` (perf_counter seconds).
 
@@ -102,150 +105,122 @@ class ClockFollower:
         elif status == _START:
             self._roll(0)
         elif status == _CONTINUE:
-            self._roll(self._next if not self._playing else self._index + 1)
+            if not (self._playing or self._armed):
+                self._roll(self._next)
         elif status == _STOP:
             if self._playing:
                 self._next = self._index + 1
             self._playing = self._armed = False
         elif status == _POSITION and len(message) >= 3 and max(message[1:3]) < 128 and min(message[1:3]) >= 0:
-            self._next = (message[1] + 128 * message[2]) * _CLOCKS_PER_STEP
-            if self._playing:
-                self._roll(self._next)
+            self._locate((message[1] + 128 * message[2]) * _CLOCKS_PER_STEP)
         else:
             return False
+        self._started = self._started or status in (_START, _CONTINUE, _STOP)
         return True
 
+    def _locate(self, index: int) -> None:
+        """The next clock is number `index`; a position within the present sixteenth is where it already is."""
+        if self._playing and abs(index - self._index - 1) < _CLOCKS_PER_STEP:
+            return
+        self._next = index
+        if self._playing or self._armed:
+            self._roll(index)
+
     def _roll(self, index: int) -> None:
-        """The next clock is number `index`."""
+        """The next clock is number `index`, and the music runs from there."""
         self._next, self._armed, self._jumped = index, True, True
         self._playing, self._pulse = False, None
 
     def _clock(self, at_s: float) -> None:
+        gap, following = at_s - self._heard_s, self._index + 1
+        lost = gap > max(LOST_S, _LOST_CLOCKS * (self._interval or 0.0))
         if self._armed:
             self._armed, self._playing = False, True
-            self._begin(at_s)
-        elif not self._seen:
-            self._index += 1
-            self._take(self._index, at_s)
+            shift = self._next - following
+            self._renumber(shift)
+            if lost:
+                self._seen.clear()
+                self._latest.clear()
+            self._index, self._before = self._next, None
+        elif lost and self._seen:
+            self._resume(at_s)
         else:
-            gap = at_s - self._heard_s
-            self._index = self._number(at_s, gap)
-            if gap > LOST_S:
-                self._losses += 1
-                self._resume(at_s)
-            else:
-                self._judge(at_s, gap)
+            self._index = following
         self._heard_s = at_s
+        self._seen.append((self._index, at_s))
+        self._latest.append((self._index, at_s))
+        if self._new or self._index % _DRAW == 0 or self._strays(at_s):
+            self._draw()
+        self._count_again()
+        self._remark()
+
+    @property
+    def _new(self) -> bool:
+        """Whether the line is not yet sure, so each clock counts."""
+        return len(self._seen) < _FEWEST
+
+    def _strays(self, at_s: float) -> bool:
+        """Whether the clock in hand is farther from the line than clocks were so far."""
+        if self._pulse is None:
+            return True
+        return abs(at_s - self._pulse.time_of(self._index * _TICKS)) > self._spread_s + _REGULAR_S
 
     def _resume(self, at_s: float) -> None:
         """Back after a loss: number clocks as if the tempo had been constant, until the new tempo is known."""
-        if len(self._seen) >= _WINDOW // 2:
-            self._before = _centre(self._seen)
+        self._losses += 1
+        near = self._index + 1 if self._pulse is None else round(self._pulse.tick_at(at_s) / _TICKS)
+        if len(self._latest) >= CLOCKS_PER_BEAT:
+            self._before = _centre(self._latest)
+        self._index = max(self._index + 1, near)
         self._seen.clear()
-        self._odd, self._skipped = [], []
-        self._take(self._index, at_s)
+        self._latest.clear()
 
     def _count_again(self) -> None:
         """Estimate how many clocks were lost, now that both tempos are known: one changed linearly into the other."""
-        if self._before is None or len(self._seen) < _WINDOW * 2 // 3:
+        if self._before is None or len(self._latest) < CLOCKS_PER_BEAT:
             return
-        (index0, time0, rate0), (index1, time1, rate1) = self._before, _centre(self._seen)
+        (index0, time0, rate0), (index1, time1, rate1) = self._before, _centre(self._latest)
         self._before = None
         shift = round(0.5 * (rate0 + rate1) * (time1 - time0) - (index1 - index0))
         if shift and abs(rate1 / rate0 - 1.0) < 0.25:
             self._index += shift
-            self._last += shift
-            self._seen = deque(((i + shift, s) for i, s in self._seen), maxlen=_WINDOW)
+            self._renumber(shift)
             self._draw()
 
-    def _begin(self, at_s: float) -> None:
-        """The first clock after start or continue; if clocks were running before, their line is kept and renumbered."""
-        shift = self._next - self._number(at_s, at_s - self._heard_s) if self._seen else 0
-        keep = self._seen and at_s - self._heard_s < LOST_S
-        self._seen = deque(((i + shift, s) for i, s in self._seen) if keep else (), maxlen=_WINDOW)
-        self._odd, self._index, self._skipped, self._before = [], self._next, [], None
-        self._take(self._index, at_s)
-
-    def _number(self, at_s: float, gap: float) -> int:
-        """The number of this clock: the next, unless by the line some are missing or the last was late."""
-        following = self._index + 1
-        line, interval = self._pulse, self._interval
-        if line is None or interval is None:
-            return following
-        near = round(line.tick_at(at_s) / _TICKS)
-        away = abs(at_s - line.time_of(near * _TICKS))
-        fits = away <= min(_JITTER_S, _JITTER_SHARE * interval)
-        if gap > LOST_S:
-            return max(following, near)
-        if gap > _MISSED * interval and near > following and fits:
-            return near
-        if self._skipped and near == self._index and fits and gap < 1.0 / _MISSED * interval:
-            return self._index
-        return following
-
-    def _judge(self, at_s: float, gap: float) -> None:
-        """Add a clock to the line or to the outliers; enough outliers start a new line."""
-        skipped = self._index - self._last - 1
-        self._skipped = [*self._skipped, skipped][-_TURN:] if skipped > 0 and gap <= LOST_S else []
-        if len(self._skipped) == _TURN:  # clocks are not lost every other time: the tempo is slower
-            self._index -= sum(self._skipped)
-            self._interval, self._skipped, self._odd = gap, [], []
-            self._seen.clear()
-            self._take(self._index, at_s)
-            return
-        if self._pulse is None or abs(at_s - self._pulse.time_of(self._index * _TICKS)) <= _ODD_S:
-            self._odd = []
-            if skipped >= 0:
-                self._take(self._index, at_s)
-                self._count_again()
-            return
-        self._last = self._index
-        self._odd.append((self._index, at_s))
-        if len(self._odd) >= _TURN:
-            self._take_outliers()
-
-    def _take_outliers(self) -> None:
-        """Several outliers: the same tempo with wrong numbers, or another tempo."""
-        (first, first_s), (last, last_s) = self._odd[0], self._odd[-1]
-        interval = (last_s - first_s) / max(1, last - first)
-        if self._pulse is not None and self._interval is not None and len(self._seen) > _WINDOW // 2:
-            off = [(s - self._pulse.time_of(i * _TICKS)) / self._interval for i, s in self._odd]
-            whole = round(sum(off) / len(off))
-            if whole != 0 and max(abs(o - whole) for o in off) * self._interval <= _JITTER_S:
-                self._index += whole
-                for index, at_s in self._odd:
-                    self._take(index + whole, at_s)
-                self._odd = []
-                return
-        self._interval = min(max(interval, _SHORTEST_S), _LONGEST_S)
-        self._seen = deque(self._odd, maxlen=_WINDOW)
-        self._odd = []
-        self._draw()
-
-    def _take(self, index: int, at_s: float) -> None:
-        self._seen.append((index, at_s))
-        self._last = index
-        self._draw()
+    def _renumber(self, shift: int) -> None:
+        for clocks in (self._seen, self._latest):
+            moved = [(index + shift, at_s) for index, at_s in clocks]
+            clocks.clear()
+            clocks.extend(moved)
 
     def _draw(self) -> None:
-        """Fit the line through the clocks; with few clocks a known tempo counts as well."""
-        index = np.array([i for i, _ in self._seen], np.float64)
-        seconds = np.array([s for _, s in self._seen], np.float64)
-        count = len(index)
-        if count < 2 and self._interval is None:
-            self._pulse = Pulse(float(seconds[-1]), float(index[-1]) * _TICKS, 120.0)
-            return
-        middle, level = index.mean(), seconds.mean()
-        spread = float(((index - middle) ** 2).sum())
-        slope_weight = 0.0 if self._interval is None else _PRIOR**3 / 12.0
-        if count >= _WINDOW // 2:
-            slope_weight = 0.0
-        known = 0.0 if self._interval is None else self._interval
-        slope = (float(((index - middle) * (seconds - level)).sum()) + slope_weight * known) / (spread + slope_weight)
-        slope = min(max(slope, _SHORTEST_S), _LONGEST_S)
-        self._interval = slope
-        last = float(index[-1])
-        self._pulse = Pulse(float(level + slope * (last - middle)), last * _TICKS, _bpm(slope))
+        """Fit the line through the newest clocks that lie on one; the more they spread, the more of them."""
+        index, seconds = np.array(self._seen, np.float64).T
+        known = self._interval
+        if len(index) > 2:
+            count, self._spread_s = steady(index, seconds)
+            if count < len(index):
+                known = None
+            share = (self._spread_s - _REGULAR_S) / (_SPREAD_S - _REGULAR_S)
+            count = min(count, round(_FEWEST + (_MOST - _FEWEST) * min(1.0, max(0.0, share))))
+            while len(self._seen) > count:
+                self._seen.popleft()
+            index, seconds = index[-count:], seconds[-count:]
+        line = fit(index, seconds, known)
+        self._interval = min(max(line.interval_s, _SHORTEST_S), _LONGEST_S)
+        self._pulse = Pulse(line.at_s, line.index * _TICKS, _bpm(self._interval))
+
+    def _remark(self) -> None:
+        """Notice a clock that nobody starts, and two clocks on one cable."""
+        self._unstarted = 0 if self._started else self._unstarted + 1
+        if self._unstarted == _NO_START:
+            self._remarks.append("a MIDI clock ticks, but no start has come: press play (again) at its sender")
+        self._unchecked += 1
+        if self._unchecked >= _CHECK and not self._remarked and self._spread_s > _REGULAR_S:
+            self._unchecked = 0
+            if two_trains(np.array([s for _, s in self._seen][-_CHECK:])):
+                self._remarked = True
+                self._remarks.append("two MIDI clocks arrive at one input: let only one of the senders send its clock")
 
 
 class ClockSender:

@@ -20,14 +20,17 @@ from bridge.midi.sources import (
     MidiSource,
     NoMidiError,
     api_of,
+    choose_again,
     choose_source,
     midi_sources,
     names,
     refusals,
+    still_there,
+    twins_of,
 )
 from engine.processes import ChildProcess, ProcessEnded, until_parent_exits
 
-__all__ = ["MidiOpened", "MidiRefusal", "Stamped", "driver_main", "first_answer"]
+__all__ = ["MidiOpened", "MidiRefusal", "MidiTwins", "Stamped", "driver_main", "first_answer"]
 
 Stamped = tuple[float, bytes]
 """When a message arrived (perf_counter seconds, one clock for all processes), and its bytes."""
@@ -41,6 +44,13 @@ class MidiOpened:
     """The port is open; `source` None: a virtual port."""
 
     source: MidiSource | None
+
+
+@dataclass(frozen=True, slots=True)
+class MidiTwins:
+    """Names of the other ports that differ from that of the open one only by a number; sent when they change."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +80,21 @@ def first_answer(child: ChildProcess, within_s: float, what: str) -> MidiOpened:
     return answer
 
 
-def driver_main(name: str | None, patient: bool, timing: bool, line: Connection) -> None:
+def driver_main(
+    name: str | None, patient: bool, timing: bool, lost: tuple[MidiSource, tuple[str, ...]] | None, line: Connection
+) -> None:
     """Open the input, answer, then pass messages on until the parent hangs up or the port is lost.
 
     Args:
         patient: try again until the port is there, instead of refusing.
         timing: pass on clocks, start, stop, continue and song position as well.
+        lost: the port to open again, and its twins, see `choose_again`; None: the one called `name`.
     """
     opened: Any = None
     with until_parent_exits(at_once=True):
         while opened is None:
             try:
-                source, opened = _open(name, timing, lambda stamped: line.send(stamped))
+                source, opened = _open(name, timing, lost, lambda stamped: line.send(stamped))
             except PortError as error:
                 if not patient:
                     line.send(MidiRefusal(str(error), isinstance(error, NoMidiError)))
@@ -90,10 +103,7 @@ def driver_main(name: str | None, patient: bool, timing: bool, line: Connection)
                     return
         line.send(MidiOpened(source))
         try:
-            api = api_of(source)
-            while not line.poll(_SEARCH_S):
-                if source is not None and source.stem not in [MidiSource(source.api, n).stem for n in names(api)]:
-                    raise PortError("gone")
+            _watch(source, line)
         except PortError:
             os._exit(1)  # what a dead server left is not touched again
         with contextlib.suppress(Exception):
@@ -101,11 +111,37 @@ def driver_main(name: str | None, patient: bool, timing: bool, line: Connection)
             opened.delete()
 
 
-def _open(name: str | None, timing: bool, hand_on: Callable[[Stamped], object]) -> tuple[MidiSource | None, Any]:
+def _watch(source: MidiSource | None, line: Connection) -> None:
+    """Return when the parent hangs up.
+
+    Raises:
+        PortError: the port, or its MIDI system, is gone.
+    """
+    api = api_of(source)
+    before = names(api)
+    twins: tuple[str, ...] = ()
+    while True:
+        there = names(api)
+        if source is not None:
+            if not still_there(source, there, before):
+                raise PortError("gone")
+            if twins_of(source, there) != twins:
+                twins = twins_of(source, there)
+                line.send(MidiTwins(twins))
+        before = there
+        if line.poll(_SEARCH_S):
+            return
+
+
+def _open(
+    name: str | None, timing: bool, lost: tuple[MidiSource, tuple[str, ...]] | None,
+    hand_on: Callable[[Stamped], object],
+) -> tuple[MidiSource | None, Any]:  # fmt: skip
     """The source and its open rtmidi port, whose messages go to `hand_on`."""
     source: MidiSource | None = None
     if name is None or name.strip().lower() != VIRTUAL:
-        source = choose_source(midi_sources(), name)
+        found = midi_sources()
+        source = choose_source(found, name) if lost is None else choose_again(found, *lost)
     elif sys.platform == "win32":
         raise PortError("Windows has no virtual MIDI ports: install loopMIDI, then give the name of its port")
     api = api_of(source)

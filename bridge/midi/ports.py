@@ -8,9 +8,9 @@ from functools import partial
 from typing import Final, Protocol
 
 from bridge.audio.port import PortError
-from bridge.midi.driver import MidiOpened, driver_main, first_answer
+from bridge.midi.driver import MidiOpened, MidiTwins, driver_main, first_answer
 from bridge.midi.notes import HeldKeys, Knobs
-from bridge.midi.sources import CLIENT, VIRTUAL
+from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource
 from bridge.notices import Notices
 from engine.messages.session import Keys, Set
 from engine.music.settling import SettledKeys
@@ -126,6 +126,8 @@ class MidiInput:
         self._listener, self._timing = listener, timing
         self._notices = Notices()
         self._messages, self._last_s, self._losses = 0, 0.0, 0
+        self._source: MidiSource | None = None
+        self._twins: tuple[str, ...] = ()
         self._driver: ChildProcess | None = self._start(name, patient=False)
         try:
             source = first_answer(self._driver, _ANSWER_S, "input").source
@@ -133,6 +135,7 @@ class MidiInput:
             self._end_driver()
             raise
         self.name = source.title if source is not None else f"{VIRTUAL}: {CLIENT}"
+        self._source = source
         # After a loss only this very port is opened again, not another whose name also fits.
         self._again = source.stem if source is not None else VIRTUAL
         self._present = True
@@ -157,7 +160,8 @@ class MidiInput:
         self._guarded(self._listener.release_all)
 
     def _start(self, name: str | None, *, patient: bool) -> ChildProcess:
-        return ChildProcess(driver_main, name, patient, self._timing, name="ripieno-midi", quiet=True)
+        lost = None if self._source is None else (self._source, self._twins)
+        return ChildProcess(driver_main, name, patient, self._timing, lost, name="ripieno-midi", quiet=True)
 
     def _read(self) -> None:
         while not self._stopping.is_set():
@@ -173,8 +177,10 @@ class MidiInput:
             if isinstance(said, tuple):
                 self._messages, self._last_s = self._messages + 1, said[0]
                 self._guarded(partial(self._listener.receive, said[1], said[0]))
+            elif isinstance(said, MidiTwins):
+                self._twins = said.names
             elif isinstance(said, MidiOpened):
-                self._present = True
+                self._present, self._source = True, said.source
                 self._notices.say(f"{self.name} is back")
             self._guarded(lambda: self._listener.check_timeout(time.perf_counter()))
 

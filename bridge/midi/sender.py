@@ -18,7 +18,7 @@ from bridge.midi.clock import ClockSender
 from bridge.midi.driver import MidiOpened, MidiRefusal
 from bridge.midi.output_commands import OutputCommand, SetPulse, StartClock, StopClock, apply_to_ledger
 from bridge.midi.sinks import choose_sink, jack_wait_s, open_sink, sink_names
-from bridge.midi.sources import MidiSource, NoMidiError, api_of
+from bridge.midi.sources import MidiSource, NoMidiError, api_of, still_there
 from engine.band.ledger import DueMessage, Ledger
 from engine.music.pulse import Pulse
 from engine.processes import MIDI_PRIORITY, catch_signals, freeze_garbage, set_priority, until_parent_exits
@@ -216,13 +216,15 @@ def watch_main(sink: MidiSource | None, line: Connection) -> None:
     A process of its own: the check opens a client of the MIDI system, which is not safe where another one is open.
     """
     missed, api = 0, None
+    before: list[str] = []
     with until_parent_exits():
         # A busy system may fail to answer once; a false alarm would lose the user's connections.
         while missed < _MISSES and not line.poll(_WATCH_S if not missed else _AGAIN_S):
             try:
                 api = api_of(sink) if api is None else api
                 there = sink_names(api)
-                gone = sink is not None and sink.stem not in [MidiSource(sink.api, name).stem for name in there]
+                gone = sink is not None and not still_there(sink, there, before or there)
                 missed = missed + 1 if gone else 0
+                before = before if gone else there
             except PortError:
                 missed += 1

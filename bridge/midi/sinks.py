@@ -75,7 +75,8 @@ def open_sink(sink: MidiSource | None) -> Any:
             opened.open_virtual_port(PORT)
             return opened
         there = opened.get_ports()
-        fitting = [index for index, other in enumerate(there) if MidiSource(sink.api, other).stem == sink.stem]
+        fitting = [index for index, other in enumerate(there) if other == sink.name]
+        fitting += [index for index, other in enumerate(there) if MidiSource(sink.api, other).stem == sink.stem]
         if not fitting:
             raise PortError(f"{sink.title} is no longer there: connect it again")
         opened.open_port(fitting[0], name=PORT)

@@ -14,11 +14,14 @@ __all__ = [
     "MidiSource",
     "NoMidiError",
     "api_of",
+    "choose_again",
     "choose_source",
     "load_rtmidi",
     "midi_sources",
     "names",
     "refusals",
+    "still_there",
+    "twins_of",
 ]
 
 VIRTUAL: Final = "virtual"
@@ -51,6 +54,11 @@ class MidiSource:
         """The name without the numbers that change from one connection to the next (ALSA's address, Windows' index)."""
         return re.sub(r"\s\d+$" if "Windows" in self.api else r"\s\d+:\d+$", "", self.name)
 
+    @property
+    def own(self) -> bool:
+        """Whether this is a port of a Ripieno, also where another system passes it on (a2j, PipeWire)."""
+        return CLIENT.casefold() in self.name.casefold()
+
 
 def midi_sources() -> list[MidiSource]:
     """Every MIDI input of every running system.
@@ -80,13 +88,15 @@ def choose_source(found: Sequence[MidiSource], name: str | None, *, what: str = 
 
     Args:
         found: the available ones.
-        name: None: the first that is not a pass-through; otherwise part of a name or of ``API: name``, in any
-            case. A whole name comes before a part.
+        name: None: the first that is neither a pass-through nor one of our own; otherwise part of a name or of
+            ``API: name``, in any case. A whole name comes before a part; part of a name does not mean a port of our
+            own, unless it says so.
     Raises:
         NoMidiError: there is none.
         PortError: no name matches; lists the available ones.
     """
-    real = [source for source in found if "through" not in source.name.casefold()]
+    foreign = [source for source in found if not source.own]
+    real = [source for source in foreign if "through" not in source.name.casefold()]
     if name is None:
         if not real:
             raise NoMidiError(f"no MIDI input: connect a keyboard, or use {VIRTUAL!r} and connect to it")
@@ -95,11 +105,46 @@ def choose_source(found: Sequence[MidiSource], name: str | None, *, what: str = 
     for source in found:
         if wanted in (source.name.casefold(), source.stem.casefold(), source.title.casefold()):
             return source
-    for source in (*real, *found):
+    for source in (*real, *(found if CLIENT.casefold() in wanted else foreign)):
         if wanted and wanted in source.title.casefold():
             return source
     there = "; ".join(source.title for source in found) or "there is none"
     raise PortError(f"no MIDI {what} is called {name!r}: give part of one of these names: {there}; or {VIRTUAL}")
+
+
+def still_there(source: MidiSource, there: Sequence[str], before: Sequence[str]) -> bool:
+    """Whether an open port is still among the names of its system.
+
+    Ports of equal names cannot be told apart: the port counts as gone if there are fewer of them than before.
+
+    Args:
+        there, before: names now, and when the port was opened.
+    """
+    if "Windows" in source.api:  # its numbers move up when another device goes
+        stems, were = ([MidiSource(source.api, name).stem for name in names_] for names_ in (there, before))
+        return stems.count(source.stem) >= max(1, were.count(source.stem))
+    return there.count(source.name) >= max(1, before.count(source.name))
+
+
+def twins_of(source: MidiSource, there: Sequence[str]) -> tuple[str, ...]:
+    """Other ports whose names differ from that of `source` only by a number: keyboards of one make."""
+    if "Windows" in source.api:
+        return ()
+    return tuple(name for name in there if name != source.name and MidiSource(source.api, name).stem == source.stem)
+
+
+def choose_again(found: Sequence[MidiSource], source: MidiSource, twins: Sequence[str]) -> MidiSource:
+    """The port that was lost, under its old name or with a new number; never another keyboard of that name.
+
+    Args:
+        twins: as `twins_of`, when the port was last seen.
+    Raises:
+        PortError: it is not there.
+    """
+    same = [other for other in found if other.api == source.api and other.stem == source.stem]
+    for other in (*(o for o in same if o.name == source.name), *(o for o in same if o.name not in twins)):
+        return other
+    raise PortError(f"{source.title} is not there: connect it again")
 
 
 def api_of(source: MidiSource | None) -> int:

@@ -96,10 +96,9 @@ class NoteCapture:
         self._chord_keys.clear()
 
     def clear(self) -> None:
-        """Drop all notes and keys: musical time has jumped, old ticks have no meaning now."""
+        """Drop all notes: musical time has jumped, old ticks have no meaning now. Keys of a held chord stay held."""
         self._notes.clear()
         self._open.clear()
-        self._chord_keys.clear()
 
     def notes(self, first: int, until: float) -> tuple[Note, ...]:
         """Notes on the grid that start at `first` or later and have begun by `until` (ticks).

@@ -6,10 +6,10 @@ import pytest
 
 from bridge.audio.port import PortError
 from bridge.midi import sources
-from bridge.midi.driver import MidiOpened
+from bridge.midi.driver import MidiOpened, MidiTwins
 from bridge.midi.notes import SENSING_S
 from bridge.midi.ports import MidiCommands, MidiInput
-from bridge.midi.sources import MidiSource, NoMidiError, choose_source
+from bridge.midi.sources import MidiSource, NoMidiError, choose_again, choose_source, still_there, twins_of
 from engine.messages.session import Keys, Set
 from tests.realtime.midi import until
 from tests.unit.bridge.midi.children import FakeChild
@@ -45,6 +45,52 @@ def test_input_is_found_by_part_of_its_name(name: str | None, index: int | None)
 def test_pass_through_alone_is_no_keyboard() -> None:
     with pytest.raises(NoMidiError, match="virtual"):
         choose_source(FOUND[:1], None)
+
+
+OWN = [
+    MidiSource("ALSA", "Ripieno band:out 130:0"),
+    MidiSource("Jack", "Ripieno band:out"),
+    MidiSource("Jack", "Ripieno band-01:out"),
+    MidiSource("Jack", "a2j:Ripieno band [130] (capture): out"),
+    MidiSource("Jack", "Midi-Bridge:Ripieno band:out"),
+    MidiSource("ALSA", "Ripieno:keys 131:0"),
+]
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_a_port_of_our_own_is_never_the_first_nor_meant_by_part_of_a_name(own: MidiSource) -> None:
+    assert choose_source([own, FOUND[3]], None) is FOUND[3]
+    with pytest.raises(NoMidiError, match="connect a keyboard"):
+        choose_source([own], None)
+    for part in ("out", "keys", "band"):
+        with pytest.raises(PortError, match="no MIDI input is called"):
+            choose_source([own], part)
+    assert choose_source([own, FOUND[3]], "ripieno") is own
+
+
+TWINS = [MidiSource("ALSA", f"Keystation:Keystation MIDI 1 {client}:0") for client in (20, 24, 28)]
+
+
+def test_of_two_keyboards_of_one_name_the_loss_of_the_one_in_use_is_seen() -> None:
+    names = [twin.name for twin in TWINS[:2]]
+    assert still_there(TWINS[0], names, names)
+    assert still_there(TWINS[0], names[:1], names)
+    assert not still_there(TWINS[0], names[1:], names)
+    same = MidiSource("Core MIDI", "Keystation")
+    assert not still_there(same, ["Keystation"], ["Keystation", "Keystation"])
+    moved = MidiSource("Windows MM", "MPK mini 1")
+    assert still_there(moved, ["MPK mini 0"], ["Launchpad 0", "MPK mini 1"])
+    assert not still_there(moved, ["MPK mini 0"], ["MPK mini 0", "MPK mini 1"])
+
+
+def test_a_lost_keyboard_is_opened_again_and_its_twin_is_not() -> None:
+    one, twin, new = TWINS
+    twins = twins_of(one, [one.name, twin.name, FOUND[3].name])
+    assert twins == (twin.name,)
+    with pytest.raises(PortError, match="connect it again"):
+        choose_again([twin, FOUND[3]], one, twins)
+    assert choose_again([twin, one], one, twins) is one
+    assert choose_again([twin, new], one, twins) is new
 
 
 def test_stem_leaves_out_what_changes_from_day_to_day() -> None:
@@ -146,6 +192,7 @@ def test_an_unplugged_keyboard_releases_its_keys_and_the_same_one_is_opened_agai
     listening: tuple[MidiInput, Listening],
 ) -> None:
     made, listener = listening
+    FakeChild.made[0].other.send(MidiTwins(("Keystation 49:Keystation 49 MIDI 1 24:0",)))
     FakeChild.made[0].other.send((1.0, b"\x90\x3c\x64"))
     assert until(lambda: listener.received, 5.0)
     assert listener.released == 0
@@ -153,6 +200,7 @@ def test_an_unplugged_keyboard_releases_its_keys_and_the_same_one_is_opened_agai
     assert until(lambda: len(FakeChild.made) == 2, 5.0)
     assert (listener.released, made.stats.losses, FakeChild.made[0].closed) == (1, 1, 1)
     assert FakeChild.made[1].args[:2] == ("Keystation 49:Keystation 49 MIDI 1", True)
+    assert FakeChild.made[1].args[3] == (FOUND[1], ("Keystation 49:Keystation 49 MIDI 1 24:0",))
     FakeChild.made[1].die()  # lost again while it is waited for: the keys are up already
     assert until(lambda: len(FakeChild.made) == 3, 5.0)
     assert listener.released == 1
