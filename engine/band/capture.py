@@ -1,7 +1,7 @@
 """The player's notes on the grid: starts and lengths in whole columns (sixteenths)."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from engine.music.chords import bar_vectors, chord_of, detect_chords
 from engine.music.harmony import NO_CHORD, Chord, recognise
 from engine.music.score import Note
 from engine.music.settling import SettledKeys
+from engine.music.zones import ChannelZones
 from engine.protocols.accompanist import BAR_TICKS, COLUMN_TICKS, COLUMNS
 
 __all__ = ["MOST_ONS_HZ", "NoteCapture", "chord_played"]
@@ -39,7 +40,7 @@ class NoteCapture:
         self._notes: deque[Note] = deque(maxlen=8192)
         self._open: dict[tuple[int, int], tuple[float, int]] = {}
         self._chord_keys: set[tuple[int, int]] = set()
-        self._settled = SettledKeys()
+        self._settled, self._zones = SettledKeys(), ChannelZones()
         self._recent: deque[float] = deque(maxlen=MOST_ONS_HZ)
         self.chord: Chord | None = None
         """The chord last held below the split, once its keys were at rest; it stays when the keys are released."""
@@ -70,10 +71,13 @@ class NoteCapture:
         kind, channel = message[0] & 0xF0, message[0] & 0x0F
         if message[0] == _RESET:
             self.release_all(tick)
-        if len(message) < 3 or channel == _DRUMS or not all(0 <= byte < 128 for byte in message[1:3]):
+        if len(message) < 3 or not all(0 <= byte < 128 for byte in message[1:3]):
+            return
+        if channel == _DRUMS and not self._zones.is_member(channel):
             return
         key = (channel, message[1])
         if kind == _ON and message[2] > 0:
+            self._zones.note(channel)
             if self._flooded(at_s):
                 self.floods += 1
             elif self._split is not None and message[1] < self._split:
@@ -84,10 +88,15 @@ class NoteCapture:
         elif kind in (_OFF, _ON):
             self._chord_keys.discard(key)
             self._close(key, tick)
-        elif kind == _CONTROL and (message[1] == _SOUND_OFF or message[1] >= _NOTES_OFF):
-            for held in [held for held in self._open if held[0] == channel]:
-                self._close(held, tick)
-            self._chord_keys = {held for held in self._chord_keys if held[0] != channel}
+        elif kind == _CONTROL:
+            self._zones.control(channel, message[1], message[2])
+            if message[1] == _SOUND_OFF or message[1] >= _NOTES_OFF:
+                self._release(self._zones.reach(channel), tick)
+
+    def _release(self, channels: Collection[int], tick: float | None) -> None:
+        for held in [held for held in self._open if held[0] in channels]:
+            self._close(held, tick)
+        self._chord_keys = {held for held in self._chord_keys if held[0] not in channels}
 
     def release_all(self, tick: float | None) -> None:
         """Release all keys: the port has gone, or musical time has stopped."""

@@ -10,6 +10,7 @@
 - ``codes``: codebook delay patterns of language models of sound.
 - ``absorbing``: GETMusic's absorbing diffusion: how likely a cell is hidden at each step.
 - ``harmony``: chords, keys and progressions; the chord of a set of held keys.
+- ``zones``: MPE: which channels a message on one channel is about.
 - ``settling``: held keys to those that a hand means, once it has come to rest.
 - ``score``: notes, tracks, tempo and meter maps.
 - ``midievents``: the bytes of a MIDI file as chunks of events.

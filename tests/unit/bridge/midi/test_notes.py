@@ -73,6 +73,60 @@ def test_key_struck_again_under_the_pedal_is_under_the_finger() -> None:
     assert keys.pitches == (60,)
 
 
+def test_sostenuto_holds_the_keys_that_were_down_and_no_others() -> None:
+    keys = HeldKeys()
+    for message in ((ON, 60, 1), (CC, 66, 127), (ON, 64, 1), (OFF, 60, 0)):
+        keys.feed(message)
+    keys.feed((CC, 66, 127))  # sent again: catches no more
+    assert keys.feed((OFF, 64, 0)) == Keys((60,))
+    assert keys.feed((CC, 66, 0)) == Keys(())
+
+
+def test_hold_2_holds_like_the_sustain_pedal_and_beside_it() -> None:
+    keys = HeldKeys()
+    for message in ((CC, 64, 127), (CC, 69, 127), (ON, 60, 1), (OFF, 60, 0)):
+        keys.feed(message)
+    assert keys.feed((CC, 64, 0)) is None
+    assert keys.feed((CC, 69, 0)) == Keys(())
+
+
+ZONE = ((CC, 101, 0), (CC, 100, 6), (CC, 6, 15))
+
+
+@pytest.mark.parametrize("setup", [ZONE, ()], ids=["set up", "shown by its notes"])
+@pytest.mark.parametrize("number", [64, 66, 69])
+def test_pedal_on_the_manager_channel_of_mpe_holds_all_members(setup: tuple[tuple[int, ...]], number: int) -> None:
+    keys = HeldKeys()
+    for message in (*setup, (ON | 1, 60, 1), (ON | 2, 64, 1), (CC, number, 127), (OFF | 1, 60, 0), (OFF | 2, 64, 0)):
+        keys.feed(message)
+    assert keys.pitches == (60, 64)
+    assert keys.feed((CC, number, 0)) == Keys(())
+
+
+@pytest.mark.parametrize("setup", [ZONE, ()], ids=["set up", "shown by its notes"])
+@pytest.mark.parametrize("number", [120, 123])
+def test_all_notes_off_on_the_manager_channel_releases_all_members(setup: tuple[tuple[int, ...]], number: int) -> None:
+    keys = HeldKeys()
+    for message in (*setup, (ON | 1, 60, 1), (ON | 2, 64, 1)):
+        keys.feed(message)
+    assert keys.feed((CC, number, 0)) == Keys(())
+
+
+def test_drum_channel_is_a_member_like_others_where_a_zone_has_it() -> None:
+    keys = HeldKeys()
+    for message in ZONE:
+        keys.feed(message)
+    assert keys.feed((ON | DRUMS, 60, 1)) == Keys((60,))
+
+
+def test_two_zones_keep_to_their_own_channels() -> None:
+    keys = HeldKeys()
+    upper = ((CC | 15, 101, 0), (CC | 15, 100, 6), (CC | 15, 6, 7))
+    for message in (*ZONE, *upper, (ON | 1, 60, 1), (ON | 14, 72, 1), (CC | 15, 123, 0)):
+        keys.feed(message)
+    assert keys.pitches == (60,)
+
+
 def test_pedal_can_be_left_out() -> None:
     keys = HeldKeys(sustain=False)
     keys.feed((CC, 64, 127))

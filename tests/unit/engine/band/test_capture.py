@@ -48,6 +48,28 @@ def test_keys_below_the_split_hold_a_chord_that_stays() -> None:
     assert [note.pitch for note in capture.notes(0, 4000)] == [72]
 
 
+def test_all_notes_off_on_the_manager_channel_of_mpe_ends_the_notes_of_its_members() -> None:
+    capture = NoteCapture(highest=False)
+    for channel, pitch in ((1, 72), (2, 76)):
+        capture.feed((0x90 | channel, pitch, 80), 1.0, 0.0)
+    capture.feed((0xB0, 123, 0), 1.5, 480.0)
+    assert [note.length for note in capture.notes(0, 4000)] == [480, 480]
+
+
+def test_a_jump_leaves_the_keys_of_a_chord_held() -> None:
+    capture = NoteCapture(split=60)
+    for pitch in (48, 52, 55):
+        capture.feed((0x90, pitch, 80), 1.0, 0.0)
+    capture.poll(1.1)
+    capture.clear()
+    for pitch in (47, 50):
+        capture.feed((0x90, pitch, 80), 2.0, 0.0)
+    for pitch in (48, 52):
+        capture.feed((0x80, pitch, 0), 2.04, 40.0)
+    capture.poll(2.2)
+    assert str(capture.chord) == "G/B"
+
+
 def test_a_chord_pressed_legato_below_the_split_is_the_chord_before_no_longer() -> None:
     capture = NoteCapture(split=60)
     for pitch in (48, 52, 55):
