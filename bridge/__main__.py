@@ -50,6 +50,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X=MESSAGE",
         help="send an OSC message on a MIDI controller or note, such as 'cc64=/musicgen/continue bar'; repeatable",
     )
+    add(
+        "--map",
+        dest="maps",
+        action="append",
+        metavar="CC=CONTROL",
+        help="move a control by a MIDI controller, such as 'cc1=/musika/gain[-30..0]' (cc1.3: channel 3); repeatable",
+    )
     add("--seed", type=int, help="seed of the voices: same seed, same music; default 0")
     add("--tempo", type=float, metavar="BPM", help="tempo at the start, 20..400; default 120")
     add("--progression", metavar="CHORDS", help="chords, one per bar, repeated, such as 'Am F C G'")

@@ -13,6 +13,7 @@ from bridge.band.old_names import OldBandNames
 from bridge.band.options import BandOptions
 from bridge.band.session_band import concerns_band
 from bridge.live_input import LiveInput, beside, open_live_input
+from bridge.midi.maps import ControllerMap, maps_of
 from bridge.osc.server import OscServer
 from bridge.osc.space import AddressSpace
 from bridge.settings import Settings, host_and_port, shown_address
@@ -77,6 +78,7 @@ class App:
     live_input: LiveInput | None = field(init=False, default=None)
     page: Any = field(init=False, default=None)
     _space: AddressSpace = field(init=False)
+    _maps: tuple[ControllerMap, ...] = field(init=False, default=())
     _controls: dict[str, object] = field(init=False, default_factory=dict)
     _names: set[str] = field(init=False, default_factory=set)
     _telemetry: Telemetry | None = field(init=False, default=None)
@@ -103,6 +105,7 @@ class App:
                 self.band = self._open_band()
             self.live_input = open_live_input(settings, self.session, self.audio)
             self._space = self._addresses()
+            self._maps = maps_of(settings.maps, self._space.control)
             self.server = self._open_osc()
             self.session.start()  # processes load while the ports open
             if settings.progression:
@@ -302,7 +305,7 @@ class App:
         from bridge.midi.sources import NoMidiError
 
         try:
-            player = MidiCommands(self.session.post)
+            player = MidiCommands(self.post, maps=self._maps)
             listener = player if self.band is None else self.band.listener(player)
             pedals = PedalBoard(
                 pedals_of(self.settings.pedals), lambda asked: press(asked, self._space, self.post, self.say), listener

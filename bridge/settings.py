@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from bridge.midi.maps import map_of
 from bridge.midi.pedals import pedals_of
 from engine.errors import ControlError, EngineError
 from engine.music.units import TEMPO_BPM
@@ -42,6 +43,7 @@ class Settings:
         input_offset_ms: latency of the input that its driver does not report.
         input_history_s: seconds of live input kept in memory, 5..120.
         midi_in: MIDI input: part of its name, ``none`` for none; None: the first one.
+        maps: controllers that move controls, such as ``cc1=/musika/gain[-30..0]``.
         pedals: OSC messages sent by MIDI controllers or notes, such as ``cc64=/musicgen/continue bar``.
         seed: of the voices. tempo: of the transport, quarter notes per minute. progression: chords, one per bar.
         band: band that plays along: ``pattern``, ``auto`` or a bundle that can accompany; empty: no band.
@@ -71,6 +73,7 @@ class Settings:
     input_history_s: float = 30.0
     midi_in: str | None = None
     pedals: tuple[str, ...] = ()
+    maps: tuple[str, ...] = ()
     seed: int = 0
     tempo: float = 120.0
     progression: str = ""
@@ -102,6 +105,8 @@ class Settings:
         host_and_port(self.osc)
         try:
             pedals_of(self.pedals)
+            for text in self.maps:
+                map_of(text)
         except ControlError as error:
             raise SettingsError(str(error)) from None
 

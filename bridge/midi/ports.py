@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from bridge.audio.port import PortError
 from bridge.midi.driver import MidiOpened, MidiTwins, driver_main, first_answer
+from bridge.midi.maps import ControllerMap
 from bridge.midi.notes import HeldKeys, Knobs
 from bridge.midi.sources import CLIENT, VIRTUAL, MidiSource
 from bridge.notices import Notices
@@ -57,20 +58,28 @@ class MidiCommands:
     Args:
         post: `Session.post`; must not wait.
         keys, knobs: translate the messages; by default all keys except drum pads, and no knobs.
+        maps: more controllers that move controls.
     """
 
     def __init__(
-        self, post: Callable[[Keys | Set], object], *, keys: HeldKeys | None = None, knobs: Knobs | None = None
+        self,
+        post: Callable[[Keys | Set], object],
+        *,
+        keys: HeldKeys | None = None,
+        knobs: Knobs | None = None,
+        maps: Sequence[ControllerMap] = (),
     ) -> None:
         self._post, self._keys, self._knobs = post, keys or HeldKeys(), knobs or Knobs({})
         self._settled = SettledKeys()
+        self._moves: tuple[Knobs | ControllerMap, ...] = (self._knobs, *maps)
 
     def receive(self, message: Sequence[int], at_s: float) -> None:
         """Take one message that arrived at `at_s`."""
         self._post_change(self._keys.feed(message, at_s), at_s)
-        value = self._knobs.feed(message)
-        if value is not None:
-            self._post(value)
+        for moved in self._moves:
+            value = moved.feed(message)
+            if value is not None:
+                self._post(value)
 
     def check_timeout(self, now_s: float) -> None:
         """Post keys that are at rest; release all if the sender has fallen silent, see `HeldKeys.expire`."""

@@ -113,12 +113,10 @@ def choose_source(found: Sequence[MidiSource], name: str | None, *, what: str = 
 
 
 def still_there(source: MidiSource, there: Sequence[str], before: Sequence[str]) -> bool:
-    """Whether an open port is still among the names of its system.
-
-    Ports of equal names cannot be told apart: the port counts as gone if there are fewer of them than before.
+    """Whether an open port is still in its system; of ports of equal names, whether they are as many as before.
 
     Args:
-        there, before: names now, and when the port was opened.
+        there, before: names of all ports now, and when they were last looked at.
     """
     if "Windows" in source.api:  # its numbers move up when another device goes
         stems, were = ([MidiSource(source.api, name).stem for name in names_] for names_ in (there, before))

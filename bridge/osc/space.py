@@ -12,7 +12,7 @@ from bridge.osc.docs import as_markdown, as_oscquery, main
 from bridge.osc.pattern import is_pattern, matcher
 from bridge.osc.table import BUILT_IN, OWN_ADDRESSES, OWN_BRANCHES, Method, accepted, methods_of, taken_as
 from bridge.osc.wire import Code
-from engine.controls import Live, Value
+from engine.controls import Control, Live, Value
 from engine.errors import ControlError
 from engine.messages.session import BAR, BEAT, NOW, SESSION_COMMANDS, VOICE_COMMANDS, Command, Load, Set, When
 
@@ -101,6 +101,14 @@ class AddressSpace:
         if not found:
             return [Refused(_cut(address), _cut(address), "a pattern that matches an address", _SPELL)]
         return [each for method in found for each in _take(method, args)]
+
+    def control(self, address: str) -> Control | None:
+        """The control at an address, with its complete path; None if there is none."""
+        method = self._methods.get(address)
+        if method is None or method.kind != "control":
+            return None
+        _, kind, live = method.parameters[0]
+        return Control(method.path, kind, live, live.low)
 
     def as_oscquery(self, values: Callable[[tuple[str, ...]], Value | None]) -> dict[str, Any]:
         """The tree as OSCQuery JSON; `values` gives the present value of a control's path, None if unknown."""
