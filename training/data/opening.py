@@ -6,8 +6,9 @@ from pathlib import Path
 from training.config import Data
 from training.data.composed import Composed
 from training.data.corpus import Corpus
+from training.data.store import Samples
 
-__all__ = ["open_corpus"]
+__all__ = ["open_corpus", "open_samples"]
 
 log = logging.getLogger(__name__)
 
@@ -31,3 +32,16 @@ def open_corpus(data: Data) -> Corpus:
     for problem in corpus.problems:
         log.warning("%s", problem)
     return corpus
+
+
+def open_samples(corpus: Corpus, cache: Path, sample_rate: int, valid: float, shortest: int) -> Samples:
+    """Sound of a corpus at one rate: read from its own files where they allow it, else from a copy in the cache.
+
+    Args: those of `Samples`.
+    """
+    from training.data.band.fluid import SAMPLE_RATE
+    from training.data.band.stored import BandCorpus, BandCuts
+
+    if isinstance(corpus, BandCorpus) and sample_rate == SAMPLE_RATE:
+        return BandCuts(corpus, valid, shortest)
+    return Samples(corpus, cache, sample_rate, valid, shortest)

@@ -168,7 +168,7 @@ def _record(
         "number": song.number,
         "seed": song.seed,
         "held_out": song.held_out,
-        "duration_s": round(duration_s, 4),
+        "duration_s": round(duration_s, 6),
         "tempo_bpm": song.band.tempo_bpm,
         "swing": song.swing,
         "swing_unit": song.band.swing_unit,

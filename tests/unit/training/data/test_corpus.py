@@ -160,3 +160,11 @@ def test_latents_carry_their_conditions(tmp_path: Path) -> None:
     assert told.shape == (3, 2, 60)
     assert np.all(told[:, 0] == 1.0)
     assert store.windows(3, 60, np.random.default_rng(0))[1].shape == (3, 0, 60)
+
+
+def test_pieces_that_say_their_side_stay_there() -> None:
+    entries = [CorpusEntry(str(i), checksum([str(i).encode()]), 1.0, held_out=i in (1, 5)) for i in range(9)]
+    train, valid = split(entries, 0.5)
+    assert {entry.name for entry in valid} == {"1", "5"}
+    assert len(train) == 7
+    assert split(entries, 0.0)[1] == ()
