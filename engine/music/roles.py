@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.music.score import ROLES, Note, Score, Track
 
-__all__ = ["PROGRAMS", "RANGES", "assign_roles", "melody_score", "roles_of"]
+__all__ = ["PROGRAMS", "RANGES", "assign_roles", "melody_score", "role_named", "roles_of"]
 
 PROGRAMS: Final = (80, 32, 0, 25, 0, 48)
 """The General MIDI program that stands for each role, in the order of `ROLES`; of the drums, the kit."""
@@ -18,6 +18,13 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {"lead": (48, 96), "bass": (28, 60), "drum": (35, 81), "guitar": (40, 84), "piano": (21, 108), "string": (28, 96)}
 )
 """The usual sounding pitches of each role, lowest and highest; of the drums, those that General MIDI names."""
+
+_NAMES: Final = {
+    "leads": "lead", "melody": "lead", "melodies": "lead", "vocal": "lead", "vocals": "lead", "voice": "lead",
+    "solo": "lead", "basses": "bass", "bassline": "bass", "drums": "drum", "drumkit": "drum", "kit": "drum",
+    "percussion": "drum", "guitars": "guitar", "pianos": "piano", "keys": "piano", "keyboard": "piano",
+    "keyboards": "piano", "strings": "string", "violins": "string",
+}  # fmt: skip
 
 # First program of a run of them -> role. "voice" may be the melody and else joins the strings; None is no part of a
 # band.
@@ -38,6 +45,16 @@ _NAMED: Final = (  # asked only where the program says nothing
 )
 _LOW: Final = 56.0  # mean MIDI pitch; cellos, bassoons and bass voices are below
 _POLYPHONIC: Final = 0.25  # share of notes that begin together with another one, above which a track is no melody
+
+
+def role_named(word: str) -> str | None:
+    """The role that a word names: one of `ROLES`, its plural, or another common name for it; None for any other word.
+
+    Args:
+        word: capitals and spaces around it do not matter.
+    """
+    name = word.strip().lower()
+    return name if name in ROLES else _NAMES.get(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from engine.models.getmusic.model import Getmusic
 from engine.models.getmusic.sheet import Sheet, Wanted
 from engine.music.harmony import Chord, parse_progression
 from engine.music.midifile import MidiFile, open_midi
-from engine.music.roles import RANGES, roles_of
+from engine.music.roles import RANGES, role_named, roles_of
 from engine.music.score import ROLES, Note, Score
 from engine.offline.infill_options import InfillOptions
 from engine.offline.infill_parts import InfillParts
@@ -86,17 +86,17 @@ class Infilled:
 
 
 def targets_of(text: str) -> tuple[str, ...]:
-    """Roles from words such as ``bass,drum``.
+    """Roles from words such as ``bass,drum``; plurals and common names count too, see `role_named`.
 
     Raises:
         ControlError: one of them is no role, or there is none.
     """
     words = [word for word in re.split(r"[,\s]+", text.strip().lower()) if word]
-    wrong = [word for word in words if word not in ROLES]
-    if wrong or not words:
-        got = f"'{wrong[0]}'" if wrong else "nothing"
+    found = [role for role in map(role_named, words) if role is not None]
+    if len(found) < len(words) or not words:
+        got = next((f"'{word}'" for word in words if role_named(word) is None), "nothing")
         raise ControlError(f"targets are one or more of {', '.join(ROLES)}; got {got}")
-    return tuple(dict.fromkeys(words))
+    return tuple(dict.fromkeys(found))
 
 
 def written_bars(text: str) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from engine.errors import ControlError
 from engine.models.getmusic.model import FillSettings
 from engine.models.getmusic.plan import PLANS
+from engine.music.roles import role_named
 from engine.music.score import ROLES
 
 __all__ = ["INFILL_OPTIONS", "InfillOptions", "infill_options"]
@@ -60,8 +61,9 @@ def infill_options(text: str, settings: FillSettings | None = None) -> InfillOpt
     tones: dict[str, str] = {}
     for word in text.split():
         name, _, value = word.partition("=")
-        role, _, part = name.rpartition(".")
-        if role and role not in ROLES:
+        spoken, _, part = name.rpartition(".")
+        role = role_named(spoken) or ""
+        if spoken and not role:
             raise ControlError(f"options of one track begin with {', '.join(ROLES)}; got {word!r}")
         if role and part in _OF_ROLES:
             by_role[part][role] = _number(name, value, *_OF_ROLES[part])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.music.roles import assign_roles, roles_of
+from engine.music.roles import assign_roles, role_named, roles_of
 from engine.music.score import ROLES, Note, Score, Track
 
 
@@ -75,3 +75,15 @@ def test_tracks_of_one_role_are_merged_in_order() -> None:
 def test_no_tracks_and_drums_alone_have_roles_too() -> None:
     assert roles_of(_score()) == ()
     assert roles_of(_score(Track(_line(36), 0, True, "lead drums"))) == ("drum",)
+
+
+def test_plurals_and_common_names_are_roles() -> None:
+    words = ("Drums", "strings", " keys ", "melody", "bass", "guitars", "flute", "")
+    assert [role_named(word) for word in words] == ["drum", "string", "piano", "lead", "bass", "guitar", None, None]
+
+
+def test_strings_that_pluck_or_tremble_are_what_their_name_says() -> None:
+    tracks = (Track(_line(40), 45, False, "Bass"), Track(_line(72), 45, False, "Violin"), Track(_line(60), 44))
+    assert roles_of(_score(*tracks))[0] == "bass"
+    assert roles_of(_score(tracks[1], tracks[0]))[1] == "bass"
+    assert roles_of(_score(tracks[2])) == ("string",)

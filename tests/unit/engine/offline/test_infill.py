@@ -15,6 +15,7 @@ from engine.music.score import Meter, Note, Score, TempoChange, Track
 from engine.offline.infill import infill, targets_of, written_bars
 from engine.protocols.streamer import work
 from ripieno import VERBS
+from tests.midi_kinds import Chunk, Kind, tracks_in
 from tests.tiny_getmusic import write_tiny_getmusic
 
 BAR = 1920
@@ -41,6 +42,12 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_tiny_getmusic(tmp_path / "bundles" / "band", context=128)
     (tmp_path / "in.mid").write_bytes(write_midi(band()))
     return tmp_path
+
+
+def _beats(count: int) -> tuple[tuple[int, bytes], ...]:
+    """Events of one note a beat."""
+    key = ((0, b"\x90\x3c\x50"), (460, b"\x80\x3c\x40"))
+    return tuple((beat * 480 + at, data) for beat in range(count) for at, data in key)
 
 
 def run(room: Path, *arguments: str, out: str = "out.mid", source: str = "in.mid") -> int:
@@ -256,8 +263,75 @@ def test_an_interrupt_leaves_nothing_behind(
     assert sorted(path.name for path in room.iterdir()) == ["bundles", "in.mid"]
 
 
+def test_without_bars_those_with_music_are_made_and_it_is_said(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score = band(bars=4)
+    moved = tuple(
+        replace(track, notes=tuple(replace(note, start=note.start + 40 * BAR) for note in track.notes))
+        for track in score.tracks
+    )
+    (room / "late.mid").write_bytes(write_midi(replace(score, tracks=moved)))
+    assert run(room, "--targets", "piano", "--density", "piano=0.5", source="late.mid") == 0
+    assert "bars 41-44 are made: the other bars are silent; --bars 1-44 asks for all" in capsys.readouterr().err
+    made = read_midi(room / "out.mid").tracks[-1].notes
+    assert min(note.start for note in made) >= 40 * BAR
+
+
+def test_all_bars_reach_to_the_end_of_the_last_track(room: Path) -> None:
+    conductor = Chunk((), 8 * BAR)
+    lead = Chunk(_beats(28), 7 * BAR)
+    (room / "loop.mid").write_bytes(Kind(1, 480, (conductor, lead)).data())
+    assert run(room, "--targets", "bass", "--density", "bass=1", "--chords", "C", source="loop.mid") == 0
+    assert {note.start // BAR for note in read_midi(room / "out.mid").tracks[-1].notes} == set(range(8))
+
+
+def test_new_notes_follow_the_swing_of_the_file(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    swung = tuple(Note(tick + at, 60, 100) for tick in range(0, 8 * BAR, 480) for at in (0, 320))
+    (room / "shuffle.mid").write_bytes(write_midi(Score((Track(swung, 80),))))
+    assert run(room, "--targets", "piano", "--density", "piano=0.5", source="shuffle.mid") == 0
+    assert "the eighths swing (67 %)" in capsys.readouterr().err
+    made = read_midi(room / "out.mid").tracks[-1].notes
+    assert {note.start % 480 for note in made} == {0, 320}
+
+
+def test_parts_stay_within_their_instruments(room: Path) -> None:
+    assert run(room, "--targets", "bass,drum", "--density", "bass=1,drum=1") == 0
+    bass, drums = (track.notes for track in read_midi(room / "out.mid").tracks[1:3])
+    assert all(28 <= note.pitch <= 60 for note in bass)
+    assert all(35 <= note.pitch <= 81 for note in drums)
+    assert len(bass) > BARS
+    assert len(drums) > BARS
+
+
+@pytest.mark.parametrize(("song", "says"), [(None, "2 songs (type 2): choose one"), ("3", "2 songs"), ("2", "")])
+def test_one_song_of_several_is_filled(
+    room: Path, song: str | None, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = _beats(16)
+    (room / "two.mid").write_bytes(Kind(2, 480, (Chunk(rows, 4 * BAR), Chunk(rows, 4 * BAR))).data())
+    asked = ("--targets", "bass", "--density", "bass=1", *(() if song is None else ("--song", song)))
+    assert run(room, *asked, source="two.mid") == (1 if says else 0)
+    assert says in capsys.readouterr().err
+    if not says:
+        made = (room / "out.mid").read_bytes()
+        first, second = tracks_in(made)
+        assert made[8:12] == b"\0\2\0\2"
+        assert first == (list(rows), 4 * BAR)
+        assert len(second[0]) > len(rows)
+
+
+def test_a_part_that_stays_empty_is_said_with_a_remedy(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(room, "--targets", "bass", "--bars", "2", "--density", "bass=0") == 0
+    assert "no note of bass was made in bar 2: try another --seed, --density bass=0.3" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
-    ("text", "roles"), [("bass,drum", ("bass", "drum")), (" Bass drum ", ("bass", "drum")), ("bass,bass", ("bass",))]
+    ("text", "roles"),
+    [
+        ("bass,drum", ("bass", "drum")),
+        (" Bass drum ", ("bass", "drum")),
+        ("bass,bass", ("bass",)),
+        ("Drums, strings", ("drum", "string")),
+    ],
 )
 def test_targets_are_words(text: str, roles: tuple[str, ...]) -> None:
     assert targets_of(text) == roles
