@@ -2,6 +2,7 @@
 
 - ``soundfonts``: sound fonts by name, and the keys of their presets.
 - ``fluid``: notes to stems by FluidSynth.
+- ``synthesizer``: parts of electronic styles on our own synthesizer.
 - ``palette``: instruments and styles in words.
 - ``grooves``: timing and loudness of drummers, as measured.
 - ``tune_books``: tunes by people, from packs.

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.music.arrays import I64
+from engine.music.arrays import F32, I64
 from engine.music.audio import Audio
 from engine.music.score import Track
 from training.data.arrange.instruments import RANGES
@@ -17,17 +17,19 @@ from training.data.band.palette import instrument_names, style_names
 from training.data.band.performance import BandPerformance, perform
 from training.data.band.songs import BandSong, draw_song, piece_streams
 from training.data.band.soundfonts import DRUM_BANK, FONTS, Preset, find_font, read_presets
+from training.data.band.synthesizer import render_synth
 from training.data.band.timeline import PartFacts, Timeline
 from training.data.band.tune_books import TuneBook
 from training.data.band.words import BandFacts, band_caption
 
 __all__ = ["VERSION", "BandPiece", "make_piece", "playable"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same seed gives another piece."""
 _CAPTIONS: Final = 4
 # What stands in for drums that a kit does not have.
 _DRUMS: Final = {27: 37, 28: 39, 31: 37, 54: 42, 56: 51, 58: 39, 63: 48, 64: 45, 69: 42, 70: 42, 75: 37, 82: 42}
+_ANY: Final = Preset("synthesizer", tuple(range(128)))
 _DRIVEN: Final = {29: 0.15, 30: 0.25, 18: 0.1, 81: 0.06, 38: 0.05}
 
 
@@ -84,24 +86,48 @@ def make_piece(seed: int, number: int, book: TuneBook) -> BandPiece:
     song = draw_song(seed, number, book)
     _, for_performance, for_mix, for_words = piece_streams(seed, number)
     performance = perform(song, for_performance)
-    font = find_font(song.room)
-    presets = read_presets(font)
-    parts, patches, counts = [], [], np.zeros(2, np.int64)
-    for track in song.score.tracks:
-        patch = _patch(track, presets)
-        low, high = (0, 127) if track.drums else RANGES[track.program]
-        notes, *lost = playable(
-            performance.parts[track.name], presets[patch.bank, patch.program], low, high, track.drums
-        )
-        counts += lost
-        parts.append(notes)
-        patches.append(patch)
-    stems = render_stems(font, patches, parts, performance.duration_s)
+    played = _played(song, performance)
+    stems = _stems(song, played, performance.duration_s, for_mix)
     roles = [track.name for track in song.score.tracks]
     drives = [_drive(track, for_mix) for track in song.score.tracks]
     mastered = mix(stems, roles, drives, for_mix, SAMPLE_RATE)
-    timeline = _timeline(song, performance, parts, mastered)
-    return BandPiece(mastered.audio, _record(song, timeline, mastered, counts.tolist(), for_words))
+    timeline = _timeline(song, performance, [notes for notes, _, _ in played], mastered)
+    counts = [sum(moved for _, moved, _ in played), sum(dropped for _, _, dropped in played)]
+    return BandPiece(mastered.audio, _record(song, timeline, mastered, counts, for_words))
+
+
+def _played(song: BandSong, performance: BandPerformance) -> list[tuple[list[PlayedNote], int, int]]:
+    """For each track, its notes on keys that sound, how many were moved, and how many cannot be played."""
+    presets = read_presets(find_font(song.room))
+    found = []
+    for track in song.score.tracks:
+        low, high = (0, 127) if track.drums else RANGES[track.program]
+        own = track.name in song.synthesized
+        preset = _ANY if own else presets[_place(_patch(track, presets))]
+        found.append(playable(performance.parts[track.name], preset, low, high, track.drums))
+    return found
+
+
+def _stems(
+    song: BandSong, played: Sequence[tuple[list[PlayedNote], int, int]], duration_s: float, rng: np.random.Generator
+) -> F32:
+    """The sound of each track [P, 2, N], by the font or the synthesizer."""
+    font = find_font(song.room)
+    presets = read_presets(font)
+    tracks = song.score.tracks
+    by_font = [place for place, track in enumerate(tracks) if track.name not in song.synthesized]
+    patches = [_patch(tracks[place], presets) for place in by_font]
+    stems = np.zeros((len(tracks), 2, round(duration_s * SAMPLE_RATE)), np.float32)
+    if by_font:
+        stems[by_font] = render_stems(font, patches, [played[place][0] for place in by_font], duration_s)
+    for place, track in enumerate(tracks):
+        if track.name in song.synthesized:
+            stems[place] = render_synth(track.name, played[place][0], duration_s, rng)
+    return stems
+
+
+def _place(patch: Patch) -> tuple[int, int]:
+    return patch.bank, patch.program
 
 
 def _patch(track: Track, presets: dict[tuple[int, int], Preset]) -> Patch:
@@ -176,6 +202,7 @@ def _record(
         "licence": song.licence,
         "style_seed": song.style_seed,
         "room": song.room,
+        "synthesized": sorted(song.synthesized),
         "font_licence": FONTS[song.room].licence,
         "density": round(density, 3),
         "integrated_lufs": round(mastered.lufs, 2),

@@ -10,6 +10,7 @@ from training.data.arrange.arrange import Arrangement, arrange
 from training.data.arrange.songs import write_song
 from training.data.arrange.styles import STYLES, draw_programs
 from training.data.band.soundfonts import FONTS
+from training.data.band.synthesizer import SYNTHESIZED
 from training.data.band.tune_books import HELD_OUT, BandTune, TuneBook
 from training.data.pieces import side_of
 
@@ -17,6 +18,7 @@ __all__ = ["BandSong", "draw_song", "piece_streams"]
 
 _SECONDS: Final = (45.0, 95.0)
 _OWN: Final = 0.55  # share of pieces in 4/4 that our own writers write where there are other tunes
+_ELECTRONIC: Final = ("techno", "house", "synthpop", "chiptune", "trap", "drum_and_bass", "ambient", "hiphop", "disco")
 _SPARSE: Final = 0.34  # share of pieces with one to three players
 _SMALL: Final = (
     ("piano",), ("piano",), ("guitar",), ("guitar",), ("drum",), ("bass",), ("string",), ("string", "lead"),
@@ -40,6 +42,7 @@ class BandSong:
         swing: place of the second of two notes, 0.5 straight.
         band: all six parts as arranged.
         score: a track for each role that plays.
+        synthesized: roles that our own synthesizer plays, the others are the font's.
     """
 
     number: int
@@ -52,6 +55,7 @@ class BandSong:
     swing: float
     band: Arrangement
     score: Score
+    synthesized: frozenset[str]
 
     @property
     def beat_quarters(self) -> float:
@@ -93,6 +97,8 @@ def draw_song(seed: int, number: int, book: TuneBook) -> BandSong:
     band, style_seed = _arranged(tune, style, bars, tempo, players, held_out, rng)
     players = _with_help(band, players)
     played = tuple(track for track in band.score.tracks if track.name in players and track.notes)
+    synthesized = _synthesized(style, rng)
+    played = tuple(replace(t, program=SYNTHESIZED[t.name]) if t.name in synthesized else t for t in played)
     swing = band.swing + (float(rng.normal(0.0, 0.015)) if band.swing > 0.5 else 0.0)
     return BandSong(
         number=number,
@@ -105,6 +111,7 @@ def draw_song(seed: int, number: int, book: TuneBook) -> BandSong:
         swing=round(min(max(swing, 0.5), 0.68), 3),
         band=band,
         score=replace(band.score, tracks=played),
+        synthesized=synthesized & {track.name for track in played},
     )
 
 
@@ -114,6 +121,14 @@ def _tempo(style: str, rng: np.random.Generator) -> float:
     if rng.random() < 0.12:
         low, high = 60, 200
     return float(round(float(rng.uniform(low, high)), 1))
+
+
+def _synthesized(style: str, rng: np.random.Generator) -> frozenset[str]:
+    """In a third of the pieces of electronic styles, the roles that the synthesizer plays: all, or half of them."""
+    if style not in _ELECTRONIC or rng.random() >= 0.35:
+        return frozenset()
+    share = float(rng.choice([0.5, 1.0]))
+    return frozenset(role for role in ROLES if rng.random() < share)
 
 
 def _players(rng: np.random.Generator) -> tuple[str, ...]:
