@@ -104,12 +104,8 @@ class SessionBand:
         return ListenerPair(other, self.band.inbox)
 
     def mixed(self, frames: int) -> Audio:
-        """[2, frames], the session's next samples plus the band's own sound if it has one; within -1..1."""
-        if self._sound is None:
-            return self._session.read(frames)
-        band = self._sound.read(frames)
-        out: Audio = (self._session.read(frames) + band).clip(-1.0, 1.0)
-        return out
+        """[2, frames], the session's next samples with the band's own sound, if it has one, in its mix."""
+        return self._session.read(frames, None if self._sound is None else self._sound.read(frames))
 
     def panic(self) -> None:
         """Silence everything at once, until `BandStart`."""

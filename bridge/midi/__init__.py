@@ -2,7 +2,7 @@
 
 - ``clockfit``: the line through clocks that come late, in steps or in bursts (pure).
 - ``clock``: MIDI clock in and out, as a line of musical time (pure).
-- ``notes``: messages to held keys and control values (pure).
+- ``notes``: messages to held keys and control values of a session (pure); a band takes the messages themselves.
 - ``maps``: controllers mapped to controls (pure).
 - ``pedals``: foot switches mapped to OSC addresses (pure).
 - ``sources``: which inputs there are, and which one a name means.

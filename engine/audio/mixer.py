@@ -347,9 +347,9 @@ class Mixer:
         self._keeps = keep_s > 0
         self.limiter = None if ceiling_db is None else Limiter(sample_rate, ceiling_db)
 
-    def read(self, samples: int) -> Audio:
-        """[2, samples], the next of the session."""
-        out = np.zeros((2, samples), np.float32)
+    def read(self, samples: int, guest: Audio | None = None) -> Audio:
+        """[2, samples], the next of the session; `guest` is a sound of the same shape that is mixed in."""
+        out = np.zeros((2, samples), np.float32) if guest is None else guest.astype(np.float32)
         first = self.position
         for lane in self.lanes:
             part = lane.read(first, samples)

@@ -2,8 +2,9 @@
 
 - ``schedule``: from "next bar" to a tick, and from a tick to a sample.
 - ``take``: the log of a performance: one JSON value per line.
-- ``replay``: the same sound again from a take.
 - ``slot``: what a voice is to be, and what all voices share.
+- ``guest``: a sound that is mixed in beside the voices, kept for the replay.
+- ``replay``: the same sound again from a take.
 - ``restarts``: when a voice that has failed is started again, and from which state.
 - ``sources``: the sound that a continuation starts from: live input, mix or file.
 - ``continuations``: continuations of a voice: requested, made, applied at their time.

@@ -19,6 +19,7 @@ from engine.errors import ControlError, TakeError
 from engine.music.audio import Audio
 from engine.music.soundwriter import replacing_sound
 from engine.protocols.streamer import restore
+from engine.session.guest import GuestReader
 from engine.session.take import PlayerLog, Take, read_take
 from engine.worker.orders import Order, OrderRefused
 from engine.worker.process import Identify, Opener, ring_capacity
@@ -185,13 +186,14 @@ def replay(
         mixer.lanes = (*mixer.lanes, lane)
     needed = [stay for voice in take.voices for stay in _stays(take.turns[voice], margin)]
     end = take.end if last is None else min(last, take.end)
+    guests = GuestReader(take.folder, take.guests, rate)
     while mixer.position < end:
         until = min(end, mixer.position + _PIECE)
         needed = [stay for stay in needed if stay[1] is None or stay[1] > mixer.position]
         for begin, _, number in needed:
             if begin < until:
                 company.player(number).make_until(until + margin)
-        sound = mixer.read(until - mixer.position)
+        sound = mixer.read(until - mixer.position, guests.read(mixer.position, until - mixer.position))
         if until > first:
             yield sound[:, max(0, first - (until - sound.shape[1])) :]
 

@@ -35,6 +35,7 @@ from engine.messages.session import (
 )
 from engine.music.audio import Audio
 from engine.music.units import TICKS_PER_BEAT
+from engine.session.guest import GuestSound
 from engine.session.infills import Infills
 from engine.session.recordings import Recordings
 from engine.session.schedule import Scheduled, Scheduler, target_of
@@ -136,6 +137,7 @@ class Session:
         self._take_missed = False
         self._teller = TelemetryReporter(self._stage, self._mixer, self.hearing, output_latency_ms)
         self._studio = Recordings(folder, self._stage, self._mixer, self.hearing, keep_s)
+        self._guest = GuestSound(self._stage)
         self._jobs = Infills(folder, self._stage, in_process=in_process)
         self._voices: dict[str, Voice] = {}
         self._places: dict[str, int] = {}
@@ -168,6 +170,7 @@ class Session:
             for voice in self._voices.values():
                 voice.close()
             self._studio.close()
+            self._guest.close()
             self._jobs.close()
             self._stage.take.close(self._mixer.position)
 
@@ -186,12 +189,17 @@ class Session:
         self._tend()
         return number
 
-    def read(self, frames: int) -> Audio:
-        """[2, frames], the next samples of the mix, within -1..1. The audio pump only."""
-        if self._in_process:
-            pieces = [self._read_piece(min(_PIECE, frames - done)) for done in range(0, frames, _PIECE)]
-            return pieces[0] if len(pieces) == 1 else _joined(pieces)
-        return self._mix(frames)
+    def read(self, frames: int, guest: Audio | None = None) -> Audio:
+        """[2, frames], the next samples of the mix, within -1..1. The audio pump only.
+
+        Args:
+            guest: [2, frames] of a sound of the caller's, mixed in, recorded, metered and limited with the voices.
+        """
+        if not self._in_process:
+            return self._mix(frames, guest)
+        guests = [None if guest is None else guest[:, at : at + _PIECE] for at in range(0, frames, _PIECE)]
+        pieces = [self._read_piece(min(_PIECE, frames - _PIECE * n), part) for n, part in enumerate(guests)]
+        return np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)
 
     def read_into(self, out: Audio) -> None:
         """Like `read`, into an array [2, frames] of the caller."""
@@ -273,6 +281,7 @@ class Session:
                 voice.tend()
             self._dispatch()
             self._studio.tend()
+            self._guest.tend()
             self._jobs.tend()
             self._mind_take()
             self._teller.tell(self._voices.values(), *self._mark)
@@ -419,22 +428,20 @@ class Session:
     def _fake_clock(self) -> float:
         return self._mixer.position / self.sample_rate
 
-    def _mix(self, frames: int) -> Audio:
+    def _mix(self, frames: int, guest: Audio | None) -> Audio:
         position, now_s = self._mixer.position, self._stage.clock()
-        out = self._mixer.read(frames)
+        if guest is not None:
+            self._guest.tap(position, guest)
+        out = self._mixer.read(frames, guest)
         self._studio.tap(position, out)
         self._mark = (position, now_s)
         return out
 
-    def _read_piece(self, frames: int) -> Audio:
+    def _read_piece(self, frames: int, guest: Audio | None) -> Audio:
         self._tend()
         for voice in self._voices.values():
             for player in voice.players:
                 while isinstance(player, LocalWorker) and player.advance():
                     pass
         self._tend()
-        return self._mix(frames)
-
-
-def _joined(pieces: list[Audio]) -> Audio:
-    return np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)
+        return self._mix(frames, guest)

@@ -95,6 +95,10 @@ class TakeWriter:
         """A voice's lane changed what it plays."""
         self._line({"turn": voice, **asdict(turn)})
 
+    def guest(self, name: str, sample: int) -> None:
+        """A sound that is mixed in beside the voices is kept in a file from a sample on."""
+        self._line({"guest": name, "sample": sample})
+
     def note(self, **facts: Any) -> None:
         """Something for people; a replay passes over it."""
         self._line({"note": facts})
@@ -169,7 +173,8 @@ class PlayerLog:
 class Take:
     """A read take: its header, its players by number, each voice's turns, and the session's length in samples.
 
-    `folder` is where it lies, and with it the sound that was gone on with.
+    `folder` is where it lies, and with it the sound that was gone on with. `guests` are files of sound that was mixed
+    in beside the voices, and the samples at which they begin.
     """
 
     header: Mapping[str, Any]
@@ -177,6 +182,7 @@ class Take:
     turns: dict[str, list[LaneChange]]
     end: int
     folder: Path | None = None
+    guests: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def sample_rate(self) -> int:
@@ -269,6 +275,8 @@ def _add(take: Take, row: Mapping[str, Any]) -> None:
         take.players[row["took"]].script.append((int(row["chunk"]), order))
     elif "began" in row:
         take.players[row["began"]].script.append((int(row["chunk"]), int(row["at"])))
+    elif "guest" in row:
+        take.guests.append((str(row["guest"]), max(0, int(row["sample"]))))
     elif "end" in row:
         take.end = max(0, int(row["end"]))
 

@@ -8,7 +8,7 @@
 - ``codecs``: the codec of a bundle.
 - ``model``: the graphs as one model: conditions, prefill, a step, the choice of the next codes.
 - ``prompt``: a sound as codes that the model continues.
-- ``sequence``: one sequence from step to sound: drawn, decoded, cut to any length.
+- ``sequence``: one sequence of the live voice, from step to sound: drawn, decoded, cut to any length.
 - ``timing``: the musical time of a chunk.
 - ``continuation``: continuations made beside the sound that plays, from a prompt or from an earlier bar.
 - ``streamer``: the live voice: controls, state and Streamer; changes to a continuation at a given sample.

@@ -197,21 +197,20 @@ def test_status_names_the_band_its_state_and_its_counts(here: Here) -> None:
     assert (rows["band"], rows["band_state"], rows["band_made"], rows["band_fallbacks"]) == ("pattern", "playing", 0, 0)
 
 
-def test_the_bands_own_sound_is_added_to_the_sessions_and_stays_within_full_scale(
+def test_the_bands_own_sound_is_in_the_sessions_mix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sound = HalfSound()
     monkeypatch.setattr("bridge.band.session_band.open_sound", lambda *args: (sound, "plain tones"))
     lines: list[str] = []
-    with Session(RATE, in_process=True) as session:
+    with Session(RATE, voices=(), in_process=True) as session:
         here = Rig()
         made = SessionBand(
             BandOptions(settings=SETTINGS), session, lambda: 0.0, lines.append, sounding=True,
             make_band=lambda *parts: Band(*parts, ports=here._ports, process=here._process),
         )  # fmt: skip
-        for voices, together in ((0.25, 0.75), (0.75, 1.0), (-0.25, 0.25)):
-            monkeypatch.setattr(session, "read", lambda frames, level=voices: np.full((2, frames), level, np.float32))
-            assert made.mixed(64) == pytest.approx(np.full((2, 64), together))
+        assert made.mixed(64) == pytest.approx(np.full((2, 64), 0.5))
+        assert session.position == 64
         assert lines[0] == "band sound: plain tones"
         made.stop()
         assert AllNotesOff() in sound.commands
