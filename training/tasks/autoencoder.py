@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from training.config import Recipe
-from training.data.opening import open_corpus
-from training.data.store import Samples
+from training.data.opening import open_corpus, open_samples
 from training.discriminator import SpectrogramCritic
 from training.evaluate.sound import frechet, log_mel_features
 from training.losses import SPECTRAL_HOPS, adversarial, hinge, log_magnitude, multiscale_spectral, samples_for
@@ -145,7 +144,7 @@ class _Autoencoder(Task):
         self.recipe, self.model, self.networks, self.fixed = recipe, model, dict(networks), dict(fixed)
         self.length = samples_for(_SPAN, model.hop)
         data = recipe.data
-        self.samples = Samples(open_corpus(data), Path(data.cache), model.sample_rate, data.valid, self.length)
+        self.samples = open_samples(open_corpus(data), Path(data.cache), model.sample_rate, data.valid, self.length)
         self._optimisers = {"networks": adam(recipe, *networks.values())}
         self.device = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from training.config import Recipe
 from training.data.augment import draw_variation, varied
 from training.data.corpus import Corpus
 from training.data.described import Described
-from training.data.opening import open_corpus
+from training.data.opening import open_corpus, open_samples
 from training.data.store import Samples
 from training.evaluate.codes import codec_table, score_codec
 from training.models.codecs import SoundCodec, SoundCodecConfig, build_codec
@@ -123,7 +123,8 @@ class _Coding(Task):
 
     def _store(self, corpus: Corpus) -> Samples:
         data = self._recipe.data
-        return Samples(corpus, Path(data.cache), self._settings.model.sample_rate, data.valid, self._length)
+        rate = self._settings.model.sample_rate
+        return open_samples(corpus, Path(data.cache), rate, data.valid, self._length)
 
     def modules(self) -> dict[str, nn.Module]:
         return {"codec": self._codec, "follower": self._follower, "critic": self._critic}
