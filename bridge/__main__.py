@@ -1,7 +1,6 @@
 """``ripieno live`` and ``ripieno addresses``."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from bridge.settings import Settings, SettingsError, from_file, with_values
 from bridge.voices import FIRST_VOICE, voices_of
 from engine.errors import EngineError
-from engine.processes import catch_signals
+from engine.processes import ENDING_SIGNALS, catch_signals
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,12 +93,12 @@ def settings_from(argv: Sequence[str]) -> Settings:
 
 
 def live_main(argv: Sequence[str]) -> int:
-    """Play until Ctrl-C or SIGTERM."""
+    """Play until Ctrl-C, SIGTERM, or the end of the terminal."""
     from bridge.app import App
     from bridge.view import LiveView, PlainView
 
     settings = settings_from(argv)
-    asked = catch_signals(signal.SIGINT, signal.SIGTERM)
+    asked = catch_signals(*ENDING_SIGNALS)
     app = App(settings)
     plain = settings.plain or not sys.stdout.isatty()
     view = PlainView(_line) if plain else LiveView(lambda: app.server.counters if app.server is not None else {})

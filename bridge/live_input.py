@@ -33,6 +33,7 @@ def open_live_input(settings: Settings, session: Session, audio: AudioPort) -> "
     if settings.input.strip().lower() == NONE:
         return None
     hearing = session.hearing
+    hearing.expected = True
     hearing.turn(("gain",), settings.input_gain, 0)
     hearing.turn(("monitor",), MONITOR_OFF_DB if settings.input_monitor is None else settings.input_monitor, 0)
     offset = round(settings.input_offset_ms * session.sample_rate / 1000.0)

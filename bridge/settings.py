@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from bridge.midi.maps import map_of
 from bridge.midi.pedals import pedals_of
 from engine.errors import ControlError, EngineError
+from engine.music.harmony import HarmonyError, parse_progression
 from engine.music.units import TEMPO_BPM
 
 __all__ = ["Settings", "SettingsError", "from_file", "host_and_port", "shown_address", "with_values"]
@@ -107,7 +108,9 @@ class Settings:
             pedals_of(self.pedals)
             for text in self.maps:
                 map_of(text)
-        except ControlError as error:
+            if self.progression.strip():
+                parse_progression(self.progression)
+        except (ControlError, HarmonyError) as error:
             raise SettingsError(str(error)) from None
 
 
@@ -142,7 +145,7 @@ def from_file(path: Path) -> Settings:
         SettingsError: the file cannot be read, is not TOML, or has an unknown key or a value out of range.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"cannot read {path} ({error.strerror}); check the file name") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -26,6 +27,7 @@ __all__ = [
     "AUDIO_PRIORITY",
     "BACKGROUND_PRIORITY",
     "BAND_PRIORITY",
+    "ENDING_SIGNALS",
     "MIDI_PRIORITY",
     "NORMAL_PRIORITY",
     "VOICE_PRIORITY",
@@ -39,7 +41,13 @@ __all__ = [
     "until_parent_exits",
 ]
 
+ENDING_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""What asks a program to end: Ctrl-C, the system, a terminal that is closed."""
+
 _EXIT_S: Final = 0.3
+_GRACE_S: Final = 1.5  # a child that is asked to end by a signal waits for its parent to end it in good order
 
 
 def cores() -> int:
@@ -65,6 +73,8 @@ class ChildProcess:
     """A child process and the line to it, as its parent sees them.
 
     The child ignores Ctrl-C, which is the parent's to answer, and is terminated when the parent exits in good order.
+    Other signals that ask it to end may have been sent to the whole group: it ends by them a moment later, so that a
+    parent that was asked too can let it end, and does not take it for one that has failed.
 
     Threads: one at a time; one more may `send` while another receives.
 
@@ -151,9 +161,26 @@ class ChildProcess:
 def _run(main: Callable[..., None], args: tuple[Any, ...], quiet: bool, line: Connection) -> None:
     """Main of every child process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _put_off_signals()
     if quiet:
         _silence()
     main(*args, line)
+
+
+def _put_off_signals() -> None:
+    """End by SIGTERM or SIGHUP only after a while; in a thread, since the main one may be deep in a driver."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return
+    numbers = {number for number in ENDING_SIGNALS if number != signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # threads that are started from now on inherit it
+
+    def wait() -> None:
+        number = signal.sigwait(numbers)
+        time.sleep(_GRACE_S)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
 
 
 def _silence() -> None:
@@ -180,14 +207,21 @@ def until_parent_exits(*, at_once: bool = False) -> Iterator[None]:
 
 
 def catch_signals(*numbers: int) -> threading.Event:
-    """From now on these signals set the event that is returned, and do nothing else. Main thread only."""
+    """From now on these signals set the event that is returned, and do nothing else. Main thread only.
+
+    SIGHUP stays ignored where it was, as by nohup.
+    """
     caught = threading.Event()
 
     def catch(_number: int, _frame: FrameType | None) -> None:
         caught.set()
 
     for number in numbers:
+        if signal.getsignal(number) is signal.SIG_IGN and number not in (signal.SIGINT, signal.SIGTERM):
+            continue
         signal.signal(number, catch)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     return caught
 
 

@@ -1,7 +1,6 @@
 """``ripieno accompany``: play a melody over MIDI, and a band plays along, planned one bar ahead."""
 
 import contextlib
-import signal
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from bridge.band.view import BandView, JsonView, LinesView, PictureView
 from engine.band.names import AUTO
 from engine.band.process import band_named
 from engine.errors import ControlError
-from engine.processes import BAND_PRIORITY, catch_signals, set_priority
+from engine.processes import BAND_PRIORITY, ENDING_SIGNALS, catch_signals, set_priority
 
 __all__ = ["accompany_main"]
 
@@ -27,7 +26,7 @@ def accompany_main(argv: Sequence[str]) -> int:
     name = args.bundle or AUTO
     args.bundle = band_named(name)
     options = options_from(args)
-    asked = catch_signals(signal.SIGINT, signal.SIGTERM)
+    asked = catch_signals(*ENDING_SIGNALS)
     picture = not args.plain and sys.stdout.isatty()
     out = sys.stdout
     view: BandView = JsonView(out) if args.json else PictureView(options.settings) if picture else LinesView()

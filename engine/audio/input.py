@@ -78,6 +78,8 @@ class InputHistory:
         self.sample_rate = sample_rate
         self.span = round(seconds * sample_rate)
         """Samples that are kept."""
+        self.expected = False
+        """Whether there is an input, though nothing may have come from it yet."""
         self.received = 0
         """Samples received so far, gaps not counted."""
         self.gaps = 0

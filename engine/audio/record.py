@@ -4,6 +4,7 @@ A recording survives whatever ends the program: its header is brought up to date
 lost. FLAC cannot be mended like this, so it is made from the finished WAV.
 """
 
+import os
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ __all__ = ["Recorder", "free_name", "write_later"]
 _QUEUE_S: Final = 20.0  # a disk that is slower than sound for longer than this ends the recording
 _HEADER_S: Final = 1.0
 _TURN_S: Final = 0.02
+_FINISH_S: Final = 10.0  # without getting on, until a file that is being finished is given up
 
 
 class Recorder:
@@ -44,6 +46,7 @@ class Recorder:
         self._queue: deque[Audio] = deque()
         self._queued, self._taken, self._offered = 0, 0, False
         self._end = False
+        self._steps = 0  # of work at the end, to see that it gets on
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -71,9 +74,18 @@ class Recorder:
         return self._offered
 
     def finish(self) -> None:
-        """Write what is queued and end, at the latest in a few seconds; for a session that closes."""
+        """Write what is queued and end, for a session that closes: as long as it gets on, at most some seconds more.
+
+        An hour takes a while to become FLAC, and half of that would be no recording.
+        """
         self._end = True
-        self._thread.join(10.0)
+        seen = -1
+        while self._thread.is_alive() and seen != self._steps:
+            seen = self._steps
+            self._thread.join(_FINISH_S)
+
+    def _step(self) -> None:
+        self._steps += 1
 
     def _while_recording(self) -> Path:
         return self.path if self.path.suffix.lower() == ".wav" else self.path.with_suffix(".flac.wav")
@@ -87,6 +99,7 @@ class Recorder:
                     piece = self._queue.popleft()
                     self._wav.write(piece)
                     self._taken += piece.shape[1]
+                    self._step()
                 if ending:
                     break
                 if time.monotonic() - synced_s >= _HEADER_S:
@@ -96,7 +109,7 @@ class Recorder:
             self._wav.close()
             self.samples = self._wav.samples
             if self._wav.path != self.path:
-                _to_flac(self._wav.path, self.path)
+                _to_flac(self._wav.path, self.path, self._step)
         except (RecordError, OSError) as error:
             kept = self._wav.samples / self.sample_rate
             self.failed = f"{error}; the first {kept:.0f} s are kept in {self._wav.path.name}"
@@ -112,14 +125,15 @@ class Recorder:
             return
 
 
-def _to_flac(wav: Path, flac: Path) -> None:
-    """Turn a stereo WAV file into a FLAC file, and remove it once that is done."""
+def _to_flac(wav: Path, flac: Path, step: Callable[[], None]) -> None:
+    """Turn a stereo WAV file into a FLAC file, and remove it once that is done; `step` is called on the way."""
     import soundfile
 
     try:
-        with soundfile.SoundFile(str(wav)) as source, replacing_sound(flac, source.samplerate) as out:
+        with soundfile.SoundFile(os.fsencode(wav)) as source, replacing_sound(flac, source.samplerate) as out:
             for piece in source.blocks(1 << 16, dtype="float32"):
                 out.write(piece.T)
+                step()
     except (RecordError, soundfile.SoundFileError) as error:
         raise RecordError(f"{error}; the recording is kept as {wav.name}") from None
     wav.unlink()

@@ -4,6 +4,7 @@ Position p of a ring is sample p of the session, for ever; the ring keeps the la
 positions are absolute, a late writer cannot shift anything: what it writes sounds where it belongs, or not at all.
 """
 
+import os
 from multiprocessing.shared_memory import SharedMemory
 from typing import Final
 
@@ -11,19 +12,26 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.audio.circular import CircularBuffer, Positions
-from engine.errors import ShapeError
+from engine.errors import ControlError, ShapeError
 from engine.music.audio import Audio
 
 __all__ = ["SNAPSHOT_BYTES", "Ring"]
 
 SNAPSHOT_BYTES: Final = 8 << 20
-"""Greatest pickled state that is kept for a restart; memory that is never written costs nothing."""
+"""Greatest pickled state that is kept for a restart."""
 
 # Header cells, positions and counts first, float64 after. Each cell has one writer.
 _WRITE, _START, _COMMITTED, _READ, _BEAT, _SLOT, _LENGTHS, _CHUNKS = 0, 1, 2, 3, 4, 5, 6, 8
 _REALTIME, _CPU, _STEP_PEAK, _LATE = 0, 1, 2, 3
 _HEADER_BYTES: Final = 256
 _CELLS_BYTES: Final = 128
+
+
+def _reserve(memory: SharedMemory, size: int) -> None:
+    """Have the system set the memory aside now: where it is promised only, writing it later ends the program."""
+    handle = getattr(memory, "_fd", -1)
+    if hasattr(os, "posix_fallocate") and handle >= 0:
+        os.posix_fallocate(handle, 0, size)
 
 
 class Ring:
@@ -58,8 +66,26 @@ class Ring:
 
     @classmethod
     def shared(cls, capacity: int) -> "Ring":
-        """A new ring that another process can attach by `name`; the creator must `close` it."""
-        return cls(capacity, SharedMemory(create=True, size=_HEADER_BYTES + 8 * capacity + 2 * SNAPSHOT_BYTES))
+        """A new ring that another process can attach by `name`; the creator must `close` it.
+
+        Raises:
+            ControlError: there is no room for it.
+        """
+        size = _HEADER_BYTES + 8 * capacity + 2 * SNAPSHOT_BYTES
+        try:
+            memory = SharedMemory(create=True, size=size)
+            try:
+                _reserve(memory, size)
+            except OSError:
+                memory.close()
+                memory.unlink()
+                raise
+        except OSError as error:
+            raise ControlError(
+                f"no shared memory for a voice: wanted {size >> 20} MiB ({error.strerror or error}); unload a voice, "
+                "or make room in /dev/shm"
+            ) from None
+        return cls(capacity, memory)
 
     @classmethod
     def attach(cls, name: str, capacity: int) -> "Ring":

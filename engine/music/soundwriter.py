@@ -5,6 +5,7 @@ it can be brought up to date while the file grows.
 """
 
 import contextlib
+import os
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -147,7 +148,7 @@ class FlacFile(_SoundFile):
         super().__init__(path, sample_rate, channels, shown)
         self._errors = soundfile.SoundFileError, OSError
         try:
-            self._file = soundfile.SoundFile(str(path), "w", sample_rate, channels, "PCM_24", format="FLAC")
+            self._file = soundfile.SoundFile(os.fsencode(path), "w", sample_rate, channels, "PCM_24", format="FLAC")
         except self._errors as error:
             raise _error(self._shown, error) from None
 

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.audio.level import limited
+from engine.audio.level import limited, peak_of
 from engine.audio.resample import Resampler
 from engine.conductor import Bars, Conductor
 from engine.errors import ControlError, RecordError
 from engine.models.musicgen.conditioning import TempoAndChords, over_detected_chords, tempo_in, timed_by_ear
 from engine.models.musicgen.model import Musicgen, MusicgenControls, apart
-from engine.models.musicgen.prompt import channels_of, codes_of, melody_of
+from engine.models.musicgen.prompt import codes_of, melody_of
 from engine.models.musicgen.state import MusicgenState
 from engine.music.arrays import I64
-from engine.music.audio import Audio, read_audio
+from engine.music.audio import Audio, read_audio, to_channels
 from engine.music.files import replacing
 from engine.music.soundwriter import SOUND_ENDINGS, sound_file
 from engine.music.units import amplitude_to_db
@@ -191,6 +191,11 @@ def _notes(model: Musicgen, task: ContinueTask, made: "_FileWriter", given_db: f
         return
     if model.words is not None and model.words.known is not None and (advice := model.words.known.advice(task.text)):
         yield advice
+    if made.cut_off > 1.0:
+        yield (
+            f"{task.source} has peaks of {made.cut_off:.2f} times full scale, which a FLAC file cannot hold: they are "
+            "cut off; write a .wav file to keep them"
+        )
     made_db = made.level_db
     if made_db < _SILENT_DB:
         yield f"the new sound is all but silent ({made_db:.0f} dB): try another --seed or --text"
@@ -277,8 +282,11 @@ class _FileWriter:
         self._wanted, self._written = 0, 0
         self._power, self._measured = 0.0, 0  # of new sound
         self._file = sound_file(path, rate, self.channels, shown=task.out)
+        self.cut_off = 0.0
+        """Peak of what was given where the file cannot hold more than 1; else 0."""
         if given is not None and not task.alone:
-            self._file.write(np.clip(given[:, : given.shape[1] - self._fade.shape[1]], -1.0, 1.0))
+            self.cut_off = peak_of(given) if path.suffix.lower() == ".flac" else 0.0
+            self._file.write(given[:, : given.shape[1] - self._fade.shape[1]])
         self._lead = lead
         self._decode(prompt)
 
@@ -312,7 +320,7 @@ class _FileWriter:
         self._put(sound[:, cut:])
 
     def _put(self, sound: Audio) -> None:
-        made = limited(channels_of(self._resampler.process(np.ascontiguousarray(sound)), self.channels))
+        made = limited(to_channels(self._resampler.process(np.ascontiguousarray(sound)), self.channels))
         if self._wanted:
             made = made[:, : self._wanted - self._written]
         if not made.shape[1]:
@@ -333,7 +341,7 @@ def _lead_in(given: Audio | None, samples: int, alone: bool) -> Audio:
     """[C, n]: the end of the given sound that the new one fades in over; silence where it is not written."""
     if given is None:
         return np.zeros((1, 0), np.float32)
-    end = np.clip(given[:, given.shape[1] - samples :], -1.0, 1.0) if samples else given[:, :0]
+    end = given[:, given.shape[1] - samples :] if samples else given[:, :0]
     return np.zeros_like(end) if alone else end
 
 

@@ -45,13 +45,14 @@ def mel_levels(audio: Audio, sample_rate: int, columns: int, bands: int) -> F32:
     """[bands, columns] levels in dB, lowest band first: one 2048-sample spectrum at the middle of each column.
 
     Args:
-        audio: [C, N], channels are averaged; N of at least 1.
+        audio: [C, N], the power of channels is averaged, so that none cancels another; N of at least 1.
     """
-    mono = audio.mean(axis=0)
-    padded = np.pad(mono, _WINDOW // 2)
-    starts = np.minimum((np.arange(columns) + 0.5) * mono.size / columns, mono.size - 1).astype(np.int64)
-    frames = padded[starts[:, None] + np.arange(_WINDOW)] * hann(_WINDOW)
-    power = np.abs(np.fft.rfft(frames, axis=-1)) ** 2
+    samples = audio.shape[1]
+    starts = np.minimum((np.arange(columns) + 0.5) * samples / columns, samples - 1).astype(np.int64)
+    power = np.zeros((columns, _WINDOW // 2 + 1))
+    for channel in audio:
+        frames = np.pad(channel, _WINDOW // 2)[starts[:, None] + np.arange(_WINDOW)] * hann(_WINDOW)
+        power += np.abs(np.fft.rfft(frames, axis=-1)) ** 2 / len(audio)
     mel = power @ mel_matrix(sample_rate, _WINDOW, bands).T
     # The bin of a full-scale sine holds (window / 4)^2: that is 0 dB, less where a band is the mean of many bins.
     return np.asarray(10.0 * np.log10(np.maximum(mel.T / (_WINDOW / 4) ** 2, 1e-12)), np.float32)

@@ -148,7 +148,7 @@ class Recordings:
         recorder = Recorder(free_name(self._room(), name), self._stage.sample_rate, sample)
         self._current = recorder, due
         self._recorders = (*self._recorders, self._current)
-        if self._hearing.received:
+        if self._hearing.expected or self._hearing.received:  # a recording from the start begins before the input does
             self._record_input(due, recorder)
         self._stage.take.note(record=recorder.path.name, sample=sample)
         self._stage.applied(due, "", sample)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -306,10 +307,11 @@ class Session:
             return
         due = Scheduled(number, command, target, posted_s, when)
         if isinstance(command, Load) or needs_preparation(command):
-            self._obey(due, 0.0)  # it is made ready from now on; only the change waits
-            return
+            put = partial(self._obey, due, 0.0)  # it is made ready from now on; only the change waits
+        else:
+            put = partial(self._agenda.add, due)
         try:
-            self._agenda.add(due)
+            put()
         except ControlError as error:
             stage.failed(due, str(error))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.audio.mixer import Lane, LaneChange, LaneRequest
 from engine.controls import walk, with_value
-from engine.errors import ControlError
+from engine.errors import ControlError, EngineError
 from engine.messages.session import (
     Changed,
     Command,
@@ -199,8 +199,6 @@ class Voice:
         if self._next is not None and self._swap_at is None:
             self._cancel_load(reason)
 
-    # commands
-
     def _pass_on(self, due: Scheduled, command: Command, sample: float) -> None:
         if self.gone:
             self._stage.failed(due, f"{self.name} has no bundle; load one")
@@ -249,8 +247,6 @@ class Voice:
             self._stage.failed(self._next[1], reason)
             self._retired.add(self._next[0])
             self._next = None
-
-    # players
 
     def _start(self, bundle: str, seed: int, resume: tuple[int, int, bytes] | None, options: Mapping[str, Any]) -> Slot:
         stage = self._stage
@@ -369,13 +365,16 @@ class Voice:
 
     def _restart(self) -> None:
         self._restarts.due_s = None
-        self._cast = self._start(self.bundle, self.seed, self._restarts.snapshot, self._options)
+        try:
+            self._cast = self._start(self.bundle, self.seed, self._restarts.snapshot, self._options)
+        except EngineError as error:  # no room for it
+            self._stage.events.append(VoiceDown(voice=self.name, reason=f"{error}; then load a bundle"))
+            self._abandon()
+            return
         self._cast.again = True
         for due in self._unsent.values():
             self._cast.player.send(Order(due.number, AT_ONCE, due.command))
         self._cast.unanswered, self._unsent = self._unsent, {}
-
-    # change of bundle
 
     def _take_over(self, cast: Slot, due: Scheduled) -> None:
         """Fix the sample of a change of bundle once it is near, or change at once where nothing sounds."""

@@ -20,6 +20,7 @@ __all__ = ["OpenedSources", "lacks_hashes", "open_sources", "rehearse_sources"]
 
 _MOST_BYTES: Final = 1 << 28
 _MOST_SAMPLES: Final = 1 << 28  # of all channels: 1 GiB once it is read
+_PROMPT_S: Final = 600.0  # at the end of a file: more than any model takes as prompt, or needs for its beat
 _REHEARSED_HZ: Final = 48000
 
 
@@ -49,7 +50,8 @@ def open_sources(folder: Path | None, command: Continue) -> OpenedSources:
     Raises:
         ControlError: a file is not there, too large, not sound, or another one than its hash in the command says.
     """
-    prompt, file_hash = _opened(folder, command.source, command.file_hash)
+    last_s = max(_PROMPT_S, command.seconds)
+    prompt, file_hash = _opened(folder, command.source, command.file_hash, last_s)
     if not command.melody:
         return OpenedSources(PromptAudio(prompt), file_hash, "")
     melody, melody_hash = _opened(folder, command.melody, command.melody_hash)
@@ -63,16 +65,16 @@ def rehearse_sources() -> None:
         open_sources(Path(folder), Continue(source="rehearsed.wav"))
 
 
-def _opened(folder: Path | None, name: str, wanted: str) -> tuple[SourceAudio, str]:
-    """A file of the folder and its hash, which must be the wanted one unless that is empty."""
+def _opened(folder: Path | None, name: str, wanted: str, last_s: float | None = None) -> tuple[SourceAudio, str]:
+    """A file of the folder, or its last seconds, and its hash, which must be the wanted one unless that is empty."""
     path = file_in(folder, name)
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise ControlError(f"{name} is too large: got more than {_MOST_BYTES >> 20} MiB, cut out what matters")
+            raise ControlError(f"{name} is too large: got more than {_MOST_BYTES >> 20} MiB; cut out what matters")
         found = sha256_of(path)
         if wanted and found != wanted:
-            raise ControlError(f"{name} has changed since it was asked for: ask again")
-        sound, rate = read_audio(path, most_samples=_MOST_SAMPLES)
+            raise ControlError(f"{name} has changed since it was asked for; ask again")
+        sound, rate = read_audio(path, most_samples=_MOST_SAMPLES, last_s=last_s)
     except OSError as error:
         reason = error.strerror if error.strerror else str(error).replace(str(path), name)
         raise ControlError(f"{name} cannot be read: {reason}") from None

@@ -7,9 +7,9 @@ import numpy as np
 from engine.errors import ControlError
 from engine.models.musicgen.model import Musicgen, together
 from engine.music.arrays import I64
-from engine.music.audio import Audio
+from engine.music.audio import Audio, to_channels, to_mono
 
-__all__ = ["channels_of", "codes_of", "longest_prompt", "melody_of"]
+__all__ = ["codes_of", "longest_prompt", "melody_of"]
 
 
 def longest_prompt(model: Musicgen) -> int:
@@ -38,21 +38,13 @@ def codes_of(model: Musicgen, given: Audio | None, rate: int, seconds: float) ->
     frames = min(wanted, sound.shape[1] // codec.hop)
     if frames < 1:
         raise ControlError(f"{given.shape[1]} samples are too few to be continued: give {codec.hop} or more")
-    sound = channels_of(sound[:, sound.shape[1] - frames * codec.hop :], facts.streams * codec.channels)
+    sound = to_channels(sound[:, sound.shape[1] - frames * codec.hop :], facts.streams * codec.channels)
     return together(codec.encode(sound.reshape(facts.streams, codec.channels, -1)))
 
 
 def melody_of(model: Musicgen, given: Audio, rate: int) -> Audio:
     """[1, N] of a sound [C, N] of `rate` Hz, at the codec's rate."""
-    return _resampled(given.mean(axis=0, keepdims=True), rate, model.codec.sample_rate)
-
-
-def channels_of(audio: Audio, count: int) -> Audio:
-    """[count, N]: the mean of all for one, the first again where there are too few."""
-    if count == 1:
-        mean: Audio = audio.mean(axis=0, keepdims=True)
-        return mean
-    return audio[np.minimum(np.arange(count), len(audio) - 1)]
+    return _resampled(to_mono(given), rate, model.codec.sample_rate)
 
 
 def _resampled(audio: Audio, from_hz: int, to_hz: int) -> Audio:

@@ -77,3 +77,15 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
     assert host_and_port("[::1]:9000") == ("::1", 9000)
     assert shown_address(*host_and_port("[::1]:9000")) == "[::1]:9000"
     assert shown_address("127.0.0.1", 9000) == "127.0.0.1:9000"
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Notepad writes one."""
+    path = tmp_path / "stage.toml"
+    path.write_bytes(b"\xef\xbb\xbftempo = 98\n")
+    assert from_file(path).tempo == 98.0
+
+
+def test_a_progression_that_cannot_be_read_stops_the_start() -> None:
+    with pytest.raises(SettingsError, match="Hx"):
+        settings_from(["--progression", "Am Hx"])

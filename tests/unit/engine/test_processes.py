@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
@@ -199,3 +200,34 @@ def test_sound_comes_before_notes_before_voices_before_background() -> None:
     order = [AUDIO_PRIORITY, MIDI_PRIORITY, VOICE_PRIORITY, BACKGROUND_PRIORITY]
     assert [each.nice for each in order] == sorted(each.nice for each in order)
     assert AUDIO_PRIORITY.realtime > MIDI_PRIORITY.realtime > VOICE_PRIORITY.realtime == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
+def test_a_signal_to_the_whole_group_leaves_a_child_to_its_parent(number: int) -> None:
+    """Who is stopping too ends it in good order, and does not start another in its place."""
+    child = ChildProcess(echoing, name="ripieno-test")
+    assert child.receive(30.0) == "ready"
+    os.kill(child.pid, number)
+    assert child.send("still there")
+    assert child.receive(1.0) == "still there"
+    with pytest.raises(ProcessEnded) as ended:  # and alone it ends all the same
+        child.receive(30.0, exit_s=10.0)
+    assert ended.value.code == -number
+    child.close(wait_s=1.0)
+
+
+def test_signals_that_were_ignored_stay_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        catch_signals(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def echoing(line: Connection) -> None:
+    """Main of a child that sends back what it is sent."""
+    line.send("ready")
+    while True:
+        line.send(line.recv())

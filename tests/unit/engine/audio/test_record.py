@@ -1,5 +1,6 @@
 """Recordings that are whole at any moment."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from engine.audio import record
 from engine.audio.record import Recorder, free_name, write_later
 from engine.errors import RecordError
+from engine.music import soundwriter
 from engine.music.soundwriter import WavFile
 
 
@@ -96,3 +99,36 @@ def test_a_recorder_on_a_full_disk_ends_and_says_so(tmp_path: Path, monkeypatch:
     assert "No space left" in recorder.failed
     assert "the first 0 s are kept in x.wav" in recorder.failed
     assert read(tmp_path / "x.wav").shape == (2, 2000), "what was written stays readable"
+
+
+def test_a_session_that_closes_waits_for_a_long_recording_to_become_flac(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour takes longer than any fixed wait."""
+    monkeypatch.setattr(record, "_FINISH_S", 0.2)
+    real = soundwriter.FlacFile.write
+
+    def slow(self: soundwriter.FlacFile, audio: np.ndarray) -> None:
+        time.sleep(0.05)
+        real(self, audio)
+
+    monkeypatch.setattr(soundwriter.FlacFile, "write", slow)
+    recorder, sound = Recorder(tmp_path / "x.flac", 48000, first=0), noise(16 * 65536)
+    recorder.offer(0, sound)
+    recorder.finish()
+    assert (recorder.done, recorder.failed) == (True, "")
+    assert read(tmp_path / "x.flac").shape == sound.shape
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.flac"]
+
+
+def test_a_disk_that_does_not_get_on_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "_FINISH_S", 0.1)
+    go_on, close = threading.Event(), WavFile.close
+    monkeypatch.setattr(WavFile, "close", lambda self: (go_on.wait(10.0), close(self))[1])
+    recorder = Recorder(tmp_path / "x.wav", 48000, first=0)
+    recorder.finish()
+    assert not recorder.done
+    go_on.set()
+    wait_for(recorder)

@@ -1,11 +1,15 @@
 """The ring between a voice and the mixer."""
 
+import errno
+import os
+import sys
+
 import numpy as np
 import pytest
 
 from engine.audio import circular
 from engine.audio.ring import SNAPSHOT_BYTES, Ring
-from engine.errors import ShapeError
+from engine.errors import ControlError, ShapeError
 
 
 def ramp(first: int, samples: int) -> np.ndarray:
@@ -148,3 +152,21 @@ def test_a_writer_killed_while_saving_spoils_nothing() -> None:
         assert ring.load() == (2, b"second")
     finally:
         ring.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="only promised there")
+def test_memory_is_set_aside_when_a_ring_is_made_and_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that is promised only ends the program at the first write, once /dev/shm is full."""
+    ring = Ring.shared(1 << 16)
+    blocks = os.stat(f"/dev/shm/{ring.name.lstrip('/')}").st_blocks if sys.platform == "linux" else 1 << 16
+    ring.close()
+    assert blocks * 512 >= 8 << 16
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = set(os.listdir("/dev/shm")) if sys.platform == "linux" else set()
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(ControlError, match=r"No space left on device.*; unload a voice"):
+        Ring.shared(1 << 16)
+    assert sys.platform != "linux" or set(os.listdir("/dev/shm")) <= before

@@ -14,6 +14,7 @@ from engine.bundles.bundle import FOLDERS_VARIABLE
 from engine.cli.continuation import continue_main
 from engine.conductor import Conductor
 from engine.errors import BundleError, ControlError, EngineError, RecordError
+from engine.models.musicgen import prompt
 from engine.models.musicgen.conditioning import (
     Harmony,
     TempoAndChords,
@@ -422,3 +423,42 @@ def test_what_comes_out_far_softer_than_the_prompt_or_silent_is_said(monkeypatch
             patch.setattr("engine.offline.continuation.limited", lambda made, level=level: np.full_like(made, level))
             notes = work(continued(task(source=source, context=1.0))).notes
         assert (said in notes[0]) if said else notes == ()
+
+
+def test_peaks_of_what_was_given_are_kept_or_said_to_be_cut_off() -> None:
+    sound()
+    given, rate = read("in.wav")
+    given[:, 2000:2100] = 1.7
+    soundfile.write("in.wav", given.T, rate, subtype="FLOAT")
+    made = work(continued(task(source=Path("in.wav"))))
+    assert (read()[0][:, 2000:2100] == np.float32(1.7)).all()
+    assert not any("cut off" in note for note in made.notes)
+    made = work(continued(task(source=Path("in.wav"), out=Path("out.flac"))))
+    assert read("out.flac")[0].max() == pytest.approx(1.0, abs=1e-4)
+    assert any("peaks of 1.70" in note and ".wav" in note for note in made.notes)
+
+
+def test_a_sound_whose_channels_cancel_each_other_is_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In mono it would be silence."""
+    sound(channels=1)
+    mono, rate = read("in.wav")
+    soundfile.write("in.wav", np.concatenate([mono, -mono]).T, rate, subtype="FLOAT")
+    seen: list[np.ndarray] = []
+    real = prompt.together
+    monkeypatch.setattr(prompt, "together", lambda codes: (seen.append(codes), real(codes))[1])
+    work(continued(task(source=Path("in.wav"))))
+    soundfile.write("in.wav", mono.T, rate, subtype="FLOAT")
+    work(continued(task(source=Path("in.wav"))))
+    assert np.array_equal(seen[0], seen[1])
+
+
+def test_surround_sound_is_continued_at_the_front() -> None:
+    source = sound()
+    given, rate = read("in.wav")
+    given = np.concatenate([given] * 3)
+    soundfile.write("in.wav", given.T, rate, subtype="FLOAT")
+    work(continued(task(source=source)))
+    new = read()[0][:, given.shape[1] + rate // 10 :]
+    assert new.shape[0] == 6
+    assert new[:2].any()
+    assert not new[2:].any()

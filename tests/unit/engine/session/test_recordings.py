@@ -102,6 +102,19 @@ def test_without_an_input_the_mix_is_recorded_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("*.wav")] == ["a.wav"]
 
 
+def test_an_input_that_is_yet_to_come_is_recorded_from_the_start(tmp_path: Path) -> None:
+    """As with --record and --input: the recording begins before the input's first sound."""
+    evening = Evening(tmp_path)
+    with evening.session as session:
+        session.hearing.expected = True
+        session.post(Record(name="a.wav"))
+        evening.play(9_600)
+        session.post(RecordStop())
+        evening.play(9_600)
+        sounds = evening.recorded(2)
+        assert np.array_equal(sounds["a-input.wav"], evening.heard[:, : sounds["a.wav"].shape[1]])
+
+
 def test_an_input_that_cannot_be_recorded_leaves_the_mix_alone(tmp_path: Path) -> None:
     evening, name = Evening(tmp_path), "n" * 192 + ".wav"
     with evening.session as session:
