@@ -17,7 +17,7 @@ class Infill:
         ""
     )
     targets: Annotated[str, Live(0, 64, "tracks to write, such as bass,drum")] = ""
-    bars: Annotated[str, Live(0, 32, "bars to write, counted from 1, such as 9-16; empty: all")] = ""
+    bars: Annotated[str, Live(0, 32, "bars to write, counted from 1, such as 9-16; empty: all with music")] = ""
     variations: Annotated[int, Live(1, 16, "number of versions; each is a file of its own")] = 1
     seed: Annotated[int, Live(0, 2**31 - 1, "same seed, same notes")] = 0
     steps: Annotated[int, Live(1, 100, "network passes: more is slower and more coherent")] = 16
