@@ -3,6 +3,7 @@
 The map, low to high: each line imports only from lines above it. Every folder's docstring is its own map.
 
 - ``notices``: lines for people, from any thread.
+- ``terminal``: lines for a terminal that may be gone, full or stopped.
 - ``picture``: a picture in the terminal that is redrawn many times a second.
 - ``audio/``: audio outputs and inputs: on a sound device, a file, or none.
 - ``osc/``: the OSC server and its address space.

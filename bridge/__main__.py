@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.settings import Settings, SettingsError, from_file, with_values
+from bridge.terminal import TerminalLines
 from bridge.voices import FIRST_VOICE, voices_of
 from engine.errors import EngineError
 from engine.processes import ENDING_SIGNALS, catch_signals
@@ -100,8 +101,9 @@ def live_main(argv: Sequence[str]) -> int:
     settings = settings_from(argv)
     asked = catch_signals(*ENDING_SIGNALS)
     app = App(settings)
-    plain = settings.plain or not sys.stdout.isatty()
-    view = PlainView(_line) if plain else LiveView(lambda: app.server.counters if app.server is not None else {})
+    lines = TerminalLines()
+    plain = settings.plain or sys.stdout is None or not sys.stdout.isatty()
+    view = PlainView(lines.write) if plain else LiveView(lambda: app.server.counters if app.server is not None else {})
     app.say, app.show = view.say, view.show
     with view:
         app.open()
@@ -111,12 +113,9 @@ def live_main(argv: Sequence[str]) -> int:
             app.close()
     take = app.session.take
     kept = take is not None and take.is_file() and take.stat().st_size > 0  # not kept where the disk was full
-    print(f"stopped; take: {take}" if kept else "stopped; no take was written")
+    lines.write(f"stopped; take: {take}" if kept else "stopped; no take was written")
+    lines.close()
     return 0
-
-
-def _line(text: str) -> None:
-    print(text, flush=True)
 
 
 def addresses_main(argv: Sequence[str]) -> int:
