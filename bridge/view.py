@@ -52,7 +52,7 @@ def sentence(event: Event) -> str | None:
         case Failed(command=command, reason=reason):
             return f"refused {_words(command)}: {reason}"
         case Cover(voice=voice):
-            return f"{voice} is late: repeating its last bar until it catches up"
+            return f"{voice} is late: repeating its last bar until it catches up (a larger --fill-ms helps)"
         case Thawed(voice=voice, samples=samples):
             return f"{voice} has caught up, after {samples} samples of repeated sound"
         case VoiceUp(voice=voice, bundle=bundle, seconds=seconds, restarted=restarted):
