@@ -16,7 +16,7 @@ from bridge.band.ports import OpenPorts, open_ports
 from bridge.band.roles import channels_of, count_in, programs_of
 from bridge.band.tones import Sound
 from bridge.band.view import BandStatus, BandView
-from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, SetPulse, StartClock, StopClock, Withdraw
+from bridge.midi.output_commands import AllNotesOff, AllSoundOff, Book, Raw, SetPulse, StartClock, StopClock, Withdraw
 from bridge.midi.sender import SenderSetup
 from bridge.settings import SettingsError
 from engine.band.accompanist import Accompanist
@@ -78,7 +78,7 @@ class Band:
                 clock=options.send_clock,
                 lead_s=options.output_ms / 1000.0,
                 channels=channels_of((*self._roles(), self.accompanist.settings.player)),
-                raw=programs_of(self._roles()).messages,
+                raw=self._programs().messages,
             )
             self._ports = ports(options, setup, self.inbox, sound, view.say)
         except BaseException:
@@ -174,7 +174,7 @@ class Band:
             self.all_notes_off()
         self._ports.send(SetPulse(pulse))
         if pulse is not None and (jumped or not self._rolling):
-            self._ports.send(programs_of(self._roles()))
+            self._ports.send(self._programs())
             self._ports.send(StartClock(max(0.0, pulse.tick_at(self._now()))))
             if pulse.tick <= -BAR_TICKS:
                 self._ports.send(count_in(pulse.tick, self._next_id))
@@ -270,7 +270,7 @@ class Band:
         if pulse is not None and gone:
             self._ports.send(Withdraw(pulse.tick_at(self._now()), channels_of(gone)))
         if set(self._roles()) - set(before):
-            self._ports.send(programs_of(self._roles()))
+            self._ports.send(self._programs())
 
     # roles and status
 
@@ -278,6 +278,10 @@ class Band:
         """Every role that may sound."""
         settings = self.accompanist.settings
         return (*settings.targets, *((settings.player,) if self.options.thru else ()))
+
+    def _programs(self) -> Raw:
+        """Program changes for every role, if they are wanted."""
+        return programs_of(self._roles()) if self.options.programs else Raw(())
 
     def _status(self, now_s: float) -> BandStatus:
         pulse, bar, output = self.accompanist.pulse, self.accompanist.bar, self._ports.output

@@ -12,6 +12,7 @@ from engine.band.names import PATTERN
 from engine.controls import with_value
 from engine.errors import ControlError
 from engine.music.harmony import HarmonyError, parse_progression
+from engine.music.roles import role_named
 from engine.music.score import ROLES
 from engine.music.units import TEMPO_BPM
 
@@ -30,6 +31,7 @@ class BandOptions:
         tempo: quarter notes a minute of the own clock.
         count_in: start with a bar of clicks (own clock only).
         thru: pass the player's keys on, on the channel of the player's role.
+        programs: send a General MIDI program change for each role, at the start and when a role joins.
         sound: part of an audio output's name, ``default`` or ``null``: play there, too; empty: MIDI only.
         soundfont: file for `sound`; empty: the first that is found, where FluidSynth is installed, else plain tones.
         input_ms, output_ms: latency of the input and of the instrument at the output; both are compensated.
@@ -45,6 +47,7 @@ class BandOptions:
     tempo: float = 120.0
     count_in: bool = True
     thru: bool = False
+    programs: bool = True
     sound: str = ""
     soundfont: str = ""
     input_ms: float = 0.0
@@ -76,11 +79,17 @@ def parser() -> argparse.ArgumentParser:
         help="one a bar, such as 'Am F C G'; default: detected from your notes",
     )
     add("--split", type=int, metavar="KEY", help="keys below this MIDI pitch set the band's chord")
-    add("--play", default="lead", choices=ROLES, help="the role you play; default lead")
+    add("--play", default="lead", type=_role, choices=ROLES, help="the role you play; default lead")
     add("--roles", default="", metavar="A,B", help="roles of the band; default: all but yours")
     add("--listen", type=int, metavar="BARS", help="bars before the band starts; default 0 with --chords, else 1")
     add("--no-count-in", dest="count_in", action="store_false", help="start without a bar of clicks")
     add("--thru", action="store_true", help="send your notes to the output, on the channel of your role")
+    add(
+        "--no-programs",
+        dest="programs",
+        action="store_false",
+        help="send no General MIDI program changes: the instruments at the output keep their sounds",
+    )
     add("--sound", nargs="?", const="default", default="", metavar="DEVICE", help="play on an audio output, too")
     add(
         "--soundfont", default="", metavar="FILE", help="for --sound, with FluidSynth; default: the first that is found"
@@ -123,7 +132,8 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         progression = parse_progression(args.chords) if args.chords.strip() else ()
     except HarmonyError as error:
         raise SettingsError(str(error)) from None
-    wrong = [role for role in args.roles.split(",") if role and (role not in ROLES or role == args.play)]
+    roles = [_role(role) for role in args.roles.split(",") if role]
+    wrong = [role for role in roles if role not in ROLES or role == args.play]
     if wrong:
         raise SettingsError(
             f"roles takes names among {', '.join(r for r in ROLES if r != args.play)}; got {wrong[0]!r}"
@@ -149,6 +159,7 @@ def options_from(args: argparse.Namespace) -> BandOptions:
         tempo=args.tempo,
         count_in=args.count_in,
         thru=args.thru,
+        programs=args.programs,
         sound=args.sound,
         soundfont=args.soundfont,
         input_ms=args.input_ms,
@@ -184,7 +195,12 @@ def _given(args: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], str]]:
     for name in ("density", "register"):
         for part in getattr(args, name).split(",") if getattr(args, name) else ():
             role, _, value = part.partition("=")
-            yield (name, role.strip()), value.strip()
+            yield (name, _role(role)), value.strip()
+
+
+def _role(word: str) -> str:
+    """The role that a word names; another word as it is, to be refused where roles are checked."""
+    return role_named(word) or word.strip()
 
 
 def within(name: str, value: float, low: float, high: float) -> float:

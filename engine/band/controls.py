@@ -7,6 +7,7 @@ from engine.band.actions import BandSettings
 from engine.controls import Live
 from engine.errors import ControlError
 from engine.models.getmusic.model import GetmusicControls
+from engine.music.roles import role_named
 from engine.music.score import ROLES
 
 __all__ = ["BandControls", "Densities", "NetworkControls", "Registers", "band_settings", "network_controls", "roles_of"]
@@ -60,7 +61,7 @@ def roles_of(controls: BandControls) -> tuple[str, ...]:
     Raises:
         ControlError: `targets` names an unknown role, or only the player's.
     """
-    words = [word for word in controls.targets.replace(",", " ").split() if word]
+    words = [role_named(word) or word for word in controls.targets.replace(",", " ").split()]
     wrong = [word for word in words if word not in ROLES]
     if wrong:
         raise ControlError(f"targets takes roles among {', '.join(ROLES)}, got {wrong[0]!r}")

@@ -92,6 +92,14 @@ def test_a_start_sends_programs_then_the_clock_from_the_present_tick() -> None:
     rig.close()
 
 
+def test_programs_can_be_left_out() -> None:
+    rig = Rig(programs=False).play(0.02)
+    assert rig.output.setup.raw == ()
+    rig.play(3.0)
+    assert not [message for _, message in rig.output.wire if message[0] & 0xF0 == 0xC0]
+    rig.close()
+
+
 def test_a_lost_midi_clock_stops_the_band_and_says_so() -> None:
     rig = Rig(MidiTime()).play(0.02)
     rig.key(0xFA)

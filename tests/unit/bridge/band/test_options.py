@@ -47,6 +47,17 @@ def test_flags_say_who_plays_what() -> None:
     assert "piano" not in options("--play", "piano").settings.targets
 
 
+def test_roles_may_have_their_common_names() -> None:
+    made = options(
+        "--play", "melody", "--roles", "drums,strings,keys", "--density", "drums=0.5", "--register", "keys=72"
+    )
+    assert made.settings.player == "lead"
+    assert made.settings.targets == ("drum", "piano", "string")
+    assert (made.settings.density, made.settings.register) == ({"drum": 0.5}, {"piano": 72})
+    with pytest.raises(SettingsError, match="lead"):
+        options("--play", "melody", "--roles", "vocals")
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
