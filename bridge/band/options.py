@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bridge.settings import SettingsError
@@ -84,12 +84,6 @@ def parser() -> argparse.ArgumentParser:
     add("--listen", type=int, metavar="BARS", help="bars before the band starts; default 0 with --chords, else 1")
     add("--no-count-in", dest="count_in", action="store_false", help="start without a bar of clicks")
     add("--thru", action="store_true", help="send your notes to the output, on the channel of your role")
-    add(
-        "--no-programs",
-        dest="programs",
-        action="store_false",
-        help="send no General MIDI program changes: the instruments at the output keep their sounds",
-    )
     add("--sound", nargs="?", const="default", default="", metavar="DEVICE", help="play on an audio output, too")
     add(
         "--soundfont", default="", metavar="FILE", help="for --sound, with FluidSynth; default: the first that is found"
@@ -107,6 +101,16 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--register", default="", metavar="ROLE=PITCH,..", help="MIDI pitch around which a role plays, such as piano=72"
     )
+    _add_ports(add)
+    add("--seed", type=int, default=0)
+    add("--seconds", type=float, default=math.inf, metavar="S", help="stop after this time")
+    add("--plain", action="store_true", help="print lines instead of the display")
+    add("--json", action="store_true", help="print events as JSON lines, read commands as JSON lines from stdin")
+    return made
+
+
+def _add_ports(add: Callable[..., object]) -> None:
+    """The flags of what is at the ports: how late it is, and whether its sounds are chosen here."""
     add("--input-ms", type=float, default=0.0, metavar="MS", help="latency of your keyboard, compensated")
     add(
         "--output-ms",
@@ -115,11 +119,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="MS",
         help="latency of the instrument at the output: notes are sent earlier by it",
     )
-    add("--seed", type=int, default=0)
-    add("--seconds", type=float, default=math.inf, metavar="S", help="stop after this time")
-    add("--plain", action="store_true", help="print lines instead of the display")
-    add("--json", action="store_true", help="print events as JSON lines, read commands as JSON lines from stdin")
-    return made
+    add(
+        "--no-programs",
+        dest="programs",
+        action="store_false",
+        help="send no General MIDI program changes: the instruments at the output keep their sounds",
+    )
 
 
 def options_from(args: argparse.Namespace) -> BandOptions:
