@@ -114,23 +114,24 @@ def driver_main(
 def _watch(source: MidiSource | None, line: Connection) -> None:
     """Return when the parent hangs up.
 
+    A port of our own cannot be lost, so it is not looked for: each look opens a client of the MIDI system, and with
+    JACK every new client costs messages that are on their way.
+
     Raises:
         PortError: the port, or its MIDI system, is gone.
     """
-    api = api_of(source)
-    before = names(api)
+    before: list[str] = []
     twins: tuple[str, ...] = ()
-    while True:
-        there = names(api)
-        if source is not None:
-            if not still_there(source, there, before):
-                raise PortError("gone")
-            if twins_of(source, there) != twins:
-                twins = twins_of(source, there)
-                line.send(MidiTwins(twins))
+    while not line.poll(_SEARCH_S):
+        if source is None:
+            continue
+        there = names(api_of(source))
+        if not still_there(source, there, before or there):
+            raise PortError("gone")
+        if twins_of(source, there) != twins:
+            twins = twins_of(source, there)
+            line.send(MidiTwins(twins))
         before = there
-        if line.poll(_SEARCH_S):
-            return
 
 
 def _open(
