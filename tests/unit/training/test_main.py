@@ -79,7 +79,7 @@ def test_a_recipe_of_ones_own_runs_stops_and_goes_on(tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["nothing"], "wanted one of encodec_32k"),
+        (["nothing"], "wanted one of codec, encodec_32k"),
         (["missing.py"], "no such file"),
         (["tiny_ae1", "--set", "optim.rate=1"], "should be one of lr"),
         (["tiny_ae1", "--steps", "0"], "got steps 0"),

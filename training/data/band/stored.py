@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from engine.music.arrays import F64, I16
 from engine.music.audio import Audio
@@ -109,6 +108,8 @@ class BandCuts(Samples):
         return self._read(entry, start, length), entry, start
 
     def _read(self, entry: CorpusEntry, start: int, length: int) -> I16:
+        import soundfile  # only here: other corpora train on machines without it
+
         sound, _ = soundfile.read(self._band.path(entry), length, start, dtype="int16", always_2d=True)
         found = np.zeros((2, length), np.int16)
         found[:, : len(sound)] = sound.T
