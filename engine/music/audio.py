@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shutil
 from collections import deque
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ def read_audio(path: str | Path, *, most_samples: int | None = None, last_s: flo
                     break
     except (soundfile.SoundFileError, OSError, TypeError) as error:  # a TypeError: it has no header, as .raw
         reason = getattr(error, "strerror", None) or ("it has no header" if isinstance(error, TypeError) else error)
+        reason = re.sub(r"^Error opening .*?: ", "", str(reason))  # the name stands before it, and here it is bytes
         raise OSError(f"{path}: not readable as sound ({reason}); give a WAV, FLAC, OGG, MP3 or AIFF file") from None
     if data is None:
         raise OSError(f"{path}: {samples} samples are too many, at most {most_samples}; cut out what matters")

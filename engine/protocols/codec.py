@@ -2,10 +2,11 @@
 
 from typing import Any, Protocol, Self
 
+from engine.errors import ShapeError
 from engine.music.arrays import I64
 from engine.music.audio import Audio
 
-__all__ = ["CodecState", "StreamingCodec"]
+__all__ = ["CodecState", "StreamingCodec", "check_codes"]
 
 
 class CodecState(Protocol):
@@ -62,3 +63,17 @@ class StreamingCodec(Protocol):
     def encode(self, audio: Audio) -> I64:
         """Codes [B, K, T] of sound [B, channels, N], N a multiple of `hop`, all of it."""
         ...
+
+
+def check_codes(codec: StreamingCodec, codes: I64, batch: int) -> None:
+    """Refuse what a codec cannot decode.
+
+    Args:
+        codes: wanted as [batch, K, n], each 0..entries - 1.
+    Raises:
+        ShapeError: codes of another shape, or codes that there are not.
+    """
+    if codes.ndim != 3 or codes.shape[:2] != (batch, codec.codebooks):
+        raise ShapeError(f"the decoder takes codes [{batch}, {codec.codebooks}, n], got {list(codes.shape)}")
+    if codes.size and not 0 <= codes.min() <= codes.max() < codec.entries:
+        raise ShapeError(f"codes are 0..{codec.entries - 1}, got {codes.min()}..{codes.max()}")

@@ -7,7 +7,7 @@ is kept, sample for sample, from the first that is not silent.
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class GuestSound:
         self._begun = False
         self._recorder: Recorder | None = None
         self._ended = stage.take.path is None
+        self._overflowed = False
 
     def tap(self, position: int, sound: Audio) -> None:
         """Take [2, N] of the guest at a session sample."""
@@ -43,7 +44,7 @@ class GuestSound:
             return
         self._begun = True
         if len(self._pieces) >= _WAITING:
-            self._ended = True  # a replay would have a hole: it ends here, and `tend` says so
+            self._ended = self._overflowed = True  # a replay would have a hole: it ends here, and `tend` says so
             return
         self._pieces.append((position, sound.copy()))
 
@@ -61,7 +62,10 @@ class GuestSound:
                 take.guest(self._recorder.path.name, position)
             if self._recorder is not None:
                 self._recorder.offer(position, sound)
-        if self._recorder is not None and self._recorder.failed and not self._ended:
+        if self._overflowed:
+            self._overflowed = False
+            self._fail("this machine is too slow to write it; what was written until then is kept")
+        elif self._recorder is not None and self._recorder.failed and not self._ended:
             self._fail(self._recorder.failed)
 
     def close(self) -> None:
@@ -82,24 +86,26 @@ class GuestReader:
     Args:
         folder: of the take. guests: names of files and the session samples at which they begin.
     Raises:
-        TakeError: a file is missing, or of another rate.
+        TakeError: a file is missing, or of another rate; none stays open then.
     """
 
     def __init__(self, folder: Path | None, guests: Sequence[tuple[str, int]], sample_rate: int) -> None:
         import soundfile
 
-        self._files = []
+        self._files: list[tuple[Any, int]] = []
         for name, first in guests:
             try:
                 path = file_in(folder, name)
                 file = soundfile.SoundFile(str(path))
             except (ControlError, soundfile.SoundFileError, OSError) as error:
+                self.close()
                 raise TakeError(
                     f"the sound of this take's band cannot be read ({error}): put {name} beside it"
                 ) from None
-            if file.samplerate != sample_rate or file.channels != 2:
-                raise TakeError(f"{name} is not the sound of this take's band: another rate or number of channels")
             self._files.append((file, first))
+            if file.samplerate != sample_rate or file.channels != 2:
+                self.close()
+                raise TakeError(f"{name} is not the sound of this take's band: another rate or number of channels")
 
     def read(self, position: int, samples: int) -> Audio | None:
         """[2, samples] from a session sample on; None without guests."""

@@ -6,6 +6,7 @@ Nothing here depends on time, so the sound is the live mix bit for bit, on a mac
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -186,16 +187,16 @@ def replay(
         mixer.lanes = (*mixer.lanes, lane)
     needed = [stay for voice in take.voices for stay in _stays(take.turns[voice], margin)]
     end = take.end if last is None else min(last, take.end)
-    guests = GuestReader(take.folder, take.guests, rate)
-    while mixer.position < end:
-        until = min(end, mixer.position + _PIECE)
-        needed = [stay for stay in needed if stay[1] is None or stay[1] > mixer.position]
-        for begin, _, number in needed:
-            if begin < until:
-                company.player(number).make_until(until + margin)
-        sound = mixer.read(until - mixer.position, guests.read(mixer.position, until - mixer.position))
-        if until > first:
-            yield sound[:, max(0, first - (until - sound.shape[1])) :]
+    with closing(GuestReader(take.folder, take.guests, rate)) as guests:
+        while mixer.position < end:
+            until = min(end, mixer.position + _PIECE)
+            needed = [stay for stay in needed if stay[1] is None or stay[1] > mixer.position]
+            for begin, _, number in needed:
+                if begin < until:
+                    company.player(number).make_until(until + margin)
+            sound = mixer.read(until - mixer.position, guests.read(mixer.position, until - mixer.position))
+            if until > first:
+                yield sound[:, max(0, first - (until - sound.shape[1])) :]
 
 
 def _stays(turns: list[LaneChange], margin: int) -> list[tuple[int, int | None, int]]:

@@ -226,7 +226,13 @@ def _is_header(row: Mapping[str, Any]) -> bool:
         and len(window) == 2
         and all(isinstance(sample, int) for sample in window)
         and 0 <= window[0] <= window[1]
+        and _is_ceiling(row.get("ceiling_db"))
     )
+
+
+def _is_ceiling(value: object) -> bool:
+    """Whether the mix can be limited to a value in dB; None: it was not limited."""
+    return value is None or (isinstance(value, int | float) and -60.0 <= value <= 0.0)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

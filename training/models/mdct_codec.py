@@ -147,26 +147,37 @@ class _FrameBlocks(nn.Module):
         return self.norm(x), following
 
 
-class MdctEncoder(nn.Module):
-    """Sound to latents."""
+class _CachedHalf(nn.Module):
+    """What encoder and decoder have in common: the transform, scales, bands, and blocks with their caches.
+
+    Args:
+        sizes: (width, blocks) of its network.
+    """
 
     scale: Tensor
     bands: Tensor
 
-    def __init__(self, config: MdctCodecConfig) -> None:
+    def __init__(self, config: MdctCodecConfig, sizes: tuple[int, int]) -> None:
         super().__init__()
         self.config, self.mdct = config, Mdct(config.block)
         self.register_buffer("scale", _scale(config), persistent=False)
         self.register_buffer("bands", _bands(config), persistent=False)
-        rows = config.parts * config.channels * (config.block + config.bands)
-        self.begin = nn.Linear(rows, config.encoder[0])
-        self.network = _FrameBlocks(config, config.encoder)
-        self.end = nn.Linear(config.encoder[0], config.width)
-        self.direct = nn.Linear(rows, config.width)  # phases pass in a straight line, so they are learned first
+        self.network = _FrameBlocks(config, sizes)
 
     def empty(self, batch: int) -> list[Tensor]:
         """Caches of a stream that begins."""
         return [self.scale.new_zeros(batch, self.config.channels, self.config.block), *self.network.empty(batch)]
+
+
+class MdctEncoder(_CachedHalf):
+    """Sound to latents."""
+
+    def __init__(self, config: MdctCodecConfig) -> None:
+        super().__init__(config, config.encoder)
+        rows = config.parts * config.channels * (config.block + config.bands)
+        self.begin = nn.Linear(rows, config.encoder[0])
+        self.end = nn.Linear(config.encoder[0], config.width)
+        self.direct = nn.Linear(rows, config.width)  # phases pass in a straight line, so they are learned first
 
     def step(self, audio: Tensor, caches: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The next latents ``[B, width, n]`` of sound ``[B, 2, n * hop]``, and the next caches.
@@ -192,27 +203,16 @@ class MdctEncoder(nn.Module):
         return out
 
 
-class MdctDecoder(nn.Module):
+class MdctDecoder(_CachedHalf):
     """Latents to sound."""
 
-    scale: Tensor
-    bands: Tensor
-
     def __init__(self, config: MdctCodecConfig) -> None:
-        super().__init__()
-        self.config, self.mdct = config, Mdct(config.block)
-        self.register_buffer("scale", _scale(config), persistent=False)
-        self.register_buffer("bands", _bands(config), persistent=False)
-        width = config.decoder[0]
+        super().__init__(config, config.decoder)
+        width, coefficients = config.decoder[0], config.parts * config.channels * config.block
         self.begin = nn.Linear(config.width, width)
-        self.network = _FrameBlocks(config, config.decoder)
-        self.shape = nn.Linear(width, config.parts * config.channels * config.block)
-        self.direct = nn.Linear(config.width, config.parts * config.channels * config.block)
+        self.shape = nn.Linear(width, coefficients)
+        self.direct = nn.Linear(config.width, coefficients)
         self.gain = nn.Linear(width, config.parts * config.channels * config.bands)
-
-    def empty(self, batch: int) -> list[Tensor]:
-        """Caches of a stream that begins."""
-        return [self.scale.new_zeros(batch, self.config.channels, self.config.block), *self.network.empty(batch)]
 
     def step(self, latents: Tensor, caches: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Sound ``[B, 2, n * hop]`` of latents ``[B, width, n]``, `MdctCodec.delay` late, and the next caches."""

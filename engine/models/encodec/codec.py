@@ -22,6 +22,7 @@ from engine.graphs.graph import Graph, State
 from engine.models.encodec.facts import EncodecFacts
 from engine.music.arrays import F32, I64
 from engine.music.audio import Audio
+from engine.protocols.codec import check_codes
 
 __all__ = ["DECODER", "ENCODER", "Codec", "DecodeState", "EncodeState"]
 
@@ -148,7 +149,7 @@ class Codec:
         Raises:
             ShapeError: codes of another shape, or codes that there are not.
         """
-        self._check(codes, state.codes.columns.shape[0])
+        check_codes(self, codes, state.codes.columns.shape[0])
         state.codes.add(codes)
         self._latents(state, last)
         before, after = self._wide
@@ -276,9 +277,3 @@ class Codec:
                 codes.append(self._quantised(state, last=False))
         codes.append(self._quantised(state, last=True))
         return np.concatenate(codes, axis=2)
-
-    def _check(self, codes: I64, batch: int) -> None:
-        if codes.ndim != 3 or codes.shape[:2] != (batch, self.codebooks):
-            raise ShapeError(f"the decoder takes codes [{batch}, {self.codebooks}, n], got {list(codes.shape)}")
-        if codes.size and not 0 <= codes.min() <= codes.max() < self.entries:
-            raise ShapeError(f"codes are 0..{self.entries - 1}, got {codes.min()}..{codes.max()}")

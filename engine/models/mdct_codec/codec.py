@@ -19,6 +19,7 @@ from engine.graphs.graph import Graph, State
 from engine.models.mdct_codec.facts import MdctCodecFacts
 from engine.music.arrays import F32, I64
 from engine.music.audio import Audio
+from engine.protocols.codec import check_codes
 
 __all__ = ["DECODER", "ENCODER", "MdctCoder", "MdctDecodeState", "MdctEncodeState"]
 
@@ -99,7 +100,7 @@ class MdctCoder:
         Raises:
             ShapeError: codes of another shape, or codes that there are not.
         """
-        self._check(codes, state.ready.shape[0])
+        check_codes(self, codes, state.ready.shape[0])
         parts = [state.ready]
         if codes.shape[2]:
             audio = self._decode.run({"codes": codes}, state.caches)["audio"]
@@ -164,9 +165,3 @@ class MdctCoder:
         if self._encode is None:
             raise BundleError("this bundle has no encoder, so it cannot continue sound; export the model again")
         return self._encode
-
-    def _check(self, codes: I64, batch: int) -> None:
-        if codes.ndim != 3 or codes.shape[:2] != (batch, self.codebooks):
-            raise ShapeError(f"the decoder takes codes [{batch}, {self.codebooks}, n], got {list(codes.shape)}")
-        if codes.size and not 0 <= codes.min() <= codes.max() < self.entries:
-            raise ShapeError(f"codes are 0..{self.entries - 1}, got {codes.min()}..{codes.max()}")

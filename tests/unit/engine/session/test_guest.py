@@ -9,7 +9,7 @@ import soundfile
 
 from engine.audio.limiter import CEILING_DB
 from engine.errors import TakeError
-from engine.messages.session import NOW, Event, Keep, Play, Record, RecordStop, Telemetry
+from engine.messages.session import NOW, Event, Failed, Keep, Play, Record, RecordStop, Telemetry
 from engine.music.audio import Audio
 from engine.session.replay import replay
 from engine.session.session import Session, VoiceSpec
@@ -85,6 +85,29 @@ def test_only_what_sounded_is_kept_and_a_take_says_where_it_begins(tmp_path: Pat
     (row,) = [row for row in rows if "guest" in row]
     assert RATE - 700 <= row["sample"] <= RATE
     assert soundfile.info(str(tmp_path / row["guest"])).frames >= 3 * RATE
+
+
+def test_a_guest_that_comes_faster_than_it_is_written_ends_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.session.guest._WAITING", 0)
+    _, events, _ = _played(tmp_path, _guest(RATE, 0.3))
+    failed = [event.reason for event in events if isinstance(event, Failed)]
+    assert len([reason for reason in failed if "a replay will lack the band: this machine is too slow" in reason]) == 1
+
+
+def test_a_disk_that_fails_costs_the_replay_its_band_and_not_the_music(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.session.guest.Recorder", full)
+    guest = _guest(RATE, 0.3)
+    mix, events, _ = _played(tmp_path, guest)
+    assert np.abs(mix[:, RATE // 2 : RATE]).max() > 0.2
+    failed = [event.reason for event in events if isinstance(event, Failed)]
+    assert len([reason for reason in failed if "a replay will lack the band" in reason and "No space" in reason]) == 1
 
 
 def test_a_replay_without_its_guest_is_refused_in_words(tmp_path: Path) -> None:
