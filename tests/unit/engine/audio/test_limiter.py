@@ -71,7 +71,9 @@ def test_the_reduction_is_told_and_comes_back_slowly() -> None:
     assert np.array_equal(made[0, -100:], soft[0, -100:])
 
 
-def test_both_channels_are_turned_down_alike() -> None:
-    sound = np.stack([np.full(64, 2.0), np.full(64, 0.5)]).astype(np.float32)
+@pytest.mark.parametrize("louder", [0, 1])
+def test_both_channels_are_turned_down_alike_whichever_is_louder(louder: int) -> None:
+    sound = np.full((2, 64), 0.5, np.float32)
+    sound[louder] = 2.0
     made = Limiter(RATE).process(sound)
-    assert np.allclose(made[0] / made[1], 4.0)
+    assert np.allclose(made[louder] / made[1 - louder], 4.0)

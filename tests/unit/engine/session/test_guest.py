@@ -73,6 +73,15 @@ def test_a_guest_that_is_too_loud_is_limited_with_the_voices(tmp_path: Path) -> 
     assert np.array_equal(again, mix[:, : again.shape[1]])
 
 
+def test_a_take_from_before_the_limiter_is_cut_off_as_it_was(tmp_path: Path) -> None:
+    _, _, take = _played(tmp_path, _guest(RATE, 3.0))
+    head, *rows = take.read_text("utf-8").splitlines()
+    older = {name: value for name, value in json.loads(head).items() if name != "ceiling_db"}
+    take.write_text("\n".join([json.dumps(older), *rows]), "utf-8")
+    again = np.concatenate(list(replay(read_take(take), open_faulty, lambda _: "")), axis=1)
+    assert np.abs(again).max() == 1.0
+
+
 def test_a_silent_guest_leaves_no_file(tmp_path: Path) -> None:
     _played(tmp_path, np.zeros((2, RATE), np.float32))
     assert not list(tmp_path.glob("*.guest.wav"))
